@@ -1,0 +1,46 @@
+/**
+ * The cryptography pure code needs, synchronous only: a simulated network is reproducible from one seed
+ * because no result ever waits for another turn of the event loop.
+ */
+
+/** An Ed25519 identity. The private half never leaves the adapter that made it. */
+export interface SigningKey {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Ed25519 (RFC 8032, pure) signature, 64 bytes. */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** One X25519 key pair. */
+export interface AgreementKey {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Raw X25519 shared secret, 32 bytes; undefined when the result is all-zero (low-order point) or the peer key is not 32 bytes. */
+  agree(peerPublicKey: Uint8Array): Uint8Array | undefined;
+}
+
+/** AES-256-GCM under one key: 12-byte nonce, 16-byte tag. */
+export interface Aead {
+  /**
+   * Writes ciphertext followed by the 16-byte tag into `out` at `at`; `out` must have room for
+   * `plaintext.length + 16` bytes there.
+   */
+  sealInto(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array, at: number): void;
+  /** Opens ciphertext followed by tag; undefined when it does not authenticate. */
+  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+}
+
+export interface Crypto {
+  /** From a 32-byte seed. */
+  signingKey(seed: Uint8Array): SigningKey;
+  /** From 32 private bytes (clamped by the algorithm). */
+  agreementKey(privateBytes: Uint8Array): AgreementKey;
+  /** False on any malformed key or signature; never throws. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  sha256(data: Uint8Array): Uint8Array;
+  hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** HKDF-SHA256 (RFC 5869). */
+  hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
+  /** From a 32-byte key. */
+  aead(key: Uint8Array): Aead;
+}

@@ -1,0 +1,47 @@
+import type { Address, Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Packet } from '../../wire/packet.ts';
+
+/** How a datagram travels. `lan` and `direct` are UDP to the peer; `relay` goes through a beacon. */
+export type PathKind = 'lan' | 'direct' | 'relay';
+
+export interface PathStatus {
+  readonly kind: PathKind;
+  readonly endpoint: Endpoint;
+  /** Round trip of the last answered probe, ms; undefined when never answered. */
+  readonly rtt: number | undefined;
+  readonly provenAt: Instant | undefined;
+  readonly selected: boolean;
+}
+
+export interface PeerStatus {
+  readonly node: NodeId;
+  readonly established: boolean;
+  readonly paths: readonly PathStatus[];
+  readonly selected: PathStatus | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** When the current key was confirmed. */
+  readonly keyAt: Instant | undefined;
+}
+
+export type TunnelOutput =
+  /** Put these bytes on the wire. */
+  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
+  /** An authenticated packet: opened under the peer's key, source node = peer, destination node = us. */
+  | { readonly type: 'packet'; readonly peer: NodeId; readonly packet: Packet; readonly path: PathKind }
+  /** Ask the directory for the peer's identity key; answer with `identityKey()`. */
+  | { readonly type: 'needKey'; readonly peer: NodeId }
+  /** Ask the directory for the peer's endpoints; answer with `endpoints()`. */
+  | { readonly type: 'needEndpoints'; readonly peer: NodeId }
+  | { readonly type: 'event'; readonly event: TunnelEvent };
+
+export type TunnelEvent =
+  | { readonly name: 'tunnel.established'; readonly peer: NodeId; readonly path: PathKind }
+  | { readonly name: 'tunnel.rekeyed'; readonly peer: NodeId }
+  | { readonly name: 'tunnel.path_changed'; readonly peer: NodeId; readonly path: PathKind; readonly endpoint: Endpoint; readonly reason: string }
+  | { readonly name: 'tunnel.unreachable'; readonly peer: NodeId; readonly reason: string }
+  /** Our own endpoint as a beacon sees it. */
+  | { readonly name: 'beacon.observed'; readonly beacon: Endpoint; readonly endpoint: Endpoint }
+  | { readonly name: 'beacon.lost'; readonly beacon: Endpoint };
+
+export type { Address };
