@@ -4,6 +4,14 @@
  */
 import type { Endpoint, Instant, Millis, UnixMillis } from '../base/units.ts';
 
+/** What ports use of an AbortSignal; every platform's own signal fits. */
+export interface Abort {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface Timer {
   cancel(): void;
 }
@@ -15,7 +23,7 @@ export interface Clock {
   /** Calls back once at or after `when`. */
   at(when: Instant, callback: () => void): Timer;
   /** Resolves after `delay`; rejects with the signal's reason when aborted. */
-  sleep(delay: Millis, signal?: AbortSignal): Promise<void>;
+  sleep(delay: Millis, signal?: Abort): Promise<void>;
 }
 
 export interface UdpSocket {
@@ -73,7 +81,7 @@ export interface Net {
    */
   connect(
     to: Endpoint,
-    options?: { tls?: { fingerprint?: string }; timeout?: Millis; signal?: AbortSignal },
+    options?: { tls?: { fingerprint?: string }; timeout?: Millis; signal?: Abort },
   ): Promise<Pipe>;
   /** Listens on an owner-only local socket (Unix path). Errors: `socket_in_use`, `io_error`. */
   listenLocal(path: string, onPipe: (pipe: Pipe) => void): Promise<PipeServer>;
