@@ -1,0 +1,53 @@
+import type { Crypto, SigningKey } from '../base/crypto.ts';
+import type { Random } from '../base/random.ts';
+import type { Address, Endpoint, NodeId, Port, UnixMillis } from '../base/units.ts';
+import type { CloseReason, ConnId } from './stream/types.ts';
+import type { TrustOutput, TrustSnapshot } from './trust/types.ts';
+import type { TunnelEvent } from './tunnel/types.ts';
+
+export interface NodeOptions {
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly identity: SigningKey;
+  /** UDP endpoints of the beacons, best first. May be replaced with `setBeacons`. */
+  readonly beacons: readonly Endpoint[];
+  /** Accepts streams and datagrams from anyone. @default false */
+  readonly public?: boolean;
+  /** Restored trust state, from the last `persist` output. */
+  readonly trust?: TrustSnapshot;
+}
+
+/** What the directory knows about where a peer is. */
+export interface PeerEndpoints {
+  /** The registered endpoint; undefined for a relay-only node. */
+  readonly endpoint: Endpoint | undefined;
+  readonly lan: readonly Endpoint[];
+}
+
+/** Questions for the directory (the registry's client). Each is answered once, by the method named. */
+export type NodeQuery =
+  /** `answerKey`. */
+  | { readonly ask: 'key'; readonly peer: NodeId }
+  /** `answerEndpoints`. */
+  | { readonly ask: 'endpoints'; readonly peer: NodeId };
+
+export type NodeOutput =
+  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
+  | { readonly type: 'query'; readonly query: NodeQuery }
+  /** Effects of the trust machine that only the shell can carry out (registry calls, persistence). */
+  | { readonly type: 'trust'; readonly output: Exclude<TrustOutput, { type: 'sendDirect' | 'needKey' }> }
+  | { readonly type: 'connected'; readonly conn: ConnId }
+  | { readonly type: 'dialFailed'; readonly conn: ConnId; readonly reason: CloseReason | 'unresolved'; readonly detail?: string }
+  | { readonly type: 'incoming'; readonly conn: ConnId; readonly port: Port; readonly remote: Address; readonly remotePort: Port }
+  | { readonly type: 'readable'; readonly conn: ConnId }
+  | { readonly type: 'writable'; readonly conn: ConnId }
+  | { readonly type: 'closed'; readonly conn: ConnId; readonly reason: CloseReason }
+  | { readonly type: 'datagram'; readonly from: Address; readonly fromPort: Port; readonly toPort: Port; readonly payload: Uint8Array }
+  | { readonly type: 'pong'; readonly token: number; readonly from: NodeId; readonly rtt: number }
+  | { readonly type: 'event'; readonly event: TunnelEvent | NodeEvent };
+
+export type NodeEvent =
+  | { readonly name: 'syn.rejected'; readonly peer: NodeId; readonly port: Port }
+  | { readonly name: 'datagram.rejected'; readonly peer: NodeId; readonly port: Port };
+
+export type { UnixMillis };
