@@ -1,6 +1,6 @@
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
-import type { Address, Endpoint, NodeId, Port, UnixMillis } from '../base/units.ts';
+import type { Address, Endpoint, Instant, NodeId, Port, UnixMillis } from '../base/units.ts';
 import type { CloseReason, ConnId } from './stream/types.ts';
 import type { TrustOutput, TrustSnapshot } from './trust/types.ts';
 import type { TunnelEvent } from './tunnel/types.ts';
@@ -9,6 +9,8 @@ export interface NodeOptions {
   readonly crypto: Crypto;
   readonly random: Random;
   readonly identity: SigningKey;
+  /** Wall-clock time at a monotonic instant: signed trust messages carry it. */
+  readonly wall: (now: Instant) => UnixMillis;
   /** UDP endpoints of the beacons, best first. May be replaced with `setBeacons`. */
   readonly beacons: readonly Endpoint[];
   /** Accepts streams and datagrams from anyone. @default false */
@@ -37,17 +39,32 @@ export type NodeOutput =
   /** Effects of the trust machine that only the shell can carry out (registry calls, persistence). */
   | { readonly type: 'trust'; readonly output: Exclude<TrustOutput, { type: 'sendDirect' | 'needKey' }> }
   | { readonly type: 'connected'; readonly conn: ConnId }
-  | { readonly type: 'dialFailed'; readonly conn: ConnId; readonly reason: CloseReason | 'unresolved'; readonly detail?: string }
-  | { readonly type: 'incoming'; readonly conn: ConnId; readonly port: Port; readonly remote: Address; readonly remotePort: Port }
+  | {
+      readonly type: 'dialFailed';
+      readonly conn: ConnId;
+      readonly reason: CloseReason | 'unresolved';
+      readonly detail?: string;
+    }
+  | {
+      readonly type: 'incoming';
+      readonly conn: ConnId;
+      readonly port: Port;
+      readonly remote: Address;
+      readonly remotePort: Port;
+    }
   | { readonly type: 'readable'; readonly conn: ConnId }
   | { readonly type: 'writable'; readonly conn: ConnId }
   | { readonly type: 'closed'; readonly conn: ConnId; readonly reason: CloseReason }
-  | { readonly type: 'datagram'; readonly from: Address; readonly fromPort: Port; readonly toPort: Port; readonly payload: Uint8Array }
+  | {
+      readonly type: 'datagram';
+      readonly from: Address;
+      readonly fromPort: Port;
+      readonly toPort: Port;
+      readonly payload: Uint8Array;
+    }
   | { readonly type: 'pong'; readonly token: number; readonly from: NodeId; readonly rtt: number }
   | { readonly type: 'event'; readonly event: TunnelEvent | NodeEvent };
 
 export type NodeEvent =
   | { readonly name: 'syn.rejected'; readonly peer: NodeId; readonly port: Port }
   | { readonly name: 'datagram.rejected'; readonly peer: NodeId; readonly port: Port };
-
-export type { UnixMillis };
