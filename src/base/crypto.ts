@@ -30,6 +30,13 @@ export interface Aead {
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
 }
 
+/** SHA-256 of a byte sequence that arrives in pieces, for content too large to hold. */
+export interface Sha256Stream {
+  update(data: Uint8Array): void;
+  /** 32 bytes; nothing may be added afterwards. */
+  digest(): Uint8Array;
+}
+
 export interface Crypto {
   /** From a 32-byte seed. */
   signingKey(seed: Uint8Array): SigningKey;
@@ -38,6 +45,7 @@ export interface Crypto {
   /** False on any malformed key or signature; never throws. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   sha256(data: Uint8Array): Uint8Array;
+  sha256Stream(): Sha256Stream;
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HKDF-SHA256 (RFC 5869). */
   hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
