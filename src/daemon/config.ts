@@ -1,0 +1,34 @@
+import type { Endpoint, Millis } from '../base/units.ts';
+
+/** Everything a daemon is told at start. Plain values: the caller has read flags, environment and files. */
+export interface DaemonConfig {
+  /** Absolute path of the local socket. */
+  readonly socketPath: string;
+  /** UDP address of the tunnel. Port 0 takes the port of the last run, else any. @default 0.0.0.0:0 */
+  readonly listen?: Endpoint;
+  /** Registries, best first; a host may be a name. */
+  readonly registries: readonly Endpoint[];
+  /** Speak TLS to the registry, and pin its key when the fingerprint (SHA-256, lower-case hex) is given. */
+  readonly tls?: { readonly fingerprint?: string };
+  /** Beacons, best first; a host may be a name. Empty: those the registry names. @default [] */
+  readonly beacons?: readonly Endpoint[];
+  /** Undefined keeps the one of the last run; "" clears it. */
+  readonly hostname?: string;
+  /** Accept streams and datagrams from anyone. Undefined keeps the setting of the last run. @default false */
+  readonly public?: boolean;
+  /** Approve every trust request. Only for closed test networks. @default false */
+  readonly autoApprove?: boolean;
+  /** Contact given to the registry; optional. */
+  readonly owner?: string;
+  readonly version: string;
+  readonly services?: {
+    /** Port 7. @default true */
+    readonly echo?: boolean;
+    /** Port 1001. @default true */
+    readonly dataExchange?: boolean;
+  };
+  /** How long start waits for the first registration before it goes on without. @default 3000 */
+  readonly startWait?: Millis;
+  /** @default 30000 */
+  readonly heartbeatInterval?: Millis;
+}

@@ -1,0 +1,388 @@
+import { isErrorCode, PilotError } from '../api/errors.ts';
+import type { Conn, Listener } from '../api/stream.ts';
+import { fromUtf8, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
+import type { Address, Port } from '../base/units.ts';
+import type { Abort, Net, Pipe } from '../runtime/ports.ts';
+import { decodeAddress, formatAddress, parseAddress } from '../wire/address.ts';
+import { CMD, encodeIpcFrame, IpcFrameReader } from '../wire/ipc.ts';
+import { ClientConn, type ConnCarrier } from './client-conn.ts';
+import { ABORT, CREDIT, ENDED } from './extension.ts';
+import { FrameWriter } from './frame-writer.ts';
+import type { Method, Params, Result } from './methods.ts';
+
+export interface DialOptions {
+  /** Milliseconds. @default 30000 */
+  readonly timeout?: number;
+  readonly signal?: Abort;
+  /** Sends small writes at once instead of joining them. @default false */
+  readonly noDelay?: boolean;
+}
+
+/** A datagram as received; `from` is authenticated by the tunnel. */
+export interface Datagram {
+  readonly from: Address;
+  readonly fromPort: Port;
+  readonly toPort: Port;
+  readonly data: Uint8Array;
+}
+
+interface Waiter {
+  readonly method: Method;
+  /** The caller has gone; a stream that opens all the same is reset. */
+  cancelled: boolean;
+  resolve(value: object): void;
+  reject(error: PilotError): void;
+}
+
+interface Accepting {
+  readonly port: Port;
+  readonly ready: ClientConn[];
+  closed: boolean;
+  wake: (() => void) | undefined;
+}
+
+/** A connection to the daemon on this machine. All methods may be used concurrently. */
+export class IpcClient {
+  readonly #pipe: Pipe;
+  readonly #writer: FrameWriter;
+  readonly #reader = new IpcFrameReader();
+  readonly #waiting = new Map<number, Waiter>();
+  readonly #conns = new Map<number, ClientConn>();
+  readonly #accepting = new Map<Port, Accepting>();
+  readonly #datagrams = new Map<Port, (datagram: Datagram) => void>();
+  readonly #carrier: ConnCarrier;
+  #drainWaiters: (() => void)[] = [];
+  #nextId = 1;
+  #failure: PilotError | undefined;
+  #onClose: (() => void) | undefined;
+  #hello: Result<'hello'> | undefined;
+
+  /** Errors: `not_running` when nothing answers on the socket, `protocol_error` when it is not a daemon of this kind. */
+  static async connect(options: { net: Net; socketPath: string; client?: string }): Promise<IpcClient> {
+    let pipe: Pipe;
+    try {
+      pipe = await options.net.connectLocal(options.socketPath);
+    } catch (cause) {
+      throw new PilotError('not_running', 'daemon is not running', { cause });
+    }
+    const client = new IpcClient(pipe);
+    try {
+      client.#hello = await client.call(
+        'hello',
+        options.client === undefined ? {} : { client: options.client },
+      );
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  private constructor(pipe: Pipe) {
+    this.#pipe = pipe;
+    this.#writer = new FrameWriter(pipe);
+    this.#writer.onDrain(() => {
+      const waiters = this.#drainWaiters;
+      this.#drainWaiters = [];
+      for (const wake of waiters) wake();
+    });
+    this.#carrier = {
+      sendData: (id, data) => this.#writer.push(encodeIpcFrame(CMD.SEND, u32(id), data)),
+      grant: (id, bytes) => this.#writer.push(encodeIpcFrame(CREDIT, u32(id, bytes))),
+      writable: () =>
+        this.#writer.congested
+          ? new Promise((resolve) => {
+              this.#drainWaiters.push(resolve);
+            })
+          : undefined,
+      closeConn: async (id) => {
+        try {
+          await this.call('close', { connection: id });
+        } finally {
+          this.#conns.delete(id);
+        }
+      },
+      abortConn: (id) => {
+        this.#conns.delete(id);
+        this.#writer.push(encodeIpcFrame(ABORT, u32(id)));
+      },
+    };
+    pipe.onClose((error) => this.#lost(error));
+    pipe.onData((data) => this.#receive(data));
+  }
+
+  /** What the daemon said of itself when this client connected. */
+  get daemon(): Result<'hello'> {
+    return this.#hello!;
+  }
+
+  /** Called once when the daemon goes away or `close` is called. */
+  onClose(receiver: () => void): void {
+    this.#onClose = receiver;
+    if (this.#failure !== undefined) receiver();
+  }
+
+  /** Errors: those of the method; `unavailable` when the daemon goes away; `cancelled` when the signal fires. */
+  call<M extends Method>(method: M, params: Params<M>, signal?: Abort): Promise<Result<M>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (signal?.aborted) return Promise.reject(cancelled(method));
+    const id = this.#nextId;
+    this.#nextId = id === 0xffff_ffff ? 1 : id + 1;
+    return new Promise<object>((resolve, reject) => {
+      const abort = (): void => {
+        const waiter = this.#waiting.get(id);
+        if (waiter === undefined) return;
+        waiter.cancelled = true;
+        this.#writer.push(encodeIpcFrame(CMD.CALL_CANCEL, u32(id)));
+        reject(cancelled(method));
+      };
+      const done = (): void => signal?.removeEventListener('abort', abort);
+      this.#waiting.set(id, {
+        method,
+        cancelled: false,
+        resolve: (value) => {
+          done();
+          resolve(value);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      });
+      signal?.addEventListener('abort', abort);
+      this.#writer.push(encodeIpcFrame(CMD.CALL, u32(id), utf8(JSON.stringify({ method, params }))));
+    }) as Promise<Result<M>>;
+  }
+
+  /** Opens a stream; `target` is a hostname, an address or a node id. Errors: `not_found`, `untrusted`, `connection_refused`, `timeout`. */
+  async dial(target: string | Address, port: Port, options: DialOptions = {}): Promise<Conn> {
+    const text = typeof target === 'string' ? target : formatAddress(target);
+    const result = await this.call(
+      'dial',
+      { target: text, port, timeout_ms: options.timeout, no_delay: options.noDelay },
+      options.signal,
+    );
+    return this.#conns.get(result.connection) ?? Promise.reject(lostConn());
+  }
+
+  /** Port 0 chooses a free one. Errors: `port_in_use`. */
+  async listen(port: Port): Promise<Listener> {
+    const bound = await this.call('listen', { port });
+    const accepting = this.#acceptQueue(bound.port);
+    return {
+      port: bound.port,
+      accept: async () => {
+        for (;;) {
+          const conn = accepting.ready.shift();
+          if (conn !== undefined) return conn;
+          if (accepting.closed) return undefined;
+          await new Promise<void>((resolve) => {
+            accepting.wake = resolve;
+          });
+        }
+      },
+      close: () => {
+        if (accepting.closed) return;
+        accepting.closed = true;
+        this.#accepting.delete(bound.port);
+        for (const conn of accepting.ready.splice(0)) conn.abort();
+        accepting.wake?.();
+        this.call('unlisten', { port: bound.port }).catch(() => {});
+      },
+    };
+  }
+
+  /** Fire and forget; at most one packet. */
+  sendDatagram(to: Address, port: Port, data: Uint8Array): void {
+    const head = new Uint8Array(8);
+    writeU16(head, 0, to.network);
+    writeU32(head, 2, to.node);
+    writeU16(head, 6, port);
+    this.#writer.push(encodeIpcFrame(CMD.SEND_TO, head, data));
+  }
+
+  /** Receives the datagrams sent to a port of this node. Errors: `port_in_use`. */
+  async onDatagram(port: Port, receiver: (datagram: Datagram) => void): Promise<{ close(): void }> {
+    this.#datagrams.set(port, receiver);
+    try {
+      await this.call('listen_datagrams', { port });
+    } catch (error) {
+      this.#datagrams.delete(port);
+      throw error;
+    }
+    return {
+      close: () => {
+        if (this.#datagrams.delete(port)) this.call('unlisten_datagrams', { port }).catch(() => {});
+      },
+    };
+  }
+
+  /** Closes the connection to the daemon; it finishes the streams of this client in the background. */
+  close(): void {
+    if (this.#failure !== undefined) return;
+    this.#writer.close();
+    this.#pipe.end();
+    this.#lost(undefined);
+  }
+
+  #acceptQueue(port: Port): Accepting {
+    let accepting = this.#accepting.get(port);
+    if (accepting === undefined) {
+      accepting = { port, ready: [], closed: false, wake: undefined };
+      this.#accepting.set(port, accepting);
+    }
+    return accepting;
+  }
+
+  #receive(data: Uint8Array): void {
+    this.#reader.push(data);
+    for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
+      this.#onFrame(frame.command, frame.payload);
+    }
+  }
+
+  #onFrame(command: number, payload: Uint8Array): void {
+    switch (command) {
+      case CMD.CALL_RESULT:
+      case CMD.CALL_ERROR:
+        this.#onReply(command, payload);
+        return;
+      case CMD.RECV:
+        this.#conns.get(readU32(payload, 0))?.receive(payload.subarray(4));
+        return;
+      case CREDIT:
+        this.#conns.get(readU32(payload, 0))?.credit(readU32(payload, 4));
+        return;
+      case ENDED:
+        this.#onEnded(readU32(payload, 0), fromUtf8(payload.subarray(4)));
+        return;
+      case CMD.ACCEPT:
+        this.#onAccept(payload);
+        return;
+      case CMD.RECV_FROM: {
+        const toPort = readU16(payload, 8);
+        this.#datagrams.get(toPort)?.({
+          from: decodeAddress(payload, 0),
+          fromPort: readU16(payload, 6),
+          toPort,
+          data: payload.subarray(10),
+        });
+        return;
+      }
+      case CMD.ERROR:
+        this.#onError(fromUtf8(payload.subarray(2)));
+        return;
+      default:
+    }
+  }
+
+  #onReply(command: number, payload: Uint8Array): void {
+    const id = readU32(payload, 0);
+    const waiter = this.#waiting.get(id);
+    if (waiter === undefined) return;
+    this.#waiting.delete(id);
+    const value = JSON.parse(fromUtf8(payload.subarray(4))) as Record<string, unknown>;
+    if (command === CMD.CALL_ERROR) {
+      waiter.reject(errorOf(value));
+      return;
+    }
+    if (waiter.method === 'dial') this.#opened(value as unknown as Result<'dial'>, waiter.cancelled);
+    waiter.resolve(value);
+  }
+
+  #opened(result: Result<'dial'>, unwanted: boolean): void {
+    const address = parseAddress(result.remote_addr);
+    if (typeof address === 'string') return;
+    if (unwanted) this.#carrier.abortConn(result.connection);
+    else this.#register(result.connection, result.local_port, address, result.remote_port);
+  }
+
+  #register(id: number, localPort: Port, remote: Address, remotePort: Port): ClientConn {
+    const conn = new ClientConn(this.#carrier, id, {
+      local: { address: this.#ownAddress(), port: localPort },
+      remote: { address: remote, port: remotePort },
+    });
+    this.#conns.set(id, conn);
+    return conn;
+  }
+
+  #ownAddress(): Address {
+    return { network: 0, node: this.#hello?.node_id ?? 0 };
+  }
+
+  #onAccept(payload: Uint8Array): void {
+    const port = readU16(payload, 0);
+    const conn = this.#register(readU32(payload, 2), port, decodeAddress(payload, 6), readU16(payload, 12));
+    const accepting = this.#acceptQueue(port);
+    accepting.ready.push(conn);
+    accepting.wake?.();
+  }
+
+  #onEnded(id: number, reason: string): void {
+    const conn = this.#conns.get(id);
+    if (conn === undefined) return;
+    if (reason === 'finished') conn.end();
+    else {
+      this.#conns.delete(id);
+      conn.fail(endError(reason));
+    }
+  }
+
+  /** An error frame answers nothing of ours but a `hello` to a daemon that does not know it. */
+  #onError(text: string): void {
+    const error = new PilotError('protocol_error', `The daemon refused a request: ${text}`);
+    if (this.#hello === undefined) this.#fail(error);
+  }
+
+  #lost(error: Error | undefined): void {
+    this.#fail(new PilotError('unavailable', 'The connection to the daemon ended', { cause: error }));
+  }
+
+  #fail(error: PilotError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const waiter of this.#waiting.values()) waiter.reject(error);
+    this.#waiting.clear();
+    for (const conn of this.#conns.values()) conn.fail(error);
+    this.#conns.clear();
+    for (const accepting of this.#accepting.values()) {
+      accepting.closed = true;
+      accepting.wake?.();
+    }
+    for (const wake of this.#drainWaiters.splice(0)) wake();
+    this.#onClose?.();
+  }
+}
+
+function u32(...values: number[]): Uint8Array {
+  const out = new Uint8Array(4 * values.length);
+  for (let i = 0; i < values.length; i++) writeU32(out, 4 * i, values[i]!);
+  return out;
+}
+
+function cancelled(method: string): PilotError {
+  return new PilotError('cancelled', `Cancelled: ${method}`);
+}
+
+function lostConn(): PilotError {
+  return new PilotError('connection_failed', 'The stream ended at once');
+}
+
+function errorOf(value: Record<string, unknown>): PilotError {
+  const code = String(value.code);
+  const hint = value.hint;
+  return new PilotError(isErrorCode(code) ? code : 'internal', String(value.message), {
+    ...(typeof hint === 'string' && hint !== '' ? { hint } : {}),
+  });
+}
+
+function endError(reason: string): PilotError {
+  switch (reason) {
+    case 'timeout':
+      return new PilotError('timeout', 'The stream ended: the peer no longer answers');
+    case 'untrusted':
+      return new PilotError('untrusted', 'The stream ended: trust was withdrawn');
+    default:
+      return new PilotError('connection_failed', `The stream ended: ${reason}`);
+  }
+}

@@ -1,0 +1,78 @@
+import { concat } from '../base/bytes.ts';
+import type { Pipe } from '../runtime/ports.ts';
+
+/** Frames up to this size are joined into one write. */
+const JOIN_LIMIT = 64 * 1024;
+
+/**
+ * Writes frames to a pipe: frames of one turn of the event loop leave in one write. `congested` tells producers of
+ * bulk data to wait for `drained`; control frames may be pushed at any time, their number is bounded by requests.
+ */
+export class FrameWriter {
+  readonly #pipe: Pipe;
+  #queue: Uint8Array[] = [];
+  #scheduled = false;
+  #blocked = false;
+  #closed = false;
+  #onDrain: () => void = () => {};
+
+  constructor(pipe: Pipe) {
+    this.#pipe = pipe;
+  }
+
+  get congested(): boolean {
+    return this.#blocked;
+  }
+
+  /** Called each time the pipe takes data again after it was congested. */
+  onDrain(receiver: () => void): void {
+    this.#onDrain = receiver;
+  }
+
+  push(frame: Uint8Array): void {
+    if (this.#closed) return;
+    this.#queue.push(frame);
+    if (this.#scheduled || this.#blocked) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  flush(): void {
+    if (this.#blocked || this.#closed) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    let ready = true;
+    for (let at = 0; at < queue.length; ) {
+      let length = queue[at]!.length;
+      let end = at + 1;
+      while (end < queue.length && length + queue[end]!.length <= JOIN_LIMIT) length += queue[end++]!.length;
+      ready = this.#pipe.write(end === at + 1 ? queue[at]! : concat(...queue.slice(at, end)));
+      at = end;
+    }
+    if (!ready) this.#wait();
+  }
+
+  close(): void {
+    this.flush();
+    this.#closed = true;
+    this.#queue = [];
+  }
+
+  #wait(): void {
+    this.#blocked = true;
+    this.#pipe.drained().then(
+      () => {
+        this.#blocked = false;
+        this.flush();
+        if (!this.#blocked && !this.#closed) this.#onDrain();
+      },
+      () => {
+        this.#closed = true;
+        this.#queue = [];
+      },
+    );
+  }
+}

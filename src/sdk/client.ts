@@ -1,0 +1,286 @@
+import { asPilotError, PilotError } from '../api/errors.ts';
+import type { Conn, Listener } from '../api/stream.ts';
+import type { Crypto } from '../base/crypto.ts';
+import type { Address, Millis, Port } from '../base/units.ts';
+import { type Datagram, type DialOptions, IpcClient } from '../ipc/client.ts';
+import type {
+  ConnectionRow,
+  HandshakeResult,
+  Health,
+  Info,
+  NodeRecord,
+  OutgoingRow,
+  PeerRow,
+  PendingRow,
+  PingReply,
+  Resolved,
+  TrustedRow,
+} from '../ipc/methods.ts';
+import type { Abort, Clock, Net } from '../runtime/ports.ts';
+import {
+  DATA_EXCHANGE_PORT,
+  type FileSent,
+  type MessageType,
+  type Progress,
+  sendFile,
+  sendMessage,
+} from '../services/data-exchange/client.ts';
+import type { FileSource } from '../services/data-exchange/file-source.ts';
+import { formatAddress, parseAddress } from '../wire/address.ts';
+import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
+import { type PingOptions, type PingSummary, pingSeries } from './ping.ts';
+
+export interface ConnectOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly crypto: Crypto;
+  /** Absolute path of the daemon's socket. */
+  readonly socketPath: string;
+  /** Name of the program, for the daemon's log. */
+  readonly client?: string;
+}
+
+export interface SendOptions {
+  readonly signal?: Abort;
+  /** For the dial and for each acknowledgement. @default 30000 to dial, 60000 for an acknowledgement */
+  readonly timeout?: Millis;
+}
+
+/**
+ * A program's access to its node. A `target` is a hostname, an address (`0:0000.0000.0001`) or a decimal node id.
+ * All methods may be used concurrently. Errors are `PilotError`; match on `code`.
+ */
+export class PilotClient {
+  readonly #ipc: IpcClient;
+  readonly #clock: Clock;
+  readonly #crypto: Crypto;
+
+  /** Errors: `not_running`. */
+  static async connect(options: ConnectOptions): Promise<PilotClient> {
+    return new PilotClient(await IpcClient.connect(options), options);
+  }
+
+  private constructor(ipc: IpcClient, options: ConnectOptions) {
+    this.#ipc = ipc;
+    this.#clock = options.clock;
+    this.#crypto = options.crypto;
+  }
+
+  /** Calls, streams and datagrams without the helpers. */
+  get ipc(): IpcClient {
+    return this.#ipc;
+  }
+
+  info(): Promise<Info> {
+    return this.#ipc.call('info', {});
+  }
+
+  health(): Promise<Health> {
+    return this.#ipc.call('health', {});
+  }
+
+  /** Finds the address of a target. Errors: `not_found`, `registry_unreachable`. */
+  async resolveTarget(target: string, signal?: Abort): Promise<Address> {
+    const parsed = parseAddress(target);
+    if (typeof parsed !== 'string') return parsed;
+    const resolved = await this.#ipc.call('resolve', { target }, signal);
+    return { network: 0, node: resolved.node_id };
+  }
+
+  /** Like `resolveTarget`, with the name and visibility the registry tells. */
+  resolve(target: string, signal?: Abort): Promise<Resolved> {
+    return this.#ipc.call('resolve', { target }, signal);
+  }
+
+  /** Looks a hostname up. Errors: `not_found` (also for a private node that does not trust us). */
+  find(hostname: string, signal?: Abort): Promise<Resolved> {
+    return this.#ipc.call('find', { hostname }, signal);
+  }
+
+  /** The registry's record of a node. */
+  lookup(target: string, signal?: Abort): Promise<NodeRecord> {
+    return this.#ipc.call('lookup', { target }, signal);
+  }
+
+  /** Opens a stream. Errors: `not_found`, `untrusted`, `connection_refused`, `timeout`. */
+  dial(target: string | Address, port: Port, options: DialOptions = {}): Promise<Conn> {
+    return this.#ipc.dial(target, port, options);
+  }
+
+  /** Accepts streams on a port; 0 chooses a free one. Errors: `port_in_use`. */
+  listen(port: Port): Promise<Listener> {
+    return this.#ipc.listen(port);
+  }
+
+  /** Sends one unreliable packet of at most about 1,100 bytes. Errors: `too_large`, `not_found`. */
+  async sendDatagram(
+    target: string,
+    port: Port,
+    data: Uint8Array,
+    options: { fromPort?: Port } = {},
+  ): Promise<void> {
+    await this.#ipc.call('send_datagram', {
+      target,
+      port,
+      from_port: options.fromPort,
+      data_b64: Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64'),
+    });
+  }
+
+  /** Receives datagrams to a port. Errors: `port_in_use`. */
+  onDatagram(port: Port, receiver: (datagram: Datagram) => void): Promise<{ close(): void }> {
+    return this.#ipc.onDatagram(port, receiver);
+  }
+
+  /** Puts a message into the peer's inbox; resolves once the peer has stored it. Errors: `transfer_failed`, and those of `dial`. */
+  async sendMessage(
+    target: string | Address,
+    message: { readonly type: MessageType; readonly data: Uint8Array },
+    options: SendOptions = {},
+  ): Promise<{ target: string; type: MessageType; bytes: number; ack: string }> {
+    const address = await this.#addressOf(target, options.signal);
+    const ack = await sendMessage(this.#sending(address, options), message);
+    return { target: formatAddress(address), type: message.type, bytes: message.data.length, ack };
+  }
+
+  /**
+   * Sends a file, checked by SHA-256. A transfer broken by either side resumes when called again with the same
+   * content. Errors: `transfer_failed`, `disk_full`, `cancelled`, `too_large`, and those of `dial`.
+   */
+  async sendFile(
+    target: string | Address,
+    source: FileSource,
+    options: SendOptions & { readonly onProgress?: (progress: Progress) => void } = {},
+  ): Promise<FileSent & { destination: string; filename: string }> {
+    const address = await this.#addressOf(target, options.signal);
+    const sent = await sendFile(
+      this.#sending(address, options),
+      source,
+      options.onProgress === undefined ? {} : { onProgress: options.onProgress },
+    );
+    return { ...sent, destination: formatAddress(address), filename: source.name };
+  }
+
+  /** One round trip to the peer's node, inside the tunnel. Errors: `timeout`, `not_found`, `untrusted`. */
+  pingOnce(target: string, options: { timeout?: Millis; signal?: Abort } = {}): Promise<PingReply> {
+    return this.#ipc.call('ping', { target, timeout_ms: options.timeout }, options.signal);
+  }
+
+  /** A series of pings. A lost one does not end it; an unknown target does. */
+  ping(target: string, options: PingOptions = {}): Promise<PingSummary> {
+    return pingSeries((timeout, signal) => this.pingOnce(target, { timeout, signal }), this.#clock, options);
+  }
+
+  /** Sends bytes to the peer's echo service and checks what comes back. */
+  async bench(target: string | Address, options: BenchOptions = {}): Promise<BenchResult> {
+    const address = await this.#addressOf(target, options.signal);
+    const conn = await this.#ipc.dial(address, 7, { timeout: options.timeout, signal: options.signal });
+    return benchEcho(conn, this.#clock, options);
+  }
+
+  /** Asks for mutual trust. Works for a private node by hostname; whether the name exists is not told. */
+  handshake(target: string, justification = '', signal?: Abort): Promise<HandshakeResult> {
+    return this.#ipc.call('handshake', { target, justification }, signal);
+  }
+
+  /** Grants a pending request. Errors: `not_found` when the peer has not asked. */
+  approve(target: string): Promise<{ status: 'approved'; node_id: number }> {
+    return this.#ipc.call('approve', { target });
+  }
+
+  reject(target: string, reason = ''): Promise<{ status: 'rejected'; node_id: number }> {
+    return this.#ipc.call('reject', { target, reason });
+  }
+
+  /** Withdraws trust. Errors: `not_found` when the peer was not trusted. */
+  untrust(target: string): Promise<{ status: 'revoked'; node_id: number }> {
+    return this.#ipc.call('untrust', { target });
+  }
+
+  /** Waits until the peer is trusted; `trusted` is false when the time is up. */
+  waitForTrust(
+    target: string,
+    timeout: Millis,
+    signal?: Abort,
+  ): Promise<{ node_id: number; trusted: boolean }> {
+    return this.#ipc.call('trust_wait', { target, timeout_ms: timeout }, signal);
+  }
+
+  /** Requests of others that wait for `approve` or `reject`. */
+  async pending(): Promise<readonly PendingRow[]> {
+    return (await this.#ipc.call('pending', {})).pending;
+  }
+
+  async trusted(): Promise<readonly TrustedRow[]> {
+    return (await this.#ipc.call('trusted', {})).trusted;
+  }
+
+  /** Our own requests that have not been answered. */
+  async outgoing(): Promise<readonly OutgoingRow[]> {
+    return (await this.#ipc.call('outgoing', {})).outgoing;
+  }
+
+  async peers(): Promise<readonly PeerRow[]> {
+    return (await this.#ipc.call('peers', {})).peers;
+  }
+
+  async connections(): Promise<readonly ConnectionRow[]> {
+    return (await this.#ipc.call('connections', {})).connections;
+  }
+
+  /** Resets a stream of the daemon by its id. Errors: `not_found`. */
+  async disconnect(connection: number): Promise<void> {
+    await this.#ipc.call('disconnect', { connection });
+  }
+
+  /** "" clears it. Errors: `invalid_argument`, `already_exists`, `registry_unreachable`. */
+  setHostname(hostname: string): Promise<{ hostname: string; node_id: number }> {
+    return this.#ipc.call('set_hostname', { hostname });
+  }
+
+  setVisibility(isPublic: boolean): Promise<{ node_id: number; visibility: 'public' | 'private' }> {
+    return this.#ipc.call('set_visibility', { public: isPublic });
+  }
+
+  setTags(tags: readonly string[]): Promise<{ node_id: number; tags: readonly string[] }> {
+    return this.#ipc.call('set_tags', { tags });
+  }
+
+  deregister(): Promise<{ node_id: number }> {
+    return this.#ipc.call('deregister', {});
+  }
+
+  /** Ends the connection to the daemon; streams of this client are finished by the daemon. */
+  close(): void {
+    this.#ipc.close();
+  }
+
+  #addressOf(target: string | Address, signal: Abort | undefined): Promise<Address> {
+    return typeof target === 'string' ? this.resolveTarget(target, signal) : Promise.resolve(target);
+  }
+
+  #sending(address: Address, options: SendOptions) {
+    return {
+      clock: this.#clock,
+      crypto: this.#crypto,
+      dial: async () => {
+        try {
+          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, {
+            timeout: options.timeout,
+            signal: options.signal,
+          });
+        } catch (thrown) {
+          const error = asPilotError(thrown);
+          if (error.code !== 'connection_refused') throw error;
+          throw new PilotError(
+            'connection_refused',
+            `Cannot send to ${formatAddress(address)}: it does not accept messages and files (port 1001)`,
+            { cause: error },
+          );
+        }
+      },
+      signal: options.signal,
+      timeout: options.timeout,
+    };
+  }
+}

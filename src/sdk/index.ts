@@ -1,0 +1,10 @@
+/** What applications import. The daemon does the work; this talks to it over its local socket. */
+export * from '../api/errors.ts';
+export type { Conn, Listener } from '../api/stream.ts';
+export type { Datagram, DialOptions } from '../ipc/client.ts';
+export type * from '../ipc/methods.ts';
+export type { FileSent, MessageType, Progress } from '../services/data-exchange/client.ts';
+export { type FileSource, memorySource } from '../services/data-exchange/file-source.ts';
+export type { BenchOptions, BenchResult } from './bench.ts';
+export { type ConnectOptions, PilotClient, type SendOptions } from './client.ts';
+export type { PingOptions, PingResult, PingSummary } from './ping.ts';
