@@ -1,7 +1,8 @@
 /** identity.json: the one file that is a node's identity. Mode 0600. spec/02 §2 */
-import { fromBase64, toBase64 } from '../base/base64.ts';
+
 import { concat, equal } from '../base/bytes.ts';
 import type { Crypto } from '../base/crypto.ts';
+import { decodeBase64, encodeBase64 } from './base64.ts';
 
 export interface IdentityKeys {
   /** 32 bytes. */
@@ -27,8 +28,8 @@ export function formatIdentityFile(keys: IdentityKeys): string {
     throw new RangeError('Cannot format an identity: seed and public key have 32 bytes each');
   }
   const members = {
-    private_key: toBase64(concat(keys.seed, keys.publicKey)),
-    public_key: toBase64(keys.publicKey),
+    private_key: encodeBase64(concat(keys.seed, keys.publicKey)),
+    public_key: encodeBase64(keys.publicKey),
   };
   return JSON.stringify(members, undefined, 2);
 }
@@ -46,9 +47,9 @@ export function parseIdentityFile(
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not_object';
   const { private_key, public_key } = value as { private_key?: unknown; public_key?: unknown };
-  const privateKey = typeof private_key === 'string' ? fromBase64(private_key) : undefined;
+  const privateKey = typeof private_key === 'string' ? decodeBase64(private_key) : undefined;
   if (privateKey?.length !== SEED_LENGTH + KEY_LENGTH) return 'bad_private_key';
-  const publicKey = typeof public_key === 'string' ? fromBase64(public_key) : undefined;
+  const publicKey = typeof public_key === 'string' ? decodeBase64(public_key) : undefined;
   if (publicKey?.length !== KEY_LENGTH) return 'bad_public_key';
   const seed = privateKey.slice(0, SEED_LENGTH);
   if (!equal(privateKey.subarray(SEED_LENGTH), publicKey)) return 'key_mismatch';
