@@ -1,0 +1,95 @@
+/** A rendezvous and two agents behind the laboratory's NATs, brought to mutual trust. For tests and measurements. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { nodeClock, nodeCrypto, nodeNet } from '../src/platform/index.ts';
+import { PilotClient } from '../src/sdk/client.ts';
+import { NatLab } from './nat-lab.ts';
+import type { NatKind } from './nat-rules.ts';
+import { type Actor, PROJECT, Stage } from './stage.ts';
+
+export class Agents {
+  readonly lab: NatLab;
+  readonly stage = new Stage();
+  readonly a: Actor;
+  readonly b: Actor;
+  #rendezvous: ChildProcess | undefined;
+
+  constructor(prefix: string) {
+    this.lab = new NatLab(prefix);
+    this.a = this.stage.actor('node-a', this.lab.inside('a'));
+    this.b = this.stage.actor('node-b', this.lab.inside('b'));
+  }
+
+  /** Builds the network, starts the three processes and makes the agents trust each other. */
+  async up(natA: NatKind, natB: NatKind): Promise<void> {
+    this.lab.up();
+    this.lab.nat('a', natA);
+    this.lab.nat('b', natB);
+    const home = join(this.stage.directory, 'rendezvous');
+    mkdirSync(home);
+    const words = [...this.lab.inside('pub'), process.execPath, join(PROJECT, 'dist', 'bin', 'pilotctl.js')];
+    const args = ['rendezvous', 'start', '--foreground', '--json', '--bind', this.lab.publicAddress];
+    const child = spawn(words[0]!, [...words.slice(1), ...args], {
+      env: { ...process.env, HOME: home, PILOT_HOME: home },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#rendezvous = child;
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.once('data', () => resolve());
+      child.once('exit', (code) => reject(new Error(`the rendezvous ended with ${code}`)));
+    });
+    for (const actor of [this.a, this.b]) {
+      this.stage.pilotctl(actor, ['init', '--registry', this.lab.publicAddress, '--hostname', actor.name], {
+        quiet: true,
+      });
+      this.stage.pilotctl(actor, ['daemon', 'start'], { quiet: true });
+    }
+    this.stage.pilotctl(this.a, ['handshake', 'node-b', 'lab'], { quiet: true });
+    await this.until(() => this.stage.json<{ pending: unknown[] }>(this.b, ['pending']).pending.length > 0);
+    this.stage.pilotctl(this.b, ['approve', 'node-a'], { quiet: true });
+    await this.until(() => this.stage.json<{ trusted: unknown[] }>(this.a, ['trust']).trusted.length > 0);
+  }
+
+  async until(condition: () => boolean, seconds = 10): Promise<void> {
+    for (let i = 0; i < seconds * 5; i++) {
+      if (condition()) return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    throw new Error(`did not happen within ${seconds} s`);
+  }
+
+  /** Unix sockets are not part of a network namespace, so programs outside reach the agents' daemons. */
+  client(actor: Actor): Promise<PilotClient> {
+    const socketPath = join(actor.home, 'pilot.sock');
+    return PilotClient.connect({ net: nodeNet(), clock: nodeClock(), crypto: nodeCrypto(), socketPath });
+  }
+
+  /** Milliseconds from the dial to the first echoed byte. */
+  async firstEcho(from: Actor, to: string): Promise<number> {
+    const client = await this.client(from);
+    try {
+      const start = performance.now();
+      const conn = await client.dial(to, 7);
+      await conn.write(new TextEncoder().encode('first'));
+      await conn.read();
+      const spent = performance.now() - start;
+      await conn.close();
+      return spent;
+    } finally {
+      await client.close();
+    }
+  }
+
+  pathOf(actor: Actor): string {
+    return this.stage.json<{ peers: { path?: string }[] }>(actor, ['peers']).peers[0]?.path ?? 'none';
+  }
+
+  down(): void {
+    for (const actor of [this.a, this.b])
+      this.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true, mayFail: true });
+    this.#rendezvous?.kill('SIGTERM');
+    this.lab.down();
+    this.stage.remove();
+  }
+}
