@@ -1,12 +1,26 @@
 import { isErrorCode, PilotError } from '../api/errors.ts';
 import type { Conn, Listener } from '../api/stream.ts';
-import { fromUtf8, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
+import { fromUtf8, readU32 } from '../base/bytes.ts';
 import type { Address, Port } from '../base/units.ts';
 import type { Abort, Net, Pipe } from '../runtime/ports.ts';
-import { decodeAddress, formatAddress, parseAddress } from '../wire/address.ts';
-import { CMD, encodeIpcFrame, IpcFrameReader } from '../wire/ipc.ts';
+import { formatAddress, parseAddress } from '../wire/address.ts';
+import {
+  CMD,
+  decodeAccept,
+  decodeCallError,
+  decodeCallResult,
+  decodeConnData,
+  decodeError,
+  decodeRecvFrom,
+  encodeCall,
+  encodeCallCancel,
+  encodeConnId,
+  encodeIpcFrame,
+  encodeTarget,
+  IpcFrameReader,
+} from '../wire/ipc.ts';
 import { ClientConn, type ConnCarrier } from './client-conn.ts';
-import { ABORT, CREDIT, ENDED } from './extension.ts';
+import { ABORT, CREDIT, decodeCredit, ENDED, encodeCredit } from './extension.ts';
 import { FrameWriter } from './frame-writer.ts';
 import type { Method, Params, Result } from './methods.ts';
 
@@ -25,6 +39,9 @@ export interface Datagram {
   readonly toPort: Port;
   readonly data: Uint8Array;
 }
+
+/** Streams waiting for `accept`; more are reset, as spec/20 §5.3 has it with 64. */
+const ACCEPT_QUEUE = 1024;
 
 interface Waiter {
   readonly method: Method;
@@ -87,8 +104,8 @@ export class IpcClient {
       for (const wake of waiters) wake();
     });
     this.#carrier = {
-      sendData: (id, data) => this.#writer.push(encodeIpcFrame(CMD.SEND, u32(id), data)),
-      grant: (id, bytes) => this.#writer.push(encodeIpcFrame(CREDIT, u32(id, bytes))),
+      sendData: (id, data) => this.#writer.push(encodeIpcFrame(CMD.send, encodeConnId(id), data)),
+      grant: (id, bytes) => this.#writer.push(encodeIpcFrame(CREDIT, encodeCredit(id, bytes))),
       writable: () =>
         this.#writer.congested
           ? new Promise((resolve) => {
@@ -104,7 +121,7 @@ export class IpcClient {
       },
       abortConn: (id) => {
         this.#conns.delete(id);
-        this.#writer.push(encodeIpcFrame(ABORT, u32(id)));
+        this.#writer.push(encodeIpcFrame(ABORT, encodeConnId(id)));
       },
     };
     pipe.onClose((error) => this.#lost(error));
@@ -133,7 +150,7 @@ export class IpcClient {
         const waiter = this.#waiting.get(id);
         if (waiter === undefined) return;
         waiter.cancelled = true;
-        this.#writer.push(encodeIpcFrame(CMD.CALL_CANCEL, u32(id)));
+        this.#writer.push(encodeIpcFrame(CMD.callCancel, encodeCallCancel(id)));
         reject(cancelled(method));
       };
       const done = (): void => signal?.removeEventListener('abort', abort);
@@ -150,7 +167,7 @@ export class IpcClient {
         },
       });
       signal?.addEventListener('abort', abort);
-      this.#writer.push(encodeIpcFrame(CMD.CALL, u32(id), utf8(JSON.stringify({ method, params }))));
+      this.#writer.push(encodeIpcFrame(CMD.call, encodeCall({ id, method, params })));
     }) as Promise<Result<M>>;
   }
 
@@ -194,11 +211,7 @@ export class IpcClient {
 
   /** Fire and forget; at most one packet. */
   sendDatagram(to: Address, port: Port, data: Uint8Array): void {
-    const head = new Uint8Array(8);
-    writeU16(head, 0, to.network);
-    writeU32(head, 2, to.node);
-    writeU16(head, 6, port);
-    this.#writer.push(encodeIpcFrame(CMD.SEND_TO, head, data));
+    this.#writer.push(encodeIpcFrame(CMD.sendTo, encodeTarget(to, port), data));
   }
 
   /** Receives the datagrams sent to a port of this node. Errors: `port_in_use`. */
@@ -237,57 +250,58 @@ export class IpcClient {
   #receive(data: Uint8Array): void {
     this.#reader.push(data);
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
-      this.#onFrame(frame.command, frame.payload);
+      this.#onFrame(frame.cmd, frame.payload);
     }
   }
 
-  #onFrame(command: number, payload: Uint8Array): void {
-    switch (command) {
-      case CMD.CALL_RESULT:
-      case CMD.CALL_ERROR:
-        this.#onReply(command, payload);
+  #onFrame(cmd: number, payload: Uint8Array): void {
+    switch (cmd) {
+      case CMD.callResult:
+      case CMD.callError:
+        this.#onReply(cmd, payload);
         return;
-      case CMD.RECV:
-        this.#conns.get(readU32(payload, 0))?.receive(payload.subarray(4));
-        return;
-      case CREDIT:
-        this.#conns.get(readU32(payload, 0))?.credit(readU32(payload, 4));
-        return;
-      case ENDED:
-        this.#onEnded(readU32(payload, 0), fromUtf8(payload.subarray(4)));
-        return;
-      case CMD.ACCEPT:
-        this.#onAccept(payload);
-        return;
-      case CMD.RECV_FROM: {
-        const toPort = readU16(payload, 8);
-        this.#datagrams.get(toPort)?.({
-          from: decodeAddress(payload, 0),
-          fromPort: readU16(payload, 6),
-          toPort,
-          data: payload.subarray(10),
-        });
+      case CMD.recv: {
+        const received = decodeConnData(payload);
+        if (typeof received !== 'string') this.#conns.get(received.conn)?.receive(received.data);
         return;
       }
-      case CMD.ERROR:
-        this.#onError(fromUtf8(payload.subarray(2)));
+      case CREDIT: {
+        const credit = decodeCredit(payload);
+        if (credit !== undefined) this.#conns.get(credit.conn)?.credit(credit.bytes);
+        return;
+      }
+      case ENDED:
+        if (payload.length >= 4) this.#onEnded(readU32(payload, 0), fromUtf8(payload.subarray(4)));
+        return;
+      case CMD.accept:
+        this.#onAccept(payload);
+        return;
+      case CMD.recvFrom:
+        this.#onRecvFrom(payload);
+        return;
+      case CMD.error:
+        this.#onError(payload);
         return;
       default:
     }
   }
 
-  #onReply(command: number, payload: Uint8Array): void {
-    const id = readU32(payload, 0);
-    const waiter = this.#waiting.get(id);
+  #onReply(cmd: number, payload: Uint8Array): void {
+    const reply = cmd === CMD.callError ? decodeCallError(payload) : decodeCallResult(payload);
+    if (typeof reply === 'string') return;
+    const waiter = this.#waiting.get(reply.id);
     if (waiter === undefined) return;
-    this.#waiting.delete(id);
-    const value = JSON.parse(fromUtf8(payload.subarray(4))) as Record<string, unknown>;
-    if (command === CMD.CALL_ERROR) {
-      waiter.reject(errorOf(value));
+    this.#waiting.delete(reply.id);
+    if (!('result' in reply)) {
+      waiter.reject(
+        new PilotError(isErrorCode(reply.code) ? reply.code : 'internal', reply.message, {
+          ...(reply.hint === '' ? {} : { hint: reply.hint }),
+        }),
+      );
       return;
     }
-    if (waiter.method === 'dial') this.#opened(value as unknown as Result<'dial'>, waiter.cancelled);
-    waiter.resolve(value);
+    if (waiter.method === 'dial') this.#opened(reply.result as Result<'dial'>, waiter.cancelled);
+    waiter.resolve(reply.result as object);
   }
 
   #opened(result: Result<'dial'>, unwanted: boolean): void {
@@ -311,11 +325,27 @@ export class IpcClient {
   }
 
   #onAccept(payload: Uint8Array): void {
-    const port = readU16(payload, 0);
-    const conn = this.#register(readU32(payload, 2), port, decodeAddress(payload, 6), readU16(payload, 12));
-    const accepting = this.#acceptQueue(port);
+    const accept = decodeAccept(payload);
+    if (typeof accept === 'string') return;
+    const conn = this.#register(accept.conn, accept.localPort, accept.remote, accept.remotePort);
+    const accepting = this.#acceptQueue(accept.localPort);
+    if (accepting.ready.length >= ACCEPT_QUEUE) {
+      conn.abort();
+      return;
+    }
     accepting.ready.push(conn);
     accepting.wake?.();
+  }
+
+  #onRecvFrom(payload: Uint8Array): void {
+    const datagram = decodeRecvFrom(payload);
+    if (typeof datagram === 'string') return;
+    this.#datagrams.get(datagram.destinationPort)?.({
+      from: datagram.source,
+      fromPort: datagram.sourcePort,
+      toPort: datagram.destinationPort,
+      data: datagram.data,
+    });
   }
 
   #onEnded(id: number, reason: string): void {
@@ -329,9 +359,10 @@ export class IpcClient {
   }
 
   /** An error frame answers nothing of ours but a `hello` to a daemon that does not know it. */
-  #onError(text: string): void {
-    const error = new PilotError('protocol_error', `The daemon refused a request: ${text}`);
-    if (this.#hello === undefined) this.#fail(error);
+  #onError(payload: Uint8Array): void {
+    const error = decodeError(payload);
+    if (this.#hello !== undefined || typeof error === 'string') return;
+    this.#fail(new PilotError('protocol_error', `The daemon refused a request: ${error.text}`));
   }
 
   #lost(error: Error | undefined): void {
@@ -354,26 +385,12 @@ export class IpcClient {
   }
 }
 
-function u32(...values: number[]): Uint8Array {
-  const out = new Uint8Array(4 * values.length);
-  for (let i = 0; i < values.length; i++) writeU32(out, 4 * i, values[i]!);
-  return out;
-}
-
 function cancelled(method: string): PilotError {
   return new PilotError('cancelled', `Cancelled: ${method}`);
 }
 
 function lostConn(): PilotError {
   return new PilotError('connection_failed', 'The stream ended at once');
-}
-
-function errorOf(value: Record<string, unknown>): PilotError {
-  const code = String(value.code);
-  const hint = value.hint;
-  return new PilotError(isErrorCode(code) ? code : 'internal', String(value.message), {
-    ...(typeof hint === 'string' && hint !== '' ? { hint } : {}),
-  });
 }
 
 function endError(reason: string): PilotError {

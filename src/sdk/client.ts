@@ -27,6 +27,7 @@ import {
 } from '../services/data-exchange/client.ts';
 import type { FileSource } from '../services/data-exchange/file-source.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
+import { encodeBase64 } from '../wire/base64.ts';
 import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
 import { type PingOptions, type PingSummary, pingSeries } from './ping.ts';
 
@@ -123,7 +124,7 @@ export class PilotClient {
       target,
       port,
       from_port: options.fromPort,
-      data_b64: Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64'),
+      data_b64: encodeBase64(data),
     });
   }
 

@@ -1,0 +1,65 @@
+import type { Address, Port } from '../base/units.ts';
+import type { Abort } from '../runtime/ports.ts';
+
+/** Why a stream is over: `finished` is a clean end of both directions. */
+export type StreamEnd = 'finished' | 'reset' | 'timeout' | 'refused' | 'aborted' | 'untrusted' | 'shutdown';
+
+export interface StreamObserver {
+  /** Data or the end of stream can be read. */
+  readable(): void;
+  /** `write` accepts bytes again after it had accepted less than offered. */
+  writable(): void;
+  /** The stream is dead; what had arrived before can still be read. */
+  closed(reason: StreamEnd): void;
+}
+
+/** One stream of the node, without promises: bulk data passes here. */
+export interface LocalStream {
+  readonly id: number;
+  readonly local: { readonly address: Address; readonly port: Port };
+  readonly remote: { readonly address: Address; readonly port: Port };
+  /** Calls the observer from now on, at once when something is already waiting. Never within a call to this stream. */
+  observe(observer: StreamObserver): void;
+  /** Chunks that are here, in order, together at least `limit` bytes unless fewer are here. */
+  read(limit: number): Uint8Array[];
+  /** The peer finished and everything was read. */
+  readonly atEnd: boolean;
+  /** Copies what it accepts; returns how many bytes that were. */
+  write(data: Uint8Array): number;
+  /** Finishes: what was written still arrives, what comes in is discarded. `closed` follows. */
+  close(): void;
+  /** Resets at once. */
+  abort(): void;
+}
+
+export interface DialRequest {
+  readonly timeout?: number;
+  readonly noDelay?: boolean;
+  readonly signal?: Abort;
+}
+
+export interface IncomingDatagram {
+  readonly source: Address;
+  readonly sourcePort: Port;
+  readonly destinationPort: Port;
+  readonly data: Uint8Array;
+}
+
+/** What the server needs of the node behind it. Failures are thrown as PilotError. */
+export interface IpcBackend {
+  readonly version: string;
+  /** Node 0 until the node is registered. */
+  address(): Address;
+  /** Hostname, address text or decimal node id. Errors: `not_found`, `registry_unreachable`. */
+  resolveTarget(target: string, signal?: Abort): Promise<Address>;
+  /** Errors: `not_found`, `untrusted`, `connection_refused`, `timeout`, `cancelled`. */
+  dial(to: Address, port: Port, options: DialRequest): Promise<LocalStream>;
+  /** Port 0 is literal here. Errors: `port_in_use`. */
+  listen(port: Port, onStream: (stream: LocalStream) => void): { close(): void };
+  /** A port of the ephemeral range that nobody listens on. */
+  freePort(): Port;
+  /** Errors: `too_large`, `invalid_argument`, `not_found`. */
+  sendDatagram(to: Address, port: Port, data: Uint8Array, fromPort?: Port): Promise<void>;
+  /** Every method of `Methods` that is not about a client's own streams. */
+  call(method: string, params: Readonly<Record<string, unknown>>, signal: Abort): Promise<object>;
+}

@@ -1,0 +1,82 @@
+import type { Port } from '../base/units.ts';
+import type { Log, Net, Pipe, PipeServer } from '../runtime/ports.ts';
+import { CMD, encodeError, encodeIpcFrame } from '../wire/ipc.ts';
+import type { IncomingDatagram, IpcBackend } from './backend.ts';
+import { ClientSession } from './session.ts';
+
+/** spec/20 §9 */
+const MAX_CLIENTS = 1024;
+
+/** The daemon's local socket: accepts clients and gives each a session. */
+export class IpcServer {
+  readonly #backend: IpcBackend;
+  readonly #log: Log;
+  readonly #sessions = new Set<ClientSession>();
+  readonly #datagramPorts = new Map<Port, ClientSession>();
+  #server: PipeServer | undefined;
+  #closed = false;
+
+  /** Errors: `socket_in_use`, `io_error`. */
+  static async start(options: {
+    net: Net;
+    log: Log;
+    socketPath: string;
+    backend: IpcBackend;
+  }): Promise<IpcServer> {
+    const server = new IpcServer(options.backend, options.log);
+    server.#server = await options.net.listenLocal(options.socketPath, (pipe) => server.#accept(pipe));
+    return server;
+  }
+
+  private constructor(backend: IpcBackend, log: Log) {
+    this.#backend = backend;
+    this.#log = log;
+  }
+
+  get clientCount(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * A datagram for the programs on this machine: to the one that asked for its port, and to old clients, who take
+   * all and choose themselves (spec/20 §4.6).
+   */
+  deliver(datagram: IncomingDatagram): void {
+    const owner = this.#datagramPorts.get(datagram.destinationPort);
+    owner?.deliver(datagram);
+    for (const session of this.#sessions) {
+      if (session !== owner && !session.extended) session.deliver(datagram);
+    }
+  }
+
+  /** Stops accepting, then ends every session; their streams finish in the background. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const stopped = this.#server?.close();
+    for (const session of [...this.#sessions]) session.close();
+    await stopped;
+  }
+
+  #accept(pipe: Pipe): void {
+    if (this.#closed || this.#sessions.size >= MAX_CLIENTS) {
+      pipe.write(encodeIpcFrame(CMD.error, encodeError(`too many clients: the limit is ${MAX_CLIENTS}`)));
+      pipe.end();
+      this.#log.event('warn', 'ipc.client_refused', { limit: MAX_CLIENTS });
+      return;
+    }
+    const session = new ClientSession(pipe, this.#backend, {
+      takeDatagramPort: (port, taker) => {
+        const owner = this.#datagramPorts.get(port);
+        if (owner !== undefined && owner !== taker) return false;
+        this.#datagramPorts.set(port, taker);
+        return true;
+      },
+      releaseDatagramPort: (port) => this.#datagramPorts.delete(port),
+      closed: (ended) => {
+        this.#sessions.delete(ended);
+        this.#log.event('debug', 'ipc.client_left', { client: ended.client });
+      },
+    });
+    this.#sessions.add(session);
+  }
+}

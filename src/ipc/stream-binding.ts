@@ -1,0 +1,180 @@
+import { utf8 } from '../base/bytes.ts';
+import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
+import type { LocalStream, StreamEnd } from './backend.ts';
+import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
+import type { FrameWriter } from './frame-writer.ts';
+
+/** What a binding tells the client session that holds it. */
+export interface BindingHost {
+  readonly writer: FrameWriter;
+  /** The client uses credit and end reasons. */
+  readonly extended: boolean;
+  /** The binding has data but the pipe is full: pump it after the drain. */
+  waitForDrain(binding: StreamBinding): void;
+  /** Bytes the client sent that the stream has not taken yet changed. */
+  backlogChanged(): void;
+  gone(binding: StreamBinding, reason: StreamEnd): void;
+}
+
+/** Joins one stream of the node with the client that owns it: data, credit and ends, both ways. */
+export class StreamBinding {
+  readonly stream: LocalStream;
+  #host: BindingHost | undefined;
+  /** Bytes the client still takes. Old clients take everything: the pipe is their only bound. */
+  #credit: number;
+  /** Bytes the client may still send. */
+  #granted = INITIAL_CREDIT;
+  #backlog: Uint8Array[] = [];
+  #backlogBytes = 0;
+  #scheduled = false;
+  #endTold = false;
+  #closing = false;
+  #closed: StreamEnd | undefined;
+
+  constructor(stream: LocalStream, host: BindingHost) {
+    this.stream = stream;
+    this.#host = host;
+    this.#credit = host.extended ? INITIAL_CREDIT : Number.POSITIVE_INFINITY;
+  }
+
+  /** Lets data flow; called once the client has been told of the stream. */
+  start(): void {
+    this.stream.observe({
+      readable: () => this.#schedule(),
+      writable: () => this.#flushBacklog(),
+      closed: (reason) => this.#onClosed(reason),
+    });
+  }
+
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Data from the client. False when it overran its credit. */
+  send(data: Uint8Array): boolean {
+    if (this.#host?.extended) {
+      this.#granted -= data.length;
+      if (this.#granted < 0) return false;
+    }
+    if (this.#closed !== undefined || this.#closing) return true;
+    const accepted = this.#backlogBytes > 0 ? 0 : this.stream.write(data);
+    this.#grant(accepted);
+    if (accepted < data.length) {
+      this.#backlog.push(data.subarray(accepted));
+      this.#backlogBytes += data.length - accepted;
+      this.#host?.backlogChanged();
+    }
+    return true;
+  }
+
+  /** The client takes that many more bytes. */
+  credit(bytes: number): void {
+    this.#credit += bytes;
+    this.#schedule();
+  }
+
+  /** Finishes the stream once everything the client sent is passed on. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#closed !== undefined) this.#host?.gone(this, this.#closed);
+    else if (this.#backlogBytes === 0) this.stream.close();
+  }
+
+  abort(): void {
+    this.stream.abort();
+  }
+
+  /** The client has gone: its data is still delivered, then the stream finishes. */
+  detach(): void {
+    this.#host = undefined;
+    this.close();
+  }
+
+  /** Moves what has arrived to the client, as far as credit and the pipe allow. */
+  pump(): void {
+    const host = this.#host;
+    if (host === undefined || this.#closing) return;
+    while (this.#credit > 0) {
+      if (host.writer.congested) {
+        host.waitForDrain(this);
+        return;
+      }
+      const chunks = this.stream.read(Math.min(DATA_FRAME, this.#credit));
+      if (chunks.length === 0) {
+        this.#checkEnd(host);
+        return;
+      }
+      for (const chunk of chunks) this.#credit -= chunk.length;
+      host.writer.push(encodeIpcFrame(CMD.recv, encodeConnId(this.stream.id), ...chunks));
+      host.writer.flush();
+    }
+    if (this.stream.atEnd) this.#checkEnd(host);
+  }
+
+  #checkEnd(host: BindingHost): void {
+    if (this.stream.atEnd) this.#tellEnd(host, 'finished');
+    if (this.#closed === undefined) return;
+    this.#tellEnd(host, this.#closed);
+    host.gone(this, this.#closed);
+  }
+
+  /** Readable events come one per packet: those of one turn share a frame. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.pump();
+    });
+  }
+
+  #flushBacklog(): void {
+    let accepted = 0;
+    while (this.#backlog.length > 0) {
+      const first = this.#backlog[0]!;
+      const taken = this.stream.write(first);
+      accepted += taken;
+      if (taken < first.length) {
+        this.#backlog[0] = first.subarray(taken);
+        break;
+      }
+      this.#backlog.shift();
+    }
+    if (accepted === 0) return;
+    this.#backlogBytes -= accepted;
+    this.#grant(accepted);
+    this.#host?.backlogChanged();
+    if (this.#closing && this.#backlogBytes === 0) this.stream.close();
+  }
+
+  #grant(bytes: number): void {
+    if (bytes === 0 || !this.#host?.extended) return;
+    this.#granted += bytes;
+    this.#host.writer.push(encodeIpcFrame(CREDIT, encodeCredit(this.stream.id, bytes)));
+  }
+
+  #onClosed(reason: StreamEnd): void {
+    this.#closed = reason;
+    this.#backlog = [];
+    this.#backlogBytes = 0;
+    const host = this.#host;
+    if (host === undefined) return;
+    host.backlogChanged();
+    if (this.#closing) host.gone(this, reason);
+    else this.#schedule();
+  }
+
+  #tellEnd(host: BindingHost, reason: StreamEnd): void {
+    if (this.#endTold) return;
+    this.#endTold = true;
+    const id = encodeConnId(this.stream.id);
+    host.writer.push(
+      host.extended ? encodeIpcFrame(ENDED, id, utf8(reason)) : encodeIpcFrame(CMD.closeOk, id),
+    );
+  }
+}
