@@ -107,6 +107,11 @@ export class BinaryFrameReader {
     return this.#error;
   }
 
+  /** Bytes held back until the rest of their frame is here. */
+  get pendingBytes(): number {
+    return this.#queue.length;
+  }
+
   push(bytes: Uint8Array): void {
     if (this.#error === undefined) this.#queue.push(bytes);
   }

@@ -49,6 +49,11 @@ export class JsonFrameReader {
     return this.#queue.length > 0;
   }
 
+  /** Bytes held back until the rest of their frame is here. */
+  get pendingBytes(): number {
+    return this.#queue.length;
+  }
+
   push(bytes: Uint8Array): void {
     if (this.#error === undefined) this.#queue.push(bytes);
   }
