@@ -10,7 +10,12 @@ export class Rig {
   readonly stage = new Stage();
   readonly a: Actor = this.stage.actor('bench-a');
   readonly b: Actor = this.stage.actor('bench-b');
+  beaconPort = 0;
   #rendezvous: ChildProcess | undefined;
+
+  get rendezvousPid(): number {
+    return this.#rendezvous!.pid!;
+  }
 
   /** `relayOnly` switches direct UDP between the two off, so that everything crosses the beacon. */
   async start(options: { relayOnly: boolean; trust?: boolean }): Promise<void> {
@@ -46,6 +51,7 @@ export class Rig {
       child.on('exit', (code) => reject(new Error(`rendezvous ended with ${code}: ${text}`)));
     });
     const { registry, beacon } = (JSON.parse(line) as { data: { registry: string; beacon: string } }).data;
+    this.beaconPort = Number(beacon.split(':').at(-1));
     for (const actor of [this.a, this.b]) {
       this.stage.pilotctl(
         actor,
