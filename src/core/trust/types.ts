@@ -10,6 +10,10 @@ export interface TrustRecord {
   readonly mutual: boolean;
   /** Both halves signed over the whole content, as exchanged; absent with peers that cannot sign them. */
   readonly proof?: { readonly request: string; readonly accept: string };
+  /** Id of the request this trust rests on; absent with old peers. */
+  readonly requestId?: string;
+  /** The registry knows our half. */
+  readonly reported?: boolean;
 }
 
 /** An inbound request waiting for the user. */
@@ -43,6 +47,38 @@ export interface TrustTombstone {
   /** The peer and the registry still have to be told. */
   readonly tellPeer: boolean;
   readonly tellRegistry: boolean;
+  /** Id of our revocation, cited by every later request of ours; absent when the peer was the one to revoke. */
+  readonly revokeId?: string;
+  /** When the withdrawal was stated, unix seconds: before every later statement of ours. */
+  readonly statedAt?: number;
+  /** The request the withdrawn trust rested on. */
+  readonly requestId?: string;
+}
+
+/** How we answered a request, kept so that a repeated request gets the same answer. */
+export interface RequestAnswer {
+  readonly node: NodeId;
+  readonly requestId: string;
+  readonly answer: 'accepted' | 'rejected' | 'revoked';
+  /** Text for the peer; rejections only, else empty. */
+  readonly reason: string;
+  readonly at: UnixMillis;
+  /** The answer reached the peer or the registry. */
+  readonly told: boolean;
+}
+
+/**
+ * The newest statements exchanged with one peer, in unix seconds of the speaker's clock. A statement older than
+ * the newest one heard says nothing any more.
+ */
+export interface StatementRegister {
+  readonly node: NodeId;
+  readonly saidAt: number;
+  readonly heardAt: number;
+  /** The newest statement heard withdrew consent. */
+  readonly heardNo: boolean;
+  /** Id of the newest revocation heard; empty when none. */
+  readonly heardRevoke: string;
 }
 
 /** Everything the trust machine must not lose. Written before the effect of a change becomes visible. */
@@ -51,6 +87,8 @@ export interface TrustSnapshot {
   readonly pending: readonly PendingRequest[];
   readonly outgoing: readonly OutgoingRequest[];
   readonly tombstones: readonly TrustTombstone[];
+  readonly answers?: readonly RequestAnswer[];
+  readonly registers?: readonly StatementRegister[];
 }
 
 export type TrustTarget = { readonly node: NodeId } | { readonly hostname: string };
@@ -59,11 +97,18 @@ export type TrustOutput =
   /** Open a stream to port 444 of the peer and send this one message. Report failure with `directFailed`. */
   | { readonly type: 'sendDirect'; readonly to: NodeId; readonly message: Uint8Array; readonly ref: number }
   /** Registry `request_handshake`. */
-  | { readonly type: 'relayRequest'; readonly target: TrustTarget; readonly justification: string; readonly message: string; readonly requestId: string }
+  | {
+      readonly type: 'relayRequest';
+      readonly target: TrustTarget;
+      readonly justification: string;
+      readonly message: string;
+      readonly requestId: string;
+    }
   /** Registry `respond_handshake`. `message` is the signed answer for new peers. */
   | { readonly type: 'relayRespond'; readonly to: NodeId; readonly accept: boolean; readonly message: string }
   | { readonly type: 'reportTrust'; readonly peer: NodeId }
-  | { readonly type: 'revokeTrust'; readonly peer: NodeId }
+  /** Registry `revoke_trust`. `message` is our signed revocation, for the registry to hand to the peer. */
+  | { readonly type: 'revokeTrust'; readonly peer: NodeId; readonly message: string }
   | { readonly type: 'needKey'; readonly peer: NodeId }
   /** Store durably. */
   | { readonly type: 'persist'; readonly snapshot: TrustSnapshot }
@@ -74,7 +119,11 @@ export type TrustOutput =
 export type TrustEvent =
   | { readonly name: 'handshake.received'; readonly peer: NodeId; readonly justification: string }
   | { readonly name: 'handshake.pending'; readonly peer: NodeId; readonly justification: string }
-  | { readonly name: 'handshake.auto_approved'; readonly peer: NodeId; readonly reason: 'mutual' | 'same_network' | 'auto_approve' }
+  | {
+      readonly name: 'handshake.auto_approved';
+      readonly peer: NodeId;
+      readonly reason: 'mutual' | 'same_network' | 'auto_approve';
+    }
   | { readonly name: 'handshake.approved'; readonly peer: NodeId }
   | { readonly name: 'handshake.rejected'; readonly peer: NodeId; readonly reason: string }
   | { readonly name: 'trust.established'; readonly peer: NodeId }

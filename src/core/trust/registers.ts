@@ -1,0 +1,102 @@
+import type { NodeId } from '../../base/units.ts';
+import { REGISTER_LIMIT } from './limits.ts';
+import type { StatementRegister } from './types.ts';
+
+type Register = { -readonly [K in keyof StatementRegister]: StatementRegister[K] };
+
+/**
+ * Orders what we and each peer say about trusting each other. Requests and accepts say yes, revocations say no;
+ * each carries a time of its speaker's own clock that grows with every new statement. The newest statement counts,
+ * so a message that was delayed, repeated or captured can't bring back what was withdrawn after it.
+ */
+export class Registers {
+  readonly #registers = new Map<NodeId, Register>();
+
+  constructor(restored: readonly StatementRegister[] = []) {
+    for (const register of restored.slice(-REGISTER_LIMIT))
+      this.#registers.set(register.node, { ...register });
+  }
+
+  /** Time for a new statement to `peer`, or to a peer whose id is unknown: later than everything said to it before. */
+  newStatement(peer: NodeId | undefined, wallSeconds: number): number {
+    let last = Number.NEGATIVE_INFINITY;
+    if (peer === undefined) {
+      for (const register of this.#registers.values()) last = Math.max(last, register.saidAt);
+    } else {
+      last = this.#registers.get(peer)?.saidAt ?? last;
+    }
+    const at = Math.max(wallSeconds, last + 1);
+    if (peer !== undefined) this.said(peer, at);
+    return at;
+  }
+
+  /** Time for saying once more what still holds. */
+  repeatStatement(peer: NodeId, wallSeconds: number): number {
+    const at = Math.max(wallSeconds, this.#registers.get(peer)?.saidAt ?? 0);
+    this.said(peer, at);
+    return at;
+  }
+
+  said(peer: NodeId, at: number): void {
+    const register = this.#of(peer);
+    register.saidAt = Math.max(register.saidAt, at);
+  }
+
+  /** True when the peer has said something newer. At the same second a withdrawal counts as newer. */
+  isStaleYes(peer: NodeId, at: number, citedRevoke: string): boolean {
+    const register = this.#registers.get(peer);
+    if (register === undefined || at > register.heardAt) return false;
+    if (at < register.heardAt) return true;
+    return register.heardNo && (citedRevoke === '' || citedRevoke !== register.heardRevoke);
+  }
+
+  isStaleNo(peer: NodeId, at: number): boolean {
+    return at < (this.#registers.get(peer)?.heardAt ?? Number.NEGATIVE_INFINITY);
+  }
+
+  heardYes(peer: NodeId, at: number): void {
+    const register = this.#of(peer);
+    register.heardAt = at;
+    register.heardNo = false;
+  }
+
+  heardNo(peer: NodeId, at: number, revokeId: string): void {
+    const register = this.#of(peer);
+    register.heardAt = Math.max(register.heardAt, at);
+    register.heardNo = true;
+    register.heardRevoke = revokeId;
+  }
+
+  /** Id of the newest revocation heard from the peer; empty when none. */
+  heardRevoke(peer: NodeId): string {
+    return this.#registers.get(peer)?.heardRevoke ?? '';
+  }
+
+  /** Forgets the longest unused registers above the limit, never one that `isNeeded`. */
+  trim(isNeeded: (peer: NodeId) => boolean): void {
+    if (this.#registers.size <= REGISTER_LIMIT) return;
+    for (const peer of this.#registers.keys()) {
+      if (isNeeded(peer)) continue;
+      this.#registers.delete(peer);
+      if (this.#registers.size <= REGISTER_LIMIT) return;
+    }
+  }
+
+  snapshot(): StatementRegister[] {
+    return Array.from(this.#registers.values(), (register) => ({ ...register }));
+  }
+
+  #of(peer: NodeId): Register {
+    const register = this.#registers.get(peer) ?? {
+      node: peer,
+      saidAt: 0,
+      heardAt: 0,
+      heardNo: false,
+      heardRevoke: '',
+    };
+    // Re-inserting keeps the map in order of use.
+    this.#registers.delete(peer);
+    this.#registers.set(peer, register);
+    return register;
+  }
+}
