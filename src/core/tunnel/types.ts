@@ -38,7 +38,13 @@ export type TunnelOutput =
 export type TunnelEvent =
   | { readonly name: 'tunnel.established'; readonly peer: NodeId; readonly path: PathKind }
   | { readonly name: 'tunnel.rekeyed'; readonly peer: NodeId }
-  | { readonly name: 'tunnel.path_changed'; readonly peer: NodeId; readonly path: PathKind; readonly endpoint: Endpoint; readonly reason: string }
+  | {
+      readonly name: 'tunnel.path_changed';
+      readonly peer: NodeId;
+      readonly path: PathKind;
+      readonly endpoint: Endpoint;
+      readonly reason: string;
+    }
   | { readonly name: 'tunnel.unreachable'; readonly peer: NodeId; readonly reason: string }
   /** Our own endpoint as a beacon sees it. */
   | { readonly name: 'beacon.observed'; readonly beacon: Endpoint; readonly endpoint: Endpoint }

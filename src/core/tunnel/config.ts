@@ -1,0 +1,26 @@
+import type { Millis } from '../../base/units.ts';
+import { PATH_DEFAULTS, type PathConfig } from '../path/constants.ts';
+import { SESSION_DEFAULTS, type SessionConfig } from '../session/constants.ts';
+
+export interface TunnelConfig extends SessionConfig, PathConfig {
+  /**
+   * How long direct paths have the field for themselves before the relay is tried too. Lower connects sooner where no
+   * direct path exists; higher keeps more old peers, which stay with the relay once they saw it, on direct paths. @default 250 ms
+   */
+  readonly relayAfter: Millis;
+  /** Interval of registrations at the beacons, varied at random by a tenth. @default 20 s */
+  readonly discoverEvery: Millis;
+  /** Peers kept; the longest unused go first. @default 4096 */
+  readonly maxPeers: number;
+  /** Peers kept that contacted us and have not proven a key yet. @default 256 */
+  readonly maxStrangers: number;
+}
+
+export const TUNNEL_DEFAULTS: TunnelConfig = {
+  ...SESSION_DEFAULTS,
+  ...PATH_DEFAULTS,
+  relayAfter: 250,
+  discoverEvery: 20_000,
+  maxPeers: 4096,
+  maxStrangers: 256,
+};

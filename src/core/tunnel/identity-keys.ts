@@ -1,0 +1,128 @@
+import { equal } from '../../base/bytes.ts';
+import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+// Chosen.
+
+const MAX_KEYS = 4096;
+/** A key this old is used, and asked for again. */
+const REFRESH_AFTER: Millis = 10 * 60_000;
+const MAX_WAITING = 128;
+/** Frames of one node kept until its key is known: one per way it may be reached. */
+const MAX_HELD = 4;
+/** A question without an answer may be asked again after this. */
+const ASK_AGAIN: Millis = 5_000;
+/** A node the directory does not know is not asked for again at once. */
+const REFUSED_FOR: Millis = 2_000;
+
+/** A frame that waits for the sender's identity key. */
+export interface Held {
+  readonly frame: Uint8Array;
+  readonly relay: boolean;
+  readonly from: Endpoint;
+}
+
+interface Waiting {
+  readonly askedAt: Instant;
+  held: Held[];
+}
+
+/** Identity keys of peers: pinned ones, looked up ones, and the questions under way. All bounded. */
+export class IdentityKeys {
+  readonly #ask: (node: NodeId) => void;
+  readonly #pinned = new Map<NodeId, Uint8Array>();
+  readonly #known = new Map<NodeId, { key: Uint8Array; at: Instant }>();
+  readonly #waiting = new Map<NodeId, Waiting>();
+  readonly #refused = new Map<NodeId, Instant>();
+  /** Lookups that strangers cause. */
+  readonly #strangers = new TokenBucket(20, 40);
+
+  constructor(ask: (node: NodeId) => void) {
+    this.#ask = ask;
+  }
+
+  pin(node: NodeId, key: Uint8Array): void {
+    this.#pinned.set(node, key);
+  }
+
+  unpin(node: NodeId): void {
+    this.#pinned.delete(node);
+  }
+
+  pinned(node: NodeId): boolean {
+    return this.#pinned.has(node);
+  }
+
+  /** The pinned key, else the one looked up. */
+  key(node: NodeId): Uint8Array | undefined {
+    return this.#pinned.get(node) ?? this.#known.get(node)?.key;
+  }
+
+  /** True when the key is not pinned and was looked up so long ago that it may have changed. */
+  outdated(node: NodeId, now: Instant): boolean {
+    const known = this.#known.get(node);
+    return !this.#pinned.has(node) && known !== undefined && now - known.at > REFRESH_AFTER;
+  }
+
+  /**
+   * Asks for a key, keeping `held` until the answer. Nodes we did not choose to talk to share a budget.
+   * False when the question was not asked and the frame not kept.
+   */
+  want(node: NodeId, held: Held | undefined, chosen: boolean, now: Instant): boolean {
+    const waiting = this.#waiting.get(node);
+    if (waiting !== undefined && now - waiting.askedAt < ASK_AGAIN) {
+      if (held !== undefined) hold(waiting, held);
+      return true;
+    }
+    const refusedAt = this.#refused.get(node);
+    if (refusedAt !== undefined && now - refusedAt < REFUSED_FOR && !chosen) return false;
+    if (!chosen && !this.#strangers.take(now)) return false;
+    const next: Waiting = { askedAt: now, held: waiting?.held ?? [] };
+    if (held !== undefined) hold(next, held);
+    this.#waiting.delete(node);
+    limit(this.#waiting, MAX_WAITING - 1);
+    this.#waiting.set(node, next);
+    this.#ask(node);
+    return true;
+  }
+
+  /**
+   * Takes an answer of the directory; undefined means unknown or out of reach, which leaves an earlier key in force.
+   * Returns the frames that waited, and whether the key differs from the one known before.
+   */
+  answer(
+    node: NodeId,
+    key: Uint8Array | undefined,
+    now: Instant,
+  ): { held: readonly Held[]; changed: boolean } {
+    const held = this.#waiting.get(node)?.held ?? [];
+    this.#waiting.delete(node);
+    const before = this.#known.get(node);
+    if (key === undefined) {
+      limit(this.#refused, MAX_WAITING);
+      this.#refused.set(node, now);
+      return { held, changed: false };
+    }
+    this.#refused.delete(node);
+    this.#known.delete(node);
+    limit(this.#known, MAX_KEYS - 1);
+    this.#known.set(node, { key: key.slice(), at: now });
+    return { held, changed: before !== undefined && !equal(before.key, key) };
+  }
+}
+
+function hold(waiting: Waiting, held: Held): void {
+  waiting.held = waiting.held.filter(
+    (other) => other.relay !== held.relay || other.from.host !== held.from.host,
+  );
+  waiting.held.push(held);
+  if (waiting.held.length > MAX_HELD) waiting.held.shift();
+}
+
+/** Deletes the oldest entries until at most `size` are left. */
+function limit<K, V>(map: Map<K, V>, size: number): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= size) return;
+    map.delete(oldest);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Crypto, SigningKey } from '../../base/crypto.ts';
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Packet } from '../../wire/packet.ts';
+import type { TunnelConfig } from './config.ts';
+import type { PathKind, TunnelEvent } from './types.ts';
+
+/** Why something was dropped, for the counters. */
+export type DropReason =
+  | 'not_beacon'
+  | 'bad_beacon_message'
+  | 'bad_frame'
+  | 'plaintext_refused'
+  | 'anonymous_refused'
+  | 'unknown_magic'
+  | 'own_node'
+  | 'no_node'
+  | 'exchange_limit'
+  | 'exchange_key_mismatch'
+  | 'exchange_bad_signature'
+  | 'exchange_unknown_node'
+  | 'exchange_retired_key'
+  | 'exchange_weak_key'
+  | 'no_session'
+  | 'unauthentic'
+  | 'replayed'
+  | 'prefix_limit'
+  | 'counter_range'
+  | 'trial_limit'
+  | 'bad_packet'
+  | 'inner_source'
+  | 'inner_destination'
+  | 'pending_full'
+  | 'pending_expired'
+  | 'too_large'
+  | 'key_exhausted'
+  | 'punch_limit'
+  | 'peer_evicted'
+  | 'lookup_limit';
+
+/** What one peer needs of the tunnel it belongs to. */
+export interface PeerHost {
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly identity: SigningKey;
+  readonly config: TunnelConfig;
+  readonly node: NodeId;
+  readonly lan: readonly Endpoint[];
+  observed(): Endpoint | undefined;
+  /** Beacons to relay through, best first. */
+  relays(): readonly Endpoint[];
+  transmit(to: Endpoint, data: Uint8Array): void;
+  deliver(peer: NodeId, packet: Packet, path: PathKind): void;
+  event(event: TunnelEvent): void;
+  needEndpoints(peer: NodeId): void;
+  drop(reason: DropReason): void;
+  /** The peer may have an earlier timer than before. */
+  rearm(when: Instant): void;
+}

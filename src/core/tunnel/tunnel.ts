@@ -1,0 +1,426 @@
+import { equal } from '../../base/bytes.ts';
+import type { Crypto, SigningKey } from '../../base/crypto.ts';
+import { endpointKey } from '../../base/endpoint.ts';
+import type { Machine } from '../../base/machine.ts';
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import { decodeBeaconMessage } from '../../wire/beacon.ts';
+import {
+  classifyDatagram,
+  decodePila,
+  decodePils,
+  encodePilp,
+  type Pila,
+  pilaSignedBytes,
+} from '../../wire/tunnel-frames.ts';
+import type { PeerEndpoints } from '../node-types.ts';
+import { Beacons } from './beacons.ts';
+import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
+import { IdentityKeys } from './identity-keys.ts';
+import { Peer } from './peer.ts';
+import type { DropReason, PeerHost } from './peer-host.ts';
+import { TokenBucket } from './token-bucket.ts';
+import type { PeerStatus, TunnelOutput } from './types.ts';
+
+/** Commands obeyed per target and second, and in all. */
+const PUNCH_PAUSE = 500;
+const MAX_PUNCH_TARGETS = 256;
+const NEVER = Number.POSITIVE_INFINITY;
+
+export interface TunnelOptions {
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly identity: SigningKey;
+  readonly beacons: readonly Endpoint[];
+  readonly config?: Partial<TunnelConfig>;
+}
+
+/**
+ * All tunnels of one node over one UDP socket: tells datagrams apart, keeps the table of peers and the registration at
+ * the beacons.
+ *
+ * - inputs: `handleDatagram`; answers to `needKey` and `needEndpoints`: `identityKey`, `endpoints`
+ * - commands: `send`, `connect`, `pin`, `unpin`, `forget`, `setNode`, `setBeacons`, `setLocalEndpoints`
+ * - getters: `peers`, `peer`, `observed`, `drops`
+ *
+ * Nothing a stranger sends changes anything but bounded tables and counters.
+ */
+export class Tunnel implements Machine<TunnelOutput> {
+  readonly #config: TunnelConfig;
+  readonly #crypto: Crypto;
+  readonly #host: PeerHost & { node: NodeId; lan: readonly Endpoint[] };
+  readonly #beacons: Beacons;
+  readonly #keys: IdentityKeys;
+  readonly #peers = new Map<NodeId, Peer>();
+  /** Peers that contacted us and proved nothing yet, oldest first. */
+  readonly #strangers = new Set<NodeId>();
+  readonly #verifications = new TokenBucket(500, 200);
+  readonly #lastPila = new Map<NodeId, Uint8Array>();
+  readonly #punched = new Map<string, Instant>();
+  readonly #punches = new TokenBucket(20, 40);
+  readonly #drops: Record<string, number> = {};
+  #outputs: TunnelOutput[] = [];
+  #outputAt = 0;
+  #peersDue: Instant = NEVER;
+  #node: NodeId = 0;
+
+  constructor(options: TunnelOptions) {
+    const { crypto, random, identity } = options;
+    this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
+    this.#crypto = crypto;
+    const transmit = (to: Endpoint, data: Uint8Array): void => {
+      this.#outputs.push({ type: 'transmit', to, data });
+    };
+    this.#keys = new IdentityKeys((peer) => this.#outputs.push({ type: 'needKey', peer }));
+    this.#beacons = new Beacons({
+      random: random.fork('beacons'),
+      identity,
+      every: this.#config.discoverEvery,
+      transmit,
+      event: (event) => this.#outputs.push({ type: 'event', event }),
+    });
+    this.#beacons.set(options.beacons, 0);
+    this.#host = {
+      crypto,
+      random: random.fork('peers'),
+      identity,
+      config: this.#config,
+      node: 0,
+      lan: [],
+      observed: () => this.#beacons.observed(),
+      relays: () => this.#beacons.usable(),
+      transmit,
+      deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
+      event: (event) => this.#outputs.push({ type: 'event', event }),
+      needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
+      drop: (reason) => this.#drop(reason),
+      rearm: (when) => {
+        if (when < this.#peersDue) this.#peersDue = when;
+      },
+    };
+  }
+
+  /** Our node id, given by the registry. A change drops every session: keys are bound to the id. */
+  setNode(node: NodeId): void {
+    if (node === this.#node) return;
+    this.#node = node;
+    this.#host.node = node;
+    this.#peers.clear();
+    this.#strangers.clear();
+    this.#beacons.setNode(node);
+  }
+
+  setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
+    this.#beacons.set(endpoints, now);
+    for (const peer of this.#peers.values()) peer.beaconsChanged(now);
+  }
+
+  /** Our own addresses on local networks, with the port of the tunnel socket. */
+  setLocalEndpoints(lan: readonly Endpoint[]): void {
+    this.#host.lan = lan;
+  }
+
+  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
+    const { kind } = classifyDatagram(data);
+    if (kind === 'beacon') this.#handleBeacon(from, data, now);
+    else if (kind !== 'pilp' && kind !== 'empty') this.#handleFrame(kind, from, false, data, now);
+  }
+
+  /** Sends an encoded packet; `queued` while there is no key, `refused` when it never can be sent. */
+  send(node: NodeId, packet: Uint8Array, now: Instant): 'sent' | 'queued' | 'refused' {
+    const peer = this.#chosen(node, now);
+    return peer === undefined ? 'refused' : peer.send(packet, now);
+  }
+
+  /** Makes sure there is a session, and looks for better paths. */
+  connect(node: NodeId, now: Instant): void {
+    this.#chosen(node, now)?.connect(now);
+  }
+
+  /** Answers `needKey`; undefined when the directory does not know the node or can't be reached. */
+  identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant): void {
+    const { held, changed } = this.#keys.answer(node, key, now);
+    if (changed && !this.#keys.pinned(node)) this.forget(node);
+    for (const one of held) {
+      if (this.#keys.key(node) === undefined) this.#drop('exchange_unknown_node');
+      else this.#handleFrame(classifyDatagram(one.frame).kind, one.from, one.relay, one.frame, now);
+    }
+  }
+
+  /** Answers `needEndpoints`; undefined when the directory refuses or does not know them: the relay remains. */
+  endpoints(node: NodeId, found: PeerEndpoints | undefined, now: Instant): void {
+    this.#peers.get(node)?.endpoints(found, now);
+  }
+
+  /** Trusts this identity key for the node, whatever the directory says. */
+  pin(node: NodeId, key: Uint8Array): void {
+    const before = this.#keys.key(node);
+    this.#keys.pin(node, key.slice());
+    if (before !== undefined && !equal(before, key)) this.forget(node);
+  }
+
+  unpin(node: NodeId): void {
+    this.#keys.unpin(node);
+  }
+
+  /** Drops keys, paths and waiting packets of the peer. */
+  forget(node: NodeId): void {
+    this.#peers.delete(node);
+    this.#strangers.delete(node);
+    this.#lastPila.delete(node);
+  }
+
+  peers(): PeerStatus[] {
+    return [...this.#peers.values()].map((peer) => peer.status());
+  }
+
+  peer(node: NodeId): PeerStatus | undefined {
+    return this.#peers.get(node)?.status();
+  }
+
+  /** Our endpoint as a beacon sees it. */
+  observed(): Endpoint | undefined {
+    return this.#beacons.observed();
+  }
+
+  /** What was dropped since the start, by reason. */
+  drops(): Record<string, number> {
+    return { ...this.#drops };
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#beacons.handleTimeout(now);
+    if (this.#peersDue > now) return;
+    let next = NEVER;
+    for (const peer of this.#peers.values()) {
+      let due = peer.nextTimeout();
+      if (due <= now) {
+        peer.handleTimeout(now);
+        due = Math.max(peer.nextTimeout(), now + 1);
+      }
+      if (due < next) next = due;
+    }
+    this.#peersDue = next;
+  }
+
+  nextTimeout(): Instant | undefined {
+    const next = Math.min(this.#beacons.nextTimeout(), this.#peersDue);
+    return next === NEVER ? undefined : next;
+  }
+
+  poll(): TunnelOutput | undefined {
+    if (this.#outputAt < this.#outputs.length) return this.#outputs[this.#outputAt++];
+    if (this.#outputAt > 0) {
+      this.#outputs = [];
+      this.#outputAt = 0;
+    }
+    return undefined;
+  }
+
+  #handleBeacon(from: Endpoint, data: Uint8Array, now: Instant): void {
+    if (!this.#beacons.has(from)) {
+      this.#drop('not_beacon');
+      return;
+    }
+    const message = decodeBeaconMessage(data);
+    if (typeof message === 'string') {
+      this.#drop('bad_beacon_message');
+      return;
+    }
+    switch (message.type) {
+      case 'discoverReply':
+        this.#beacons.discoverReply(from, message.endpoint, message.challenge, now);
+        return;
+      case 'punchCommand':
+        this.#punch(message.endpoint, now);
+        return;
+      case 'relayDeliver': {
+        const { kind } = classifyDatagram(message.frame);
+        if (kind === 'pils' || kind === 'pila') this.#handleFrame(kind, from, true, message.frame, now);
+        else this.#drop('bad_frame');
+        return;
+      }
+      default:
+        this.#drop('bad_beacon_message');
+    }
+  }
+
+  #handleFrame(
+    kind: ReturnType<typeof classifyDatagram>['kind'],
+    from: Endpoint,
+    relay: boolean,
+    data: Uint8Array,
+    now: Instant,
+  ): void {
+    if (this.#node === 0) {
+      this.#drop('no_node');
+      return;
+    }
+    switch (kind) {
+      case 'pils':
+        this.#handlePils(from, relay, data, now);
+        return;
+      case 'pila':
+        this.#handlePila(from, relay, data, now);
+        return;
+      case 'pilt':
+        this.#drop('plaintext_refused');
+        return;
+      case 'pilk':
+        this.#drop('anonymous_refused');
+        return;
+      default:
+        this.#drop('unknown_magic');
+    }
+  }
+
+  #handlePils(from: Endpoint, relay: boolean, data: Uint8Array, now: Instant): void {
+    const frame = decodePils(data);
+    if (frame === 'too_short') {
+      this.#drop('bad_frame');
+      return;
+    }
+    const peer = this.#peers.get(frame.node);
+    if (peer !== undefined) {
+      peer.receivePils(frame, relay, from, now);
+      if (this.#strangers.size > 0 && peer.established) this.#strangers.delete(frame.node);
+      return;
+    }
+    this.#drop('no_session');
+    this.#greet(frame.node, { frame: data, relay, from }, now);
+  }
+
+  /** A registered node uses keys we do not have: we restarted, or forgot it. Offer new ones. */
+  #greet(node: NodeId, held: { frame: Uint8Array; relay: boolean; from: Endpoint }, now: Instant): void {
+    if (node === this.#node || node === 0) return;
+    if (this.#keys.key(node) === undefined) {
+      if (!this.#keys.want(node, held, false, now)) this.#drop('lookup_limit');
+      return;
+    }
+    if (!this.#greetings.take(now)) {
+      this.#drop('exchange_limit');
+      return;
+    }
+    this.#stranger(node, now).hello(held.relay, held.from, now);
+  }
+
+  #handlePila(from: Endpoint, relay: boolean, data: Uint8Array, now: Instant): void {
+    const pila = decodePila(data);
+    if (pila === 'too_short') {
+      this.#drop('bad_frame');
+      return;
+    }
+    const { node } = pila;
+    if (node === this.#node || node === 0) {
+      this.#drop('own_node');
+      return;
+    }
+    const known = this.#keys.key(node);
+    const repeated = this.#lastPila.get(node);
+    if (
+      known === undefined ||
+      repeated === undefined ||
+      !equal(repeated, data.subarray(0, repeated.length))
+    ) {
+      if (!this.#verify(pila, known, { frame: data, relay, from }, now)) return;
+      this.#lastPila.set(node, data.slice(0, 136));
+    }
+    const peer = this.#peers.get(node) ?? this.#stranger(node, now);
+    peer.receivePila(pila, relay, from, now);
+  }
+
+  /** True when the frame is signed by the key we hold for its node; asks for the key where that is open. */
+  #verify(
+    pila: Pila,
+    known: Uint8Array | undefined,
+    held: { frame: Uint8Array; relay: boolean; from: Endpoint },
+    now: Instant,
+  ): boolean {
+    if (!this.#verifications.take(now)) {
+      this.#drop('exchange_limit');
+      return false;
+    }
+    // Checked under the key the frame names, before anything is asked: garbage costs the directory nothing.
+    if (!this.#crypto.verify(pila.ed25519, pilaSignedBytes(pila.node, pila.x25519), pila.signature)) {
+      this.#drop('exchange_bad_signature');
+      return false;
+    }
+    const chosen = this.#peers.get(pila.node)?.wanted(now) ?? false;
+    if (known !== undefined && equal(known, pila.ed25519)) {
+      if (this.#keys.outdated(pila.node, now)) this.#keys.want(pila.node, undefined, chosen, now);
+      return true;
+    }
+    if (known !== undefined && !this.#keys.outdated(pila.node, now)) {
+      this.#drop('exchange_key_mismatch');
+      return false;
+    }
+    if (!this.#keys.want(pila.node, held, chosen, now)) this.#drop('lookup_limit');
+    return false;
+  }
+
+  #punch(target: Endpoint, now: Instant): void {
+    const name = endpointKey(target);
+    const last = this.#punched.get(name);
+    if ((last !== undefined && now - last < PUNCH_PAUSE) || !this.#punches.take(now)) {
+      this.#drop('punch_limit');
+      return;
+    }
+    this.#punched.delete(name);
+    if (this.#punched.size >= MAX_PUNCH_TARGETS) {
+      for (const oldest of this.#punched.keys()) {
+        this.#punched.delete(oldest);
+        break;
+      }
+    }
+    this.#punched.set(name, now);
+    const punch = encodePilp();
+    for (let i = 0; i < 2; i++) this.#host.transmit(target, punch);
+    for (const peer of this.#peers.values()) peer.punchCommanded(target, now);
+  }
+
+  /** The peer a local user wants to reach, with room made for it. */
+  #chosen(node: NodeId, now: Instant): Peer | undefined {
+    if (this.#node === 0 || node === this.#node || node === 0) return undefined;
+    const known = this.#peers.get(node);
+    if (known !== undefined) {
+      this.#strangers.delete(node);
+      return known;
+    }
+    if (this.#keys.key(node) === undefined) this.#keys.want(node, undefined, true, now);
+    return this.#add(node, now);
+  }
+
+  #stranger(node: NodeId, now: Instant): Peer {
+    const known = this.#peers.get(node);
+    if (known !== undefined) return known;
+    if (this.#strangers.size >= this.#config.maxStrangers) {
+      for (const oldest of this.#strangers) {
+        this.forget(oldest);
+        this.#drop('peer_evicted');
+        break;
+      }
+    }
+    this.#strangers.add(node);
+    return this.#add(node, now);
+  }
+
+  #add(node: NodeId, now: Instant): Peer {
+    if (this.#peers.size >= this.#config.maxPeers) {
+      let oldest: Peer | undefined;
+      for (const peer of this.#peers.values()) {
+        if (oldest === undefined || peer.activeAt < oldest.activeAt) oldest = peer;
+      }
+      if (oldest !== undefined) this.forget(oldest.node);
+      this.#drop('peer_evicted');
+    }
+    const peer = new Peer(node, this.#host, now);
+    this.#peers.set(node, peer);
+    return peer;
+  }
+
+  readonly #greetings = new TokenBucket(20, 40);
+
+  #drop(reason: DropReason): void {
+    this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
+  }
+}
