@@ -115,7 +115,7 @@ describe('beacon messages', () => {
     assert.ok(typeof decoded !== 'string' && decoded.type === 'discover');
     const signed = discoverSignedBytes(decoded.node, decoded.challenge!);
     assert.ok(nodeCrypto().verify(key.publicKey, signed, decoded.signature!));
-    assert.equal(toHex(signed), '70696c6f742d626561636f6e2d72656769737465723a00000005' + '09'.repeat(16));
+    assert.equal(toHex(signed), `70696c6f742d626561636f6e2d72656769737465723a00000005${'09'.repeat(16)}`);
     assert.equal(nodeCrypto().verify(key.publicKey, discoverSignedBytes(6, challenge), signature), false);
   });
 

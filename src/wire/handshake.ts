@@ -70,7 +70,7 @@ export function encodeHandshake(message: HandshakeMessage): Uint8Array {
     id,
     reply_to,
     to,
-    ...message.extra,
+    ...unknownMembers(message.extra ?? {}),
     sig,
   });
   const json = members
@@ -100,7 +100,7 @@ export function decodeHandshake(bytes: Uint8Array): HandshakeMessage | Handshake
   if (!isOptionalText(signature) || !isOptionalText(reason)) return 'bad_member';
   if (!isOptionalText(id) || !isOptionalText(reply_to) || !isOptionalText(sig)) return 'bad_member';
   if (to !== undefined && typeof to !== 'string' && !isU32(to)) return 'bad_member';
-  const extra = Object.entries(parsed.value).filter(([key]) => !KNOWN.has(key));
+  const extra = unknownMembers(parsed.value);
   return {
     type,
     node_id,
@@ -113,7 +113,7 @@ export function decodeHandshake(bytes: Uint8Array): HandshakeMessage | Handshake
     ...(reply_to !== undefined && { reply_to }),
     ...(to !== undefined && { to }),
     ...(sig !== undefined && { sig }),
-    ...(extra.length > 0 && { extra: Object.fromEntries(extra) }),
+    ...(Object.keys(extra).length > 0 && { extra }),
   };
 }
 
@@ -125,7 +125,11 @@ export function handshakeSignedString(from: NodeId, to: NodeId): string {
 /** What `sig` covers: ASCII `pilot-handshake-v2\n` ‖ canonical JSON of every member but `sig`. */
 export function handshakeContentBytes(message: HandshakeMessage): Uint8Array {
   const { extra, sig: _, ...members } = message;
-  return utf8(CONTENT_PREFIX + canonicalJson({ ...extra, ...members }));
+  return utf8(CONTENT_PREFIX + canonicalJson({ ...unknownMembers(extra ?? {}), ...members }));
+}
+
+function unknownMembers(object: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !KNOWN.has(key)));
 }
 
 function isHandshakeType(text: string): text is HandshakeType {
