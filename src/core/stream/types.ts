@@ -5,7 +5,13 @@ import type { Packet } from '../../wire/packet.ts';
 export type ConnId = number & { readonly __unit?: 'ConnId' };
 
 export type StreamState =
-  | 'SYN_SENT' | 'SYN_RECV' | 'ESTABLISHED' | 'FIN_WAIT' | 'CLOSE_WAIT' | 'TIME_WAIT' | 'CLOSED';
+  | 'SYN_SENT'
+  | 'SYN_RECV'
+  | 'ESTABLISHED'
+  | 'FIN_WAIT'
+  | 'CLOSE_WAIT'
+  | 'TIME_WAIT'
+  | 'CLOSED';
 
 export type CloseReason = 'finished' | 'reset' | 'timeout' | 'refused' | 'aborted' | 'untrusted' | 'shutdown';
 
@@ -16,14 +22,28 @@ export type StreamOutput =
   | { readonly type: 'connected'; readonly conn: ConnId }
   | { readonly type: 'dialFailed'; readonly conn: ConnId; readonly reason: CloseReason }
   /** A peer's stream arrived on a listening port. */
-  | { readonly type: 'incoming'; readonly conn: ConnId; readonly port: Port; readonly remote: Address; readonly remotePort: Port }
+  | {
+      readonly type: 'incoming';
+      readonly conn: ConnId;
+      readonly port: Port;
+      readonly remote: Address;
+      readonly remotePort: Port;
+    }
   /** `read()` has data or end of stream. */
   | { readonly type: 'readable'; readonly conn: ConnId }
   /** `write()` has room again after it had accepted less than offered. */
   | { readonly type: 'writable'; readonly conn: ConnId }
-  /** All our data and our FIN are acknowledged, or the stream ended otherwise; the id is dead after this. */
+  /** All our data and our FIN are acknowledged; the peer may still send, and `read` still works. */
+  | { readonly type: 'finished'; readonly conn: ConnId }
+  /** Both directions ended and nothing is left to read, or the stream ended otherwise; the id is dead after this. */
   | { readonly type: 'closed'; readonly conn: ConnId; readonly reason: CloseReason }
-  | { readonly type: 'datagram'; readonly from: Address; readonly fromPort: Port; readonly toPort: Port; readonly payload: Uint8Array }
+  | {
+      readonly type: 'datagram';
+      readonly from: Address;
+      readonly fromPort: Port;
+      readonly toPort: Port;
+      readonly payload: Uint8Array;
+    }
   /** Answer to `ping()`; `rtt` in ms. */
   | { readonly type: 'pong'; readonly token: number; readonly from: NodeId; readonly rtt: number };
 

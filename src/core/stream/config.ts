@@ -1,0 +1,93 @@
+import type { Bytes, Millis } from '../../base/units.ts';
+
+// Fixed by the wire (spec/03 §4 to §10).
+
+/** What one advertised window slot is worth to an old sender. */
+export const SLOT_BYTES = 4096;
+/** Segments an old receiver keeps out of order before it drops the rest. */
+export const OLD_OUT_OF_ORDER_LIMIT = 128;
+/** First port of the ephemeral range; the last is 65535. */
+export const EPHEMERAL_FIRST = 49152;
+/** Largest datagram that still fits one UDP/IPv4 packet when relayed. spec/01 §7 */
+export const MAX_DATAGRAM = 65428;
+
+/** What can be tuned about streams. Every default suits the Internet; tests change them. */
+export interface StreamConfig {
+  /** Payload bytes per segment. Larger fragments below IPv6's minimum MTU when relayed. @default 1152 */
+  readonly mss: Bytes;
+  /** Largest receive window of one stream: the memory an unread stream can hold. @default 4 MiB */
+  readonly receiveBuffer: Bytes;
+  /** Window a stream starts with; it doubles as long as the reader keeps up. @default 256 KiB */
+  readonly initialReceiveBuffer: Bytes;
+  /** Windows of all streams together stop growing beyond this. @default 256 MiB */
+  readonly totalReceiveBuffer: Bytes;
+  /** Bytes `write` accepts before it pushes back. Grows with the congestion window up to `maxSendBuffer`. @default 1 MiB */
+  readonly sendBuffer: Bytes;
+  /** @default 8 MiB */
+  readonly maxSendBuffer: Bytes;
+  /** Default of `dial`'s `noDelay` and of incoming streams. @default false */
+  readonly noDelay: boolean;
+  /** Longest a small segment waits for company. @default 10 */
+  readonly nagleDelay: Millis;
+  /** Longest an acknowledgment waits in the middle of a burst. @default 25 */
+  readonly ackDelay: Millis;
+  /** Longest an acknowledgment waits at the end of a burst. @default 5 */
+  readonly shortAckDelay: Millis;
+  /** @default 30000 */
+  readonly dialTimeout: Millis;
+  /** Silence after which a stream is probed. Old peers give up at 60 s of silence. @default 45000 */
+  readonly keepAliveAfter: Millis;
+  /** @default 15000 */
+  readonly keepAliveInterval: Millis;
+  /** Silence, with probes or data unanswered, after which the peer counts as gone. @default 120000 */
+  readonly deadAfter: Millis;
+  /** How long a finished connection answers late packets. @default 10000 */
+  readonly timeWait: Millis;
+  /** How long a stream we finished waits for a peer that neither sends nor finishes. @default 120000 */
+  readonly halfCloseTimeout: Millis;
+  /** How long data waits for a reader after `close`. @default 30000 */
+  readonly unreadLinger: Millis;
+  /** How long data before an old peer's FIN may be late: it will not be sent again. spec/03 §10 rule 7. @default 500 */
+  readonly finGrace: Millis;
+  /** New streams per second: from everybody, and from one node. @default 100/s burst 200; 10/s burst 100 */
+  readonly synLimits: {
+    readonly rate: number;
+    readonly burst: number;
+    readonly sourceRate: number;
+    readonly sourceBurst: number;
+  };
+  /** Live streams per listening port. @default 1024 */
+  readonly maxPerPort: number;
+  /** Live streams altogether. @default 65536 */
+  readonly maxConnections: number;
+  /** Spreads segments over the round trip instead of sending windows in one burst. @default true */
+  readonly pacing: boolean;
+  /** Offers the stream options to peers that know them (docs/decisions/0010). @default true */
+  readonly options: boolean;
+}
+
+export const DEFAULT_STREAM_CONFIG: StreamConfig = {
+  mss: 1152,
+  receiveBuffer: 4 * 1024 * 1024,
+  initialReceiveBuffer: 256 * 1024,
+  totalReceiveBuffer: 256 * 1024 * 1024,
+  sendBuffer: 1024 * 1024,
+  maxSendBuffer: 8 * 1024 * 1024,
+  noDelay: false,
+  nagleDelay: 10,
+  ackDelay: 25,
+  shortAckDelay: 5,
+  dialTimeout: 30_000,
+  keepAliveAfter: 45_000,
+  keepAliveInterval: 15_000,
+  deadAfter: 120_000,
+  timeWait: 10_000,
+  halfCloseTimeout: 120_000,
+  unreadLinger: 30_000,
+  finGrace: 500,
+  synLimits: { rate: 100, burst: 200, sourceRate: 10, sourceBurst: 100 },
+  maxPerPort: 1024,
+  maxConnections: 65_536,
+  pacing: true,
+  options: true,
+};

@@ -1,0 +1,160 @@
+import type { Bytes, Instant, Millis } from '../../base/units.ts';
+
+/** RFC 6928. */
+const INITIAL_SEGMENTS = 10;
+/** RFC 9438 §4.1, §4.6. */
+const CUBIC_C = 0.4;
+const CUBIC_BETA = 0.7;
+const CUBIC_FRIENDLY = (3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA);
+/** No window is larger: more than this in flight helps no path this product will see. */
+const CEILING: Bytes = 16 * 1024 * 1024;
+/** Slow start ends when a round's fastest trip is this much slower than the floor. RFC 9406 §4.2 */
+const HYSTART_LEAST = 4;
+const HYSTART_MOST = 16;
+/**
+ * Loss without a queue is noise (radio, fragments, a burst at a socket), and halving for it is what makes old
+ * senders crawl at 1 % loss. It is ignored up to two segments and 3 % of a flight per round trip, as long as the
+ * round's fastest trip is within a quarter (5 ms at least) of the floor. With a queue, every loss counts.
+ */
+const NOISE_SHARE = 0.03;
+const NOISE_SEGMENTS = 2;
+const QUEUE_SHARE = 0.25;
+const QUEUE_LEAST: Millis = 5;
+
+/** CUBIC (RFC 9438) in bytes with HyStart-like slow start and tolerance for loss that no queue explains. */
+export class Congestion {
+  window: Bytes;
+  threshold: Bytes = Number.POSITIVE_INFINITY;
+  readonly #segment: Bytes;
+  #maximum: Bytes = 0;
+  #epoch: Instant | undefined;
+  #k = 0;
+  #friendly: Bytes = 0;
+  #lostInRound: Bytes = 0;
+  #roundFastest: Millis = Number.POSITIVE_INFINITY;
+  #lastRoundFastest: Millis = Number.POSITIVE_INFINITY;
+  #samplesInRound = 0;
+  #before: { window: Bytes; threshold: Bytes; maximum: Bytes } | undefined;
+
+  constructor(segment: Bytes) {
+    this.#segment = segment;
+    this.window = INITIAL_SEGMENTS * segment;
+  }
+
+  get inSlowStart(): boolean {
+    return this.window < this.threshold;
+  }
+
+  /** A segment sent after the round began was delivered. */
+  roundEnded(): void {
+    this.#lastRoundFastest = this.#roundFastest;
+    this.#roundFastest = Number.POSITIVE_INFINITY;
+    this.#samplesInRound = 0;
+    this.#lostInRound = 0;
+  }
+
+  sample(rtt: Millis, floor: Millis): void {
+    if (rtt < this.#roundFastest) this.#roundFastest = rtt;
+    this.#samplesInRound++;
+    if (this.inSlowStart && this.#samplesInRound >= 8 && this.window >= 16 * this.#segment) {
+      const slack = Math.min(HYSTART_MOST, Math.max(HYSTART_LEAST, floor / 8));
+      if (this.#roundFastest >= floor + slack) {
+        this.threshold = this.window;
+        this.#epoch = undefined;
+      }
+    }
+  }
+
+  /** `limited`: the window, not the application, bounded what was in flight. */
+  delivered(bytes: Bytes, limited: boolean, smoothedRtt: Millis, now: Instant): void {
+    if (!limited) {
+      this.#epoch = undefined;
+      return;
+    }
+    if (this.window >= CEILING) return;
+    if (this.inSlowStart) {
+      this.window = Math.min(CEILING, this.window + bytes);
+      return;
+    }
+    this.#avoid(bytes, smoothedRtt, now);
+  }
+
+  /**
+   * `firstOfFlight`: the window was not yet reduced for this flight. `outstanding`: bytes sent and not acknowledged.
+   * Returns true when the window was reduced.
+   */
+  lost(bytes: Bytes, outstanding: Bytes, firstOfFlight: boolean, floor: Millis): boolean {
+    this.#lostInRound += bytes;
+    if (!firstOfFlight) return false;
+    const fastest = Math.min(this.#roundFastest, this.#lastRoundFastest);
+    const queue = Number.isFinite(fastest) ? fastest - floor : 0;
+    const noise = NOISE_SEGMENTS * this.#segment + NOISE_SHARE * Math.max(outstanding, this.window);
+    if (queue <= Math.max(QUEUE_LEAST, QUEUE_SHARE * floor) && this.#lostInRound <= noise) return false;
+    this.#remember();
+    this.#reduce();
+    this.window = this.threshold;
+    return true;
+  }
+
+  /** Everything in flight is presumed lost. `firstOfEpisode`: not a repeated timeout. */
+  timedOut(firstOfEpisode: boolean): void {
+    if (firstOfEpisode) {
+      this.#remember();
+      this.#reduce();
+    }
+    this.window = 2 * this.#segment;
+    this.#epoch = undefined;
+  }
+
+  /** The last reduction was for segments that turned out to have arrived. */
+  undo(): void {
+    if (this.#before === undefined) return;
+    this.window = Math.max(this.window, this.#before.window);
+    this.threshold = Math.max(this.threshold, this.#before.threshold);
+    this.#maximum = this.#before.maximum;
+    this.#epoch = undefined;
+    this.#before = undefined;
+  }
+
+  /** After silence the old window says little about the path: it is halved per timeout passed. RFC 2861 §3 */
+  idle(duration: Millis, timeout: Millis): void {
+    this.#epoch = undefined;
+    const initial = INITIAL_SEGMENTS * this.#segment;
+    if (duration < timeout || this.window <= initial) return;
+    this.threshold = Math.max(this.threshold, 0.75 * this.window);
+    const halvings = Math.min(30, Math.floor(duration / timeout));
+    this.window = Math.max(initial, this.window / 2 ** halvings);
+  }
+
+  #remember(): void {
+    this.#before = { window: this.window, threshold: this.threshold, maximum: this.#maximum };
+  }
+
+  #reduce(): void {
+    // Fast convergence, RFC 9438 §4.7.
+    this.#maximum = this.window < this.#maximum ? (this.window * (1 + CUBIC_BETA)) / 2 : this.window;
+    this.threshold = Math.max(CUBIC_BETA * this.window, 2 * this.#segment);
+    this.#epoch = undefined;
+  }
+
+  #avoid(bytes: Bytes, smoothedRtt: Millis, now: Instant): void {
+    const segment = this.#segment;
+    if (this.#epoch === undefined) {
+      this.#epoch = now;
+      this.#friendly = this.window;
+      if (this.window < this.#maximum) {
+        this.#k = Math.cbrt((this.#maximum - this.window) / segment / CUBIC_C);
+      } else {
+        this.#k = 0;
+        this.#maximum = this.window;
+      }
+    }
+    const t = (now - this.#epoch + smoothedRtt) / 1000 - this.#k;
+    const target = Math.min(1.5 * this.window, this.#maximum + CUBIC_C * t * t * t * segment);
+    const gain = this.#friendly < this.#maximum ? CUBIC_FRIENDLY : 1;
+    this.#friendly += (gain * segment * bytes) / this.window;
+    let next = this.window;
+    if (target > this.window) next += ((target - this.window) * bytes) / this.window;
+    this.window = Math.min(CEILING, Math.max(next, this.#friendly));
+  }
+}

@@ -1,0 +1,454 @@
+/**
+ * Streams, datagrams and pings over authenticated packets (spec/03). `streams.ts` is the door; a `Connection` is one
+ * stream, made of a `Sender` and a `Receiver`. Nothing here knows how packets reach the peer.
+ */
+import { EMPTY } from '../../base/bytes.ts';
+import type { Machine } from '../../base/machine.ts';
+import type { Random } from '../../base/random.ts';
+import { add } from '../../base/seq.ts';
+import type { Address, Bytes, Instant, Millis, NodeId, Port } from '../../base/units.ts';
+import {
+  FLAG_ACK,
+  FLAG_FIN,
+  FLAG_RST,
+  FLAG_SYN,
+  type Packet,
+  PROTOCOL_CONTROL,
+  PROTOCOL_DATAGRAM,
+  PROTOCOL_STREAM,
+} from '../../wire/packet.ts';
+import { DEFAULT_STREAM_CONFIG, EPHEMERAL_FIRST, MAX_DATAGRAM, type StreamConfig } from './config.ts';
+import { Connection, type ConnectionHost } from './connection.ts';
+import { ConnectionTable } from './connection-table.ts';
+import { Control } from './control.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
+import { Deque } from './deque.ts';
+import { SourceLimiter } from './token-bucket.ts';
+import type { CloseReason, ConnId, ConnStatus, StreamOutput } from './types.ts';
+
+const EPHEMERAL_COUNT = 65_536 - EPHEMERAL_FIRST;
+const BROADCAST_NODE: NodeId = 0xffff_ffff;
+/** Most a single `read` returns, so that a slow consumer of one stream doesn't hold much outside its window. */
+const READ_LIMIT: Bytes = 64 * 1024;
+/** Resets and pongs to one peer per second. Chosen: enough for any honest use, too few to amplify anything. */
+const ANSWER_LIMITS = { rate: 1000, burst: 1000, sourceRate: 50, sourceBurst: 100 };
+
+/** Decides whether a peer may open a stream or send a datagram here. */
+export type MayReceive = (
+  peer: NodeId,
+  destination: Address,
+  port: Port,
+  kind: 'stream' | 'datagram',
+  now: Instant,
+) => boolean;
+
+export interface StreamsOptions {
+  readonly random: Random;
+  readonly config?: Partial<StreamConfig>;
+  /** @default everybody may */
+  readonly mayReceive?: MayReceive;
+}
+
+/**
+ * The streams of one node.
+ *
+ * - packets in: `handlePacket`; commands: `dial`, `listen`, `write`, `read`, `close`, `abort`, `sendDatagram`, `ping`
+ * - outputs: packets to send through the tunnel, and what happened to streams
+ *
+ * Commands on an id that no longer exists do nothing and return what an ended stream would.
+ */
+export class Streams implements Machine<StreamOutput> {
+  readonly #config: StreamConfig;
+  readonly #random: Random;
+  readonly #mayReceive: MayReceive;
+  readonly #table = new ConnectionTable();
+  readonly #deadlines = new DeadlineHeap<Connection>();
+  readonly #outputs = new Deque<StreamOutput>();
+  readonly #listeners = new Set<Port>();
+  /** Live incoming streams per port. */
+  readonly #perPort = new Map<Port, number>();
+  readonly #synLimiter: SourceLimiter;
+  readonly #answerLimiter: SourceLimiter;
+  readonly #control: Control;
+  readonly #host: ConnectionHost;
+  #node: NodeId = 0;
+  #nextId: ConnId = 1;
+  #live = 0;
+  #reserved: Bytes = 0;
+
+  constructor(options: StreamsOptions) {
+    this.#config = { ...DEFAULT_STREAM_CONFIG, ...options.config };
+    this.#random = options.random;
+    this.#mayReceive = options.mayReceive ?? (() => true);
+    this.#synLimiter = new SourceLimiter(this.#config.synLimits);
+    this.#answerLimiter = new SourceLimiter(ANSWER_LIMITS);
+    this.#control = new Control(options.random.fork('ping'));
+    this.#host = {
+      config: this.#config,
+      output: (output) => this.#outputs.push(output),
+      redial: (conn) => this.#redial(conn),
+      initialSeq: () => this.#random.u32(),
+      grow: (bytes) => {
+        if (this.#reserved + bytes > this.#config.totalReceiveBuffer) return false;
+        this.#reserved += bytes;
+        return true;
+      },
+      ended: (conn) => this.#onEnded(conn),
+      remove: (conn) => {
+        this.#deadlines.remove(conn);
+        this.#table.remove(conn);
+      },
+    };
+  }
+
+  /** Our node id, once registered: the source of everything we send. */
+  setNode(node: NodeId): void {
+    this.#node = node;
+  }
+
+  // ---- commands
+
+  /**
+   * Opens a stream. What is written before it is open is kept and sent then. Ends in `connected` or `dialFailed`.
+   * `timeout` in ms. @default config.dialTimeout
+   */
+  dial(
+    remote: Address,
+    port: Port,
+    now: Instant,
+    options: { readonly timeout?: Millis; readonly noDelay?: boolean } = {},
+  ): ConnId {
+    const conn = new Connection(
+      this.#host,
+      this.#takeId(),
+      {
+        local: { network: remote.network, node: this.#node },
+        localPort: this.#ephemeralPort(remote, port),
+        remote,
+        remotePort: port,
+      },
+      { incoming: false, noDelay: options.noDelay ?? this.#config.noDelay },
+      now,
+    );
+    this.#add(conn);
+    conn.startDial(options.timeout ?? this.#config.dialTimeout, now);
+    this.#arm(conn);
+    return conn.id;
+  }
+
+  /** False when the port is taken. */
+  listen(port: Port): boolean {
+    if (this.#listeners.has(port)) return false;
+    this.#listeners.add(port);
+    return true;
+  }
+
+  /** Open streams of the port are not affected. */
+  unlisten(port: Port): void {
+    this.#listeners.delete(port);
+  }
+
+  /**
+   * Takes as much of `data` as the send buffer has room for and returns how many bytes that was (they are copied);
+   * after less than everything, `writable` follows. 0 also after `close` and on an ended stream.
+   */
+  write(id: ConnId, data: Uint8Array, now: Instant): number {
+    const conn = this.#table.byId(id);
+    if (conn === undefined) return 0;
+    const accepted = conn.write(data, now);
+    this.#arm(conn);
+    return accepted;
+  }
+
+  /** The next bytes in order, at most `limit`; undefined when there are none now. */
+  read(id: ConnId, now: Instant, limit: Bytes = READ_LIMIT): Uint8Array | undefined {
+    const conn = this.#table.byId(id);
+    if (conn === undefined) return undefined;
+    const chunk = conn.read(limit, now);
+    this.#arm(conn);
+    return chunk;
+  }
+
+  /** The peer has finished and everything was read. */
+  atEnd(id: ConnId): boolean {
+    return this.#table.byId(id)?.atEnd ?? false;
+  }
+
+  /**
+   * Ends our direction: what was written is sent, then FIN. `finished` tells that the peer has it all, `closed` that
+   * its direction ended too. Reading goes on until then.
+   */
+  close(id: ConnId, now: Instant): void {
+    const conn = this.#table.byId(id);
+    if (conn === undefined) return;
+    conn.close(now);
+    this.#arm(conn);
+  }
+
+  /** Resets at once. */
+  abort(id: ConnId, now: Instant): void {
+    this.#table.byId(id)?.abort('aborted', now);
+  }
+
+  /** Resets all streams with a node, except those of `exceptPort`. */
+  abortPeer(node: NodeId, now: Instant, reason: CloseReason, exceptPort?: Port): void {
+    for (const conn of this.#table.ofNode(node)) {
+      if (conn.remotePort !== exceptPort && conn.localPort !== exceptPort) conn.abort(reason, now);
+    }
+  }
+
+  /** The path to a node works again: retransmissions and dials that wait for a back-off go out now. */
+  retryPeer(node: NodeId, now: Instant): void {
+    for (const conn of this.#table.ofNode(node)) {
+      conn.retryNow(now);
+      this.#arm(conn);
+    }
+  }
+
+  /** Sends one datagram, 1 to 65,428 bytes. Not acknowledged, not repeated. */
+  sendDatagram(
+    to: Address,
+    toPort: Port,
+    payload: Uint8Array,
+    _now: Instant,
+    fromPort?: Port,
+  ): 'sent' | 'too_large' | 'invalid' {
+    if (payload.length > MAX_DATAGRAM) return 'too_large';
+    if (payload.length === 0 || to.node === 0 || to.node === BROADCAST_NODE) return 'invalid';
+    this.#outputs.push({
+      type: 'packet',
+      to: to.node,
+      packet: {
+        protocol: PROTOCOL_DATAGRAM,
+        flags: 0,
+        source: { network: to.network, node: this.#node },
+        destination: to,
+        sourcePort: fromPort ?? EPHEMERAL_FIRST + this.#random.below(EPHEMERAL_COUNT),
+        destinationPort: toPort,
+        seq: 0,
+        ack: 0,
+        window: 0,
+        payload: payload.slice(),
+      },
+    });
+    return 'sent';
+  }
+
+  /** Sends one ping; `pong` with the returned token follows if it is answered. */
+  ping(node: NodeId, now: Instant, payload?: Uint8Array): number {
+    const packet = this.#control.ping(this.#node, node, now, payload);
+    this.#outputs.push({ type: 'packet', to: node, packet });
+    return packet.seq;
+  }
+
+  status(): ConnStatus[] {
+    return Array.from(this.#table.all(), (conn) => conn.status());
+  }
+
+  statusOf(id: ConnId): ConnStatus | undefined {
+    return this.#table.byId(id)?.status();
+  }
+
+  // ---- input
+
+  /** A packet the tunnel has authenticated: its source node is the peer. */
+  handlePacket(packet: Packet, now: Instant): void {
+    switch (packet.protocol) {
+      case PROTOCOL_STREAM:
+        this.#onStream(packet, now);
+        return;
+      case PROTOCOL_DATAGRAM:
+        this.#onDatagram(packet, now);
+        return;
+      case PROTOCOL_CONTROL:
+        this.#onControl(packet, now);
+        return;
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    for (let conn = this.#deadlines.takeDue(now); conn !== undefined; conn = this.#deadlines.takeDue(now)) {
+      if (conn.nextDeadline() <= now) conn.onTimer(now);
+      this.#arm(conn);
+    }
+  }
+
+  nextTimeout(): Instant | undefined {
+    return this.#deadlines.next();
+  }
+
+  poll(): StreamOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  // ---- streams
+
+  #onStream(packet: Packet, now: Instant): void {
+    const conn = this.#table.find(packet);
+    if ((packet.flags & (FLAG_SYN | FLAG_ACK)) === FLAG_SYN) {
+      this.#onSyn(packet, conn, now);
+      return;
+    }
+    if (conn === undefined) {
+      this.#onUnknown(packet, now);
+      return;
+    }
+    conn.onPacket(packet, now);
+    this.#arm(conn);
+  }
+
+  /** Who may not connect learns nothing, not even that the port is closed. spec/03 §2.3, weakness 4 */
+  #onSyn(packet: Packet, existing: Connection | undefined, now: Instant): void {
+    if (existing !== undefined) {
+      if (!existing.repeatedSyn(packet, now)) {
+        this.#arm(existing);
+        return;
+      }
+      existing.fail('reset', now);
+    }
+    const { source, destination, destinationPort: port } = packet;
+    if (!this.#mayReceive(source.node, destination, port, 'stream', now)) return;
+    if (!this.#listeners.has(port)) {
+      this.#refuse(packet, now);
+      return;
+    }
+    if (!this.#synLimiter.take(source.node, now)) return;
+    if (
+      (this.#perPort.get(port) ?? 0) >= this.#config.maxPerPort ||
+      this.#live >= this.#config.maxConnections
+    ) {
+      this.#refuse(packet, now);
+      return;
+    }
+    const conn = new Connection(
+      this.#host,
+      this.#takeId(),
+      { local: destination, localPort: port, remote: source, remotePort: packet.sourcePort },
+      { incoming: true, noDelay: this.#config.noDelay },
+      now,
+    );
+    this.#perPort.set(port, (this.#perPort.get(port) ?? 0) + 1);
+    this.#add(conn);
+    conn.accept(packet, now);
+    this.#outputs.push({
+      type: 'incoming',
+      conn: conn.id,
+      port,
+      remote: source,
+      remotePort: packet.sourcePort,
+    });
+    this.#arm(conn);
+  }
+
+  /** A peer that believes in a stream we don't know learns that it is gone, if it may know of us at all. */
+  #onUnknown(packet: Packet, now: Instant): void {
+    if ((packet.flags & FLAG_RST) !== 0) return;
+    // FIN+ACK is never answered: two implementations that do so never stop.
+    if ((packet.flags & FLAG_FIN) !== 0 && (packet.flags & FLAG_ACK) !== 0) return;
+    if ((packet.flags & (FLAG_FIN | FLAG_ACK)) === 0) return;
+    const { source, destination } = packet;
+    if (!this.#answerLimiter.take(source.node, now)) return;
+    if (!this.#mayReceive(source.node, destination, packet.destinationPort, 'stream', now)) return;
+    this.#reset(packet);
+  }
+
+  #refuse(syn: Packet, now: Instant): void {
+    if (this.#answerLimiter.take(syn.source.node, now)) this.#reset(syn);
+  }
+
+  #reset(packet: Packet): void {
+    const consumed = packet.payload.length + ((packet.flags & (FLAG_SYN | FLAG_FIN)) !== 0 ? 1 : 0);
+    const isSyn = (packet.flags & FLAG_SYN) !== 0;
+    this.#outputs.push({
+      type: 'packet',
+      to: packet.source.node,
+      packet: {
+        protocol: PROTOCOL_STREAM,
+        flags: FLAG_RST,
+        source: packet.destination,
+        destination: packet.source,
+        sourcePort: packet.destinationPort,
+        destinationPort: packet.sourcePort,
+        seq: (packet.flags & FLAG_ACK) !== 0 ? packet.ack : 0,
+        ack: isSyn ? add(packet.seq, 1) : add(packet.seq, consumed),
+        window: 0,
+        payload: EMPTY,
+      },
+    });
+  }
+
+  #onEnded(conn: Connection): void {
+    this.#live--;
+    this.#reserved -= conn.reserved;
+    conn.reserved = 0;
+    if (conn.incoming) {
+      const left = (this.#perPort.get(conn.localPort) ?? 1) - 1;
+      if (left <= 0) this.#perPort.delete(conn.localPort);
+      else this.#perPort.set(conn.localPort, left);
+    }
+  }
+
+  #redial(conn: Connection): void {
+    this.#table.remove(conn);
+    conn.localPort = this.#ephemeralPort(conn.remote, conn.remotePort);
+    this.#table.add(conn);
+  }
+
+  #add(conn: Connection): void {
+    this.#live++;
+    this.#table.add(conn);
+  }
+
+  #arm(conn: Connection): void {
+    const at = conn.nextDeadline();
+    if (at !== Number.POSITIVE_INFINITY) this.#deadlines.arm(conn, at);
+  }
+
+  #takeId(): ConnId {
+    let id = this.#nextId;
+    while (id === 0 || this.#table.byId(id) !== undefined) id = (id + 1) >>> 0;
+    this.#nextId = (id + 1) >>> 0;
+    return id;
+  }
+
+  /** Random, so that a restart doesn't meet its own stale connections at peers. spec/01, weakness 5 */
+  #ephemeralPort(remote: Address, remotePort: Port): Port {
+    const start = this.#random.below(EPHEMERAL_COUNT);
+    for (let i = 0; i < EPHEMERAL_COUNT; i++) {
+      const port = EPHEMERAL_FIRST + ((start + i) % EPHEMERAL_COUNT);
+      if (!this.#listeners.has(port) && !this.#table.has(port, remote, remotePort)) return port;
+    }
+    throw new RangeError(`Cannot dial node ${remote.node} port ${remotePort}: all local ports are in use`);
+  }
+
+  // ---- datagrams and pings
+
+  #onDatagram(packet: Packet, now: Instant): void {
+    const { source, destination, destinationPort, payload } = packet;
+    if (payload.length === 0) return;
+    if (!this.#mayReceive(source.node, destination, destinationPort, 'datagram', now)) return;
+    this.#outputs.push({
+      type: 'datagram',
+      from: source,
+      fromPort: packet.sourcePort,
+      toPort: destinationPort,
+      payload,
+    });
+  }
+
+  #onControl(packet: Packet, now: Instant): void {
+    const answered = this.#control.answer(packet, now);
+    if (answered !== undefined) {
+      this.#outputs.push({
+        type: 'pong',
+        token: answered.token,
+        from: packet.source.node,
+        rtt: answered.rtt,
+      });
+      return;
+    }
+    const pong = this.#control.pong(packet);
+    if (pong === undefined || !this.#answerLimiter.take(packet.source.node, now)) return;
+    this.#outputs.push({ type: 'packet', to: packet.source.node, packet: pong });
+  }
+}
