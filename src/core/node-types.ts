@@ -54,6 +54,8 @@ export type NodeOutput =
     }
   | { readonly type: 'readable'; readonly conn: ConnId }
   | { readonly type: 'writable'; readonly conn: ConnId }
+  /** The peer has acknowledged everything we wrote and our end; it may still send. */
+  | { readonly type: 'finished'; readonly conn: ConnId }
   | { readonly type: 'closed'; readonly conn: ConnId; readonly reason: CloseReason }
   | {
       readonly type: 'datagram';

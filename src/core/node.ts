@@ -13,7 +13,7 @@ import type {
   TrustRecord,
   TrustTarget,
 } from './trust/types.ts';
-import { TRUST_PORT, TrustChannel } from './trust-channel.ts';
+import { TRUST_PORT, TrustChannel, type TrustSendResult } from './trust-channel.ts';
 import { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
 
@@ -39,6 +39,8 @@ export class PilotNode implements Machine<NodeOutput> {
   readonly #outputs: NodeOutput[] = [];
   #outputAt = 0;
   readonly #dialing = new Map<ConnId, NodeId>();
+  /** Dials being given up because the directory refused the peer, with what it said. */
+  readonly #unresolved = new Map<ConnId, string>();
   readonly #forgetAt = new Map<NodeId, Instant>();
   #node: NodeId = 0;
   #public: boolean;
@@ -101,7 +103,7 @@ export class PilotNode implements Machine<NodeOutput> {
    * dials in progress then fail with `detail`, unless a tunnel is up. When the directory can't be reached, answer
    * with the last endpoints known or with none: the relay is tried all the same.
    */
-  answerEndpoints(peer: NodeId, found: PeerEndpoints | undefined, now: Instant, detail?: string): void {
+  answerEndpoints(peer: NodeId, found: PeerEndpoints | undefined, now: Instant, detail = ''): void {
     this.#tunnel.endpoints(peer, found, now);
     if (found === undefined && this.#tunnel.peer(peer)?.established !== true)
       this.#failDials(peer, now, detail);
@@ -309,7 +311,13 @@ export class PilotNode implements Machine<NodeOutput> {
   #onTunnel(output: TunnelOutput, now: Instant): void {
     switch (output.type) {
       case 'transmit':
+        this.#outputs.push(output);
+        return;
       case 'event':
+        // What waited for a dead path need not wait for its timers once another one works.
+        if (output.event.name === 'tunnel.established' || output.event.name === 'tunnel.path_changed') {
+          this.#streams.retryPeer(output.event.peer, now);
+        }
         this.#outputs.push(output);
         return;
       case 'packet':
@@ -340,17 +348,11 @@ export class PilotNode implements Machine<NodeOutput> {
       case 'dialFailed':
       case 'closed': {
         this.#dialing.delete(output.conn);
-        if (!this.#trustChannel.owns(output.conn)) {
-          this.#outputs.push(output);
-          return;
-        }
-        const result = this.#trustChannel.ended(
-          output.conn,
-          output.type === 'closed' && output.reason === 'finished',
-        );
-        if (result === undefined) return;
-        if (result.delivered) this.#trust.directDelivered(result.ref, now);
-        else this.#trust.directFailed(result.ref, now);
+        const detail = this.#unresolved.get(output.conn);
+        this.#unresolved.delete(output.conn);
+        if (this.#trustChannel.owns(output.conn)) this.#trustSent(this.#trustChannel.ended(output.conn), now);
+        else if (detail === undefined) this.#outputs.push(output);
+        else this.#outputs.push({ type: 'dialFailed', conn: output.conn, reason: 'unresolved', detail });
         return;
       }
       case 'incoming':
@@ -368,6 +370,11 @@ export class PilotNode implements Machine<NodeOutput> {
         }
         return;
       }
+      case 'finished':
+        if (this.#trustChannel.owns(output.conn))
+          this.#trustSent(this.#trustChannel.finished(output.conn), now);
+        else this.#outputs.push(output);
+        return;
       case 'writable':
         if (!this.#trustChannel.owns(output.conn)) this.#outputs.push(output);
         return;
@@ -378,6 +385,12 @@ export class PilotNode implements Machine<NodeOutput> {
       default:
         output satisfies never;
     }
+  }
+
+  #trustSent(result: TrustSendResult | undefined, now: Instant): void {
+    if (result === undefined) return;
+    if (result.delivered) this.#trust.directDelivered(result.ref, now);
+    else this.#trust.directFailed(result.ref, now);
   }
 
   #onTrust(output: TrustOutput, now: Instant): void {
@@ -420,16 +433,10 @@ export class PilotNode implements Machine<NodeOutput> {
     return false;
   }
 
-  #failDials(peer: NodeId, now: Instant, detail: string | undefined): void {
+  #failDials(peer: NodeId, now: Instant, detail: string): void {
     for (const [conn, node] of [...this.#dialing]) {
       if (node !== peer) continue;
-      this.#dialing.delete(conn);
-      if (this.#trustChannel.owns(conn)) {
-        const result = this.#trustChannel.ended(conn, false);
-        if (result !== undefined) this.#trust.directFailed(result.ref, now);
-      } else {
-        this.#outputs.push({ type: 'dialFailed', conn, reason: 'unresolved', detail });
-      }
+      this.#unresolved.set(conn, detail);
       this.#streams.abort(conn, now);
     }
   }

@@ -23,14 +23,25 @@ interface Incoming {
   done: boolean;
 }
 
+interface Outgoing {
+  readonly ref: number;
+  readonly message: Uint8Array;
+  sent: boolean;
+  /** The owner was told what became of it. */
+  reported: boolean;
+}
+
+/** What became of a message of ours. */
+export interface TrustSendResult {
+  readonly ref: number;
+  readonly delivered: boolean;
+}
+
 /** Carries trust messages over streams to port 444: one message per stream, no framing. */
 export class TrustChannel {
   readonly #streams: Streams;
   readonly #incoming = new Map<ConnId, Incoming>();
-  readonly #outgoing = new Map<
-    ConnId,
-    { readonly ref: number; readonly message: Uint8Array; sent: boolean }
-  >();
+  readonly #outgoing = new Map<ConnId, Outgoing>();
 
   constructor(streams: Streams) {
     this.#streams = streams;
@@ -42,7 +53,7 @@ export class TrustChannel {
       timeout: SEND_TIMEOUT,
       noDelay: true,
     });
-    this.#outgoing.set(conn, { ref, message, sent: false });
+    this.#outgoing.set(conn, { ref, message, sent: false, reported: false });
   }
 
   owns(conn: ConnId): boolean {
@@ -87,12 +98,20 @@ export class TrustChannel {
     return incoming.buffered.length === 0 ? undefined : { peer: incoming.peer, message: incoming.buffered };
   }
 
-  /** A stream of this channel ended. Tells whether one of our messages was delivered. */
-  ended(conn: ConnId, delivered: boolean): { readonly ref: number; readonly delivered: boolean } | undefined {
+  /** The peer has acknowledged the message and our end of stream. */
+  finished(conn: ConnId): TrustSendResult | undefined {
+    const outgoing = this.#outgoing.get(conn);
+    if (outgoing === undefined || outgoing.reported) return undefined;
+    outgoing.reported = true;
+    return { ref: outgoing.ref, delivered: true };
+  }
+
+  /** The stream is gone. Tells of a message that was never acknowledged. */
+  ended(conn: ConnId): TrustSendResult | undefined {
     this.#incoming.delete(conn);
     const outgoing = this.#outgoing.get(conn);
     this.#outgoing.delete(conn);
-    return outgoing === undefined ? undefined : { ref: outgoing.ref, delivered: delivered && outgoing.sent };
+    return outgoing === undefined || outgoing.reported ? undefined : { ref: outgoing.ref, delivered: false };
   }
 
   handleTimeout(now: Instant): void {
