@@ -1,0 +1,133 @@
+import { asPilotError, PilotError } from '../src/api/errors.ts';
+import { formatEndpoint } from '../src/base/endpoint.ts';
+import type { DaemonFacts, DaemonLaunch } from '../src/cli/background/launch.ts';
+import { claimRun, isClaim } from '../src/cli/background/run-file.ts';
+import { alreadyRunning } from '../src/cli/commands/daemon/start.ts';
+import { homeAt } from '../src/cli/home.ts';
+import type { StartReport } from '../src/cli/host.ts';
+import { LocalNetwork } from '../src/cli/local/network.ts';
+import { Daemon } from '../src/daemon/daemon.ts';
+import { nodeLog } from '../src/platform/index.ts';
+import { startRendezvous } from '../src/rendezvous/rendezvous.ts';
+import { nodeHost } from './host/node-host.ts';
+import { rotatingLog } from './host/rotating-log.ts';
+import { untilStopped } from './host/until-stopped.ts';
+
+const MB = 1024 * 1024;
+
+/** Runs a daemon in this process until it is told to stop. */
+export async function runDaemon(given: unknown, report: (report: StartReport) => void): Promise<void> {
+  const { home: root, settings, flags, foreground, ...launch } = given as DaemonLaunch;
+  const host = nodeHost();
+  const home = homeAt(root);
+  const log = nodeLog({
+    level: settings.log_level,
+    ...(foreground
+      ? {}
+      : { stream: rotatingLog(home.daemon.log, settings.log_max_size * MB, settings.log_max_backups) }),
+  });
+  const run = await claimRun(host, home.daemon, {});
+  if (!isClaim(run)) throw alreadyRunning(run.pid);
+  const { net, clock, random, crypto } = host;
+  const note = (text: string): void => {
+    log.event('info', 'daemon.note', { text });
+    report({ type: 'progress', text });
+  };
+  let local: LocalNetwork | undefined;
+  try {
+    if (settings.registry === undefined) {
+      local = await LocalNetwork.enter({
+        host,
+        home,
+        log,
+        note,
+        registryPort: settings.local_registry_port,
+        beaconPort: settings.local_beacon_port,
+        async serve(store, registryBind, beaconBind) {
+          const storage = host.storage(store);
+          const serving = await startRendezvous({
+            net,
+            clock,
+            random,
+            crypto,
+            log,
+            storage,
+            registryBind,
+            beaconBind,
+          });
+          const { registryEndpoint: registry, beaconEndpoint: beacon, fingerprint } = serving;
+          return { registry, beacon, fingerprint, close: () => serving.close() };
+        },
+      });
+    }
+    const registry = local?.registry ?? settings.registry!;
+    const fingerprint = local === undefined ? launch.fingerprint : local.fingerprint;
+    const beacon = settings.beacon ?? local?.beacon;
+    const daemon = await Daemon.start({
+      net,
+      clock,
+      random,
+      crypto,
+      log,
+      storage: host.storage(root),
+      config: {
+        socketPath: settings.socket,
+        listen: settings.listen,
+        registries: [registry],
+        ...(fingerprint === undefined ? {} : { tls: { fingerprint } }),
+        beacons: beacon === undefined ? [] : [beacon],
+        ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
+        ...(launch.public === undefined ? {} : { public: launch.public }),
+        relayOnly: settings.relay_only,
+        autoApprove: settings.trust_auto_approve,
+        ...(settings.email === undefined ? {} : { owner: settings.email }),
+        version: host.version,
+      },
+    }).catch((thrown: unknown) => {
+      throw socketExplained(thrown, settings.socket);
+    });
+    const info = daemon.info();
+    const facts: DaemonFacts = {
+      node_id: info.node_id,
+      address: info.address,
+      hostname: info.hostname,
+      socket: settings.socket,
+      log_file: home.daemon.log,
+      registry: formatEndpoint(registry),
+      registered: info.registered,
+      network: local === undefined ? 'configured' : local.role,
+      flags,
+    };
+    await run.update({ ...facts });
+    report({ type: 'ready', facts: { ...facts } });
+    await untilStopped(log, {
+      SIGUSR2: () => {
+        local
+          ?.stepBack()
+          .catch((error: unknown) => log.event('warn', 'local_network.step_back_failed', { error }));
+      },
+    });
+    await daemon.stop();
+  } finally {
+    await local?.close();
+    await run.release();
+  }
+}
+
+/** A socket that somebody holds, or whose path is too long, needs another hint here than in a library. */
+function socketExplained(thrown: unknown, socket: string): PilotError {
+  const error = asPilotError(thrown);
+  if (error.code === 'socket_in_use') {
+    return new PilotError('already_exists', `A daemon is already running (socket ${socket} is active)`, {
+      hint: 'stop it with the PILOT_HOME it was started with, or choose another --socket',
+      cause: thrown,
+    });
+  }
+  if (error.code === 'invalid_argument' && error.message.includes(socket)) {
+    return new PilotError('invalid_argument', error.message, {
+      hint: 'choose a shorter path: pilotctl config --set socket=/run/user/1000/pilot.sock',
+      cause: thrown,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,91 @@
+import { asPilotError, PilotError } from '../src/api/errors.ts';
+import { formatEndpoint } from '../src/base/endpoint.ts';
+import type { RendezvousFacts, RendezvousLaunch } from '../src/cli/background/launch.ts';
+import { type Claim, claim, claimRun, isClaim } from '../src/cli/background/run-file.ts';
+import { homeAt } from '../src/cli/home.ts';
+import type { StartReport } from '../src/cli/host.ts';
+import { storeLock } from '../src/cli/local/handover.ts';
+import { isWildcard } from '../src/cli/registry-probe.ts';
+import { nodeLog } from '../src/platform/index.ts';
+import { startRendezvous } from '../src/rendezvous/rendezvous.ts';
+import { nodeHost } from './host/node-host.ts';
+import { rotatingLog } from './host/rotating-log.ts';
+import { untilStopped } from './host/until-stopped.ts';
+
+const MB = 1024 * 1024;
+
+/** Runs a registry and beacon in this process until it is told to stop. */
+export async function runRendezvous(given: unknown, report: (report: StartReport) => void): Promise<void> {
+  const launch = given as RendezvousLaunch;
+  const host = nodeHost();
+  const home = homeAt(launch.home);
+  const log = nodeLog({
+    level: launch.logLevel,
+    ...(launch.foreground
+      ? {}
+      : { stream: rotatingLog(home.rendezvous.log, launch.logMaxSize * MB, launch.logMaxBackups) }),
+  });
+  const run = held(await claimRun(host, home.rendezvous, {}));
+  let lock: Claim | undefined;
+  try {
+    lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
+    const { net, clock, random, crypto } = host;
+    const serving = await startRendezvous({
+      net,
+      clock,
+      random,
+      crypto,
+      log,
+      storage: host.storage(launch.store),
+      registryBind: launch.registry,
+      beaconBind: launch.beacon,
+    }).catch((thrown: unknown) => {
+      throw portExplained(thrown);
+    });
+    const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
+    const facts: RendezvousFacts = {
+      registry: formatEndpoint(registryEndpoint),
+      beacon: formatEndpoint(beaconEndpoint),
+      fingerprint,
+      store: launch.store,
+      log_file: home.rendezvous.log,
+      hosts:
+        launch.publicHost === undefined
+          ? reachableAs(registryEndpoint.host, net.localAddresses())
+          : [launch.publicHost],
+    };
+    await run.update({ ...facts });
+    report({ type: 'ready', facts: { ...facts } });
+    if (launch.foreground)
+      console.error(`registry ${facts.registry}, beacon ${facts.beacon}, fingerprint ${fingerprint}`);
+    await untilStopped(log);
+    await serving.close();
+  } finally {
+    await lock?.release();
+    await run.release();
+  }
+}
+
+function held(result: Awaited<ReturnType<typeof claim>>): Claim {
+  if (isClaim(result)) return result;
+  throw new PilotError('already_exists', `A rendezvous is already running (pid ${result.pid})`, {
+    hint: 'see: pilotctl rendezvous status',
+  });
+}
+
+/** Own addresses by which other machines may reach a bound host; IPv4 first, as most can use it. */
+function reachableAs(bound: string, addresses: readonly string[]): string[] {
+  if (!isWildcard(bound)) return [bound];
+  const v4 = addresses.filter((address) => !address.includes(':'));
+  const all = bound === '::' ? [...v4, ...addresses.filter((address) => address.includes(':'))] : v4;
+  return all.length === 0 ? ['127.0.0.1'] : all;
+}
+
+function portExplained(thrown: unknown): PilotError {
+  const error = asPilotError(thrown);
+  if (error.code !== 'port_in_use') return error;
+  return new PilotError('port_in_use', error.message, {
+    hint: 'stop what holds it, or choose other ports: pilotctl rendezvous start --registry-addr :9100 --beacon-addr :9101',
+    cause: thrown,
+  });
+}

@@ -1,0 +1,56 @@
+import type { Endpoint } from '../../base/units.ts';
+import type { FlagTexts, Settings } from '../config/settings.ts';
+
+/** What `daemon start` hands to the background process. Plain JSON. */
+export interface DaemonLaunch {
+  readonly home: string;
+  readonly settings: Settings;
+  /** Undefined keeps the choice of the last run. */
+  readonly public: boolean | undefined;
+  /** The key the configured registry must show; undefined: no TLS. */
+  readonly fingerprint: string | undefined;
+  /** Flags of this start, used again by `daemon restart`. */
+  readonly flags: FlagTexts;
+  readonly foreground: boolean;
+}
+
+/** How the daemon comes by its registry. */
+export type NetworkRole = 'configured' | 'hosting' | 'joined';
+
+/** What the daemon tells when it is ready, and keeps in its run file. */
+export interface DaemonFacts {
+  readonly node_id: number;
+  readonly address: string;
+  readonly hostname: string;
+  readonly socket: string;
+  readonly log_file: string;
+  readonly registry: string;
+  readonly registered: boolean;
+  /** `hosting`: for this machine, by this daemon; `joined`: the one another daemon of this machine hosts. */
+  readonly network: NetworkRole;
+  readonly flags: FlagTexts;
+}
+
+/** What `rendezvous start` hands to the background process. */
+export interface RendezvousLaunch {
+  readonly home: string;
+  readonly store: string;
+  readonly registry: Endpoint;
+  readonly beacon: Endpoint;
+  /** Host to announce beacons under; undefined: the host each client reached us at. */
+  readonly publicHost: string | undefined;
+  readonly logLevel: Settings['log_level'];
+  readonly logMaxSize: number;
+  readonly logMaxBackups: number;
+  readonly foreground: boolean;
+}
+
+export interface RendezvousFacts {
+  readonly registry: string;
+  readonly beacon: string;
+  readonly fingerprint: string;
+  readonly store: string;
+  readonly log_file: string;
+  /** Hosts under which other machines may reach it, best first. */
+  readonly hosts: readonly string[];
+}

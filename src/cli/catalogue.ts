@@ -1,0 +1,81 @@
+import type { Command } from './command.ts';
+import { contextCommand } from './commands/about/context.ts';
+import { version } from './commands/about/version.ts';
+import { daemonLogs } from './commands/daemon/logs.ts';
+import { daemonRestart } from './commands/daemon/restart.ts';
+import { daemonStart } from './commands/daemon/start.ts';
+import { daemonStatus } from './commands/daemon/status.ts';
+import { daemonStop } from './commands/daemon/stop.ts';
+import { bench } from './commands/diagnostics/bench.ts';
+import { connections } from './commands/diagnostics/connections.ts';
+import { disconnect } from './commands/diagnostics/disconnect.ts';
+import { info } from './commands/diagnostics/info.ts';
+import { peers } from './commands/diagnostics/peers.ts';
+import { ping } from './commands/diagnostics/ping.ts';
+import { inbox } from './commands/messages/inbox.ts';
+import { inboxRead } from './commands/messages/inbox-read.ts';
+import { received } from './commands/messages/received.ts';
+import { sendFile } from './commands/messages/send-file.ts';
+import { sendMessage } from './commands/messages/send-message.ts';
+import { clearHostname } from './commands/names/clear-hostname.ts';
+import { find } from './commands/names/find.ts';
+import { lookup } from './commands/names/lookup.ts';
+import { setHostname } from './commands/names/set-hostname.ts';
+import { setPrivate } from './commands/names/set-private.ts';
+import { setPublic } from './commands/names/set-public.ts';
+import { rendezvousStart } from './commands/rendezvous/start.ts';
+import { rendezvousStatus } from './commands/rendezvous/status.ts';
+import { rendezvousStop } from './commands/rendezvous/stop.ts';
+import { config } from './commands/setup/config.ts';
+import { init } from './commands/setup/init.ts';
+import { connect } from './commands/streams/connect.ts';
+import { recv } from './commands/streams/recv.ts';
+import { send } from './commands/streams/send.ts';
+import { approve } from './commands/trust/approve.ts';
+import { handshake } from './commands/trust/handshake.ts';
+import { pending } from './commands/trust/pending.ts';
+import { reject } from './commands/trust/reject.ts';
+import { trust } from './commands/trust/trust.ts';
+import { untrust } from './commands/trust/untrust.ts';
+
+/** Every command, in the order help and docs show them within their group. */
+export const CATALOGUE: readonly Command[] = [
+  init,
+  config,
+  daemonStart,
+  daemonStop,
+  daemonRestart,
+  daemonStatus,
+  daemonLogs,
+  find,
+  lookup,
+  setHostname,
+  clearHostname,
+  setPublic,
+  setPrivate,
+  handshake,
+  pending,
+  approve,
+  reject,
+  trust,
+  untrust,
+  sendMessage,
+  inbox,
+  inboxRead,
+  sendFile,
+  received,
+  connect,
+  send,
+  recv,
+  info,
+  ping,
+  peers,
+  connections,
+  disconnect,
+  bench,
+  rendezvousStart,
+  rendezvousStop,
+  rendezvousStatus,
+  contextCommand,
+  version,
+];

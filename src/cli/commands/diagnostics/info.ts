@@ -1,0 +1,59 @@
+import type { Info } from '../../../sdk/index.ts';
+import { defineCommand } from '../../command.ts';
+import { formatFields, formatSize, formatSpan, plural, printable } from '../../text.ts';
+
+export const info = defineCommand({
+  name: 'info',
+  group: 'Diagnostics',
+  summary: 'Show this node: address, name, registry, traffic',
+  timeout: '15s',
+  returns:
+    '{node_id, address, hostname, public, uptime_secs, version, public_key, registry, registered, beacons, endpoint, peers, connections, bytes_sent, bytes_recv, drops, peer_list, conn_list, …}',
+  examples: [
+    { line: 'pilotctl info', about: 'Who am I?' },
+    { line: 'pilotctl info --json', about: 'Everything the daemon tells of itself' },
+  ],
+  async run(context) {
+    const client = await context.client();
+    const data = await client.info();
+    return { data, human: formatFields(rows(data)) };
+  },
+});
+
+function rows(info: Info): [string, string | undefined][] {
+  const dropped = Object.entries(info.drops).filter(([, count]) => count > 0);
+  return [
+    ['Node ID', info.node_id === 0 ? 'none yet' : String(info.node_id)],
+    ['Address', info.node_id === 0 ? 'none yet' : info.address],
+    ['Hostname', info.hostname === '' ? undefined : info.hostname],
+    ['Visible', info.public ? 'public: anyone may connect' : 'private: only trusted peers may connect'],
+    ['Public key', info.public_key],
+    ['Registry', `${info.registry} (${registryState(info)})`],
+    ['Beacons', info.beacons.length === 0 ? undefined : info.beacons.join(', ')],
+    ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
+    ['Uptime', formatSpan(info.uptime_secs * 1000)],
+    ['Version', info.version],
+    ['Trusted', `${plural(info.trusted_count, 'peer')}${pendingNote(info.handshake_pending_count)}`],
+    ['Peers', `${info.peers} (${info.encrypted_peers} encrypted, ${info.relay_peer_count} relayed)`],
+    ['Connections', String(info.connections)],
+    ['Traffic', `${formatSize(info.bytes_sent)} sent, ${formatSize(info.bytes_recv)} received`],
+    ['Packets', `${info.pkts_sent} sent, ${info.pkts_recv} received`],
+    [
+      'Dropped',
+      dropped.length === 0
+        ? undefined
+        : dropped.map(([why, count]) => `${count} ${printable(why)}`).join(', '),
+    ],
+    ['Inbox', info.inbox_dir],
+    ['Received', info.received_dir],
+  ];
+}
+
+function registryState(info: Info): string {
+  if (!info.registry_connected) return 'not connected, trying again';
+  return info.registered ? 'registered' : 'connected, not registered yet';
+}
+
+function pendingNote(count: number): string {
+  return count === 0 ? '' : `, ${plural(count, 'request')} waiting: pilotctl pending`;
+}

@@ -1,0 +1,102 @@
+import { PilotError } from '../../../api/errors.ts';
+import { parseHostPort } from '../../../base/endpoint.ts';
+import type { RendezvousFacts, RendezvousLaunch } from '../../background/launch.ts';
+import { holderOf } from '../../background/run-file.ts';
+import { startProgram } from '../../background/start.ts';
+import { defineCommand } from '../../command.ts';
+import { BEACON_PORT, REGISTRY_PORT } from '../../config/keys.ts';
+import { askToRelease, localStore } from '../../local/handover.ts';
+import { formatFields } from '../../text.ts';
+import { bindAddress, path, text } from '../../values.ts';
+
+export const rendezvousStart = defineCommand({
+  name: 'rendezvous start',
+  group: 'Registry and beacon',
+  summary: 'Start a registry and beacon that other machines can use',
+  details:
+    'Everything it is told is stored durably. When the daemons of this machine already have a network of their own, ' +
+    'the rendezvous takes it over, with its addresses and trust. Relays see only sealed packets.',
+  flags: {
+    registryAddr: {
+      value: bindAddress,
+      summary: 'TCP address of the registry',
+      fallback: `0.0.0.0:${REGISTRY_PORT}`,
+    },
+    beaconAddr: {
+      value: bindAddress,
+      summary: 'UDP address of the beacon',
+      fallback: `0.0.0.0:${BEACON_PORT}`,
+    },
+    publicHost: { value: text, summary: 'name or address under which others reach this machine' },
+    store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
+    foreground: { summary: 'run here, logging to standard error, until Ctrl-C' },
+  },
+  timeout: '30s',
+  returns:
+    '{pid, registry, beacon, fingerprint, store, log_file, hosts, init}; init is the command for other machines',
+  examples: [
+    { line: 'pilotctl rendezvous start', about: 'On a machine that the others can reach' },
+    { line: 'pilotctl rendezvous start --public-host pilot.example.net', about: 'Known under a name' },
+  ],
+  async run(context, { flags }) {
+    const { host, home } = context;
+    const running = await holderOf(host, home.rendezvous.run);
+    if (running !== undefined) {
+      throw new PilotError('already_exists', `The rendezvous is already running (pid ${running.pid})`, {
+        hint: 'see: pilotctl rendezvous status',
+      });
+    }
+    const { settings } = await context.settings();
+    const chosen = flags.store === undefined ? await localStore(host, home) : host.absolute(flags.store);
+    const store = chosen ?? home.registry;
+    await askToRelease(context, store);
+    const launch: RendezvousLaunch = {
+      home: home.root,
+      store,
+      registry: flags.registryAddr,
+      beacon: flags.beaconAddr,
+      publicHost: flags.publicHost,
+      logLevel: settings.log_level,
+      logMaxSize: settings.log_max_size,
+      logMaxBackups: settings.log_max_backups,
+      foreground: flags.foreground,
+    };
+    if (flags.foreground) {
+      context.unlimited();
+      await host.processes.runHere('rendezvous', launch);
+      return { data: { stopped: true }, human: '' };
+    }
+    const { pid, facts } = await startProgram(context, 'rendezvous', launch, home.rendezvous.log);
+    const data = { pid, ...(facts as unknown as RendezvousFacts) };
+    const init = initLine(data);
+    return { data: { ...data, init }, human: `Rendezvous running (pid ${pid})\n${describeRendezvous(data)}` };
+  },
+});
+
+/** The command that joins other machines to a rendezvous. */
+export function initLine({ registry, hosts, fingerprint }: RendezvousFacts): string {
+  const port = parseHostPort(registry)?.port ?? REGISTRY_PORT;
+  const host = hosts[0] ?? '127.0.0.1';
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return `pilotctl init --registry ${port === REGISTRY_PORT ? host : `${shown}:${port}`} --fingerprint ${fingerprint}`;
+}
+
+export function describeRendezvous(facts: RendezvousFacts): string {
+  const others = facts.hosts.slice(1);
+  return [
+    formatFields(
+      [
+        ['Registry', `${facts.registry} (TCP)`],
+        ['Beacon', `${facts.beacon} (UDP)`],
+        ['Fingerprint', facts.fingerprint],
+        ['Store', facts.store],
+        ['Logs', facts.log_file],
+      ],
+      '  ',
+    ),
+    'On each machine that is to join, this one included:',
+    `  ${initLine(facts)}`,
+    '  pilotctl daemon start',
+    ...(others.length === 0 ? [] : [`(this machine is also known as ${others.join(', ')})`]),
+  ].join('\n');
+}

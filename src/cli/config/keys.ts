@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { formatEndpoint } from '../../base/endpoint.ts';
+import type { Endpoint } from '../../base/units.ts';
+import { bindAddress, fingerprint, hostname, hostPort, type Value } from '../values.ts';
+
+/** Ports an old or unnamed registry and beacon are expected on. spec/22 §3 */
+export const REGISTRY_PORT = 9000;
+export const BEACON_PORT = 9001;
+
+/** A key of config.json: how its value is read from the file, the environment or a flag, and what it is for. */
+interface Key<T> {
+  /** Accepts the JSON value of the file as well as text. */
+  readonly schema: z.ZodType<T>;
+  readonly wants: string;
+  readonly summary: string;
+  /** In the same form as in the file; absent: there is none. */
+  readonly fallback?: string | number | boolean;
+  /** How a read value looks in config.json. */
+  toFile(value: T): string | number | boolean;
+}
+
+function textKey<T>(
+  value: Value<T>,
+  wants: string,
+  summary: string,
+  options: { fallback?: string; toFile?: (read: T) => string } = {},
+): Key<T> {
+  const schema = z.string({ error: `expected ${wants}` }).transform((input, check) => {
+    try {
+      return value.parse(input);
+    } catch (thrown) {
+      check.addIssue(thrown instanceof Error ? thrown.message : `expected ${wants}`);
+      return z.NEVER;
+    }
+  });
+  return { schema, wants, summary, toFile: options.toFile ?? String, ...withFallback(options.fallback) };
+}
+
+function withFallback<T>(fallback: T | undefined): { fallback?: T } {
+  return fallback === undefined ? {} : { fallback };
+}
+
+function switchKey(summary: string, fallback: boolean): Key<boolean> {
+  const schema = z.union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')], {
+    error: 'expected true or false',
+  });
+  return { schema, wants: 'true or false', summary, fallback, toFile: (read) => read };
+}
+
+function numberKey(least: number, most: number, summary: string, fallback: number): Key<number> {
+  const wants = `a whole number of ${least} to ${most}`;
+  const error = `expected ${wants}`;
+  const schema = z
+    .union([z.int(), z.string().regex(/^\d+$/).transform(Number)], { error })
+    .pipe(z.int().min(least, { error }).max(most, { error }));
+  return { schema, wants, summary, fallback, toFile: (read) => read };
+}
+
+function choiceKey<const Choice extends string>(
+  choices: readonly [Choice, ...Choice[]],
+  summary: string,
+  fallback: Choice,
+): Key<Choice> {
+  const wants = `one of ${choices.join(', ')}`;
+  return {
+    schema: z.enum(choices, { error: `expected ${wants}` }) as unknown as z.ZodType<Choice>,
+    wants,
+    summary,
+    fallback,
+    toFile: String,
+  };
+}
+
+const absolutePath: Value<string> = {
+  label: 'path',
+  parse(input) {
+    if (!input.startsWith('/')) throw new RangeError('expected an absolute path');
+    return input;
+  },
+};
+const emailAddress: Value<string> = {
+  label: 'email',
+  parse(input) {
+    if (!/^[^@\s]+@[^@\s]+\.[^@\s.]+$/.test(input)) throw new RangeError('expected an e-mail address');
+    return input;
+  },
+};
+
+/** Every key of config.json. A test compares it with docs/config.md. */
+export const KEYS = {
+  registry: textKey<Endpoint>(
+    hostPort('host', REGISTRY_PORT),
+    'HOST or HOST:PORT',
+    'Registry to join. Without one, the daemon joins or hosts a registry for this machine only',
+    {
+      toFile: formatEndpoint,
+    },
+  ),
+  registry_fingerprint: textKey(
+    fingerprint,
+    '64 hex digits',
+    'SHA-256 of the registry’s certificate. Learned at the first contact; a change is refused',
+  ),
+  registry_tls: switchKey('Speak TLS to the registry. `false` only for old registries that have none', true),
+  beacon: textKey<Endpoint>(
+    hostPort('host', BEACON_PORT),
+    'HOST or HOST:PORT',
+    'Beacon to use. By default what the registry announces, else port 9001 of its host',
+    {
+      toFile: formatEndpoint,
+    },
+  ),
+  socket: textKey(
+    absolutePath,
+    'an absolute path',
+    'Local socket of the daemon. By default `pilot.sock` in the home directory of the node',
+  ),
+  hostname: textKey(hostname, 'a hostname', 'Name under which trusted peers find this node'),
+  email: textKey(emailAddress, 'an e-mail address', 'Owner told to the registry; optional'),
+  listen: textKey<Endpoint>(
+    bindAddress,
+    'HOST:PORT or :PORT',
+    'UDP address of the daemon; port 0 lets the system choose',
+    {
+      fallback: '0.0.0.0:0',
+      toFile: formatEndpoint,
+    },
+  ),
+  public: switchKey('Let anyone on the network connect, not only trusted peers', false),
+  relay_only: switchKey('Never use a direct path: peers see only the beacon', false),
+  trust_auto_approve: switchKey(
+    'Approve every request for trust. Anyone who knows the name of this node becomes trusted',
+    false,
+  ),
+  log_level: choiceKey(
+    ['trace', 'debug', 'info', 'warn', 'error'],
+    'How much the daemon writes to its log',
+    'info',
+  ),
+  log_max_size: numberKey(1, 10_000, 'Size in MB at which the log is moved aside', 10),
+  log_max_backups: numberKey(0, 100, 'How many old logs are kept', 3),
+  local_registry_port: numberKey(
+    1,
+    65535,
+    'Port of the registry that is hosted when none is configured',
+    REGISTRY_PORT,
+  ),
+  local_beacon_port: numberKey(
+    1,
+    65535,
+    'Port of the beacon that is hosted when none is configured',
+    BEACON_PORT,
+  ),
+} as const satisfies Record<string, Key<never> | Key<string> | Key<number> | Key<boolean> | Key<Endpoint>>;
+
+export type KeyName = keyof typeof KEYS;
+export const KEY_NAMES = Object.keys(KEYS) as KeyName[];
+
+export type KeyValue<K extends KeyName> = (typeof KEYS)[K] extends { schema: z.ZodType<infer T> } ? T : never;
+
+export function isKeyName(text: string): text is KeyName {
+  return Object.hasOwn(KEYS, text);
+}
+
+/** The environment variable that sets a key. */
+export function variableOf(key: KeyName): string {
+  return `PILOT_${key.toUpperCase()}`;
+}
+
+/**
+ * Keys other Pilot daemons write to the same file (spec/22 §4.1, spec/23 §4). They are kept and have no effect here,
+ * so that a home directory can be taken over as it is.
+ */
+export const FOREIGN_KEYS: ReadonlySet<string> = new Set(
+  (
+    'admin_token advertise_endpoint compat_beacon endpoint identity log_format motd_feed_url networks owner proxy ' +
+    'proxy_cmd registry_trust rekey_whitelist reply_whitelist sandbox_dir security_profile syn_whitelist telemetry_url ' +
+    'tls_trust transport webhook webhook_secret beacon_rtt_probe dataexchange_b64 encrypt no_addr_watch ' +
+    'no_dataexchange no_echo no_eventstream no_path_watch no_rx_watchdog no_skillinject sandbox ' +
+    'strict_dataplane_trust max_conns_per_port max_conns_total syn_rate_limit idle_timeout keepalive motd_interval ' +
+    'time_wait skill_inject'
+  ).split(' '),
+);

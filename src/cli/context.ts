@@ -1,0 +1,103 @@
+import { PilotError } from '../api/errors.ts';
+import type { Instant, Millis } from '../base/units.ts';
+import { PilotClient } from '../sdk/client.ts';
+import type { Command } from './command.ts';
+import { type RawConfig, readConfigFile } from './config/file.ts';
+import { type FlagTexts, type Resolved, resolveSettings } from './config/settings.ts';
+import { type Home, homeOf } from './home.ts';
+import type { Host } from './host.ts';
+import type { Output } from './output.ts';
+
+/** How long the whole command may take. */
+export interface TimeLimit {
+  readonly length: Millis;
+  readonly deadline: Instant;
+  lift(): void;
+}
+
+/** What a running command works with. */
+export class Context {
+  readonly host: Host;
+  readonly home: Home;
+  readonly output: Output;
+  readonly catalogue: readonly Command[];
+  /** Aborted at Ctrl-C and when the command's time is over; the reason is the PilotError to report. */
+  readonly signal: AbortSignal;
+  #limit: TimeLimit | undefined;
+  #client: Promise<PilotClient> | undefined;
+  readonly #cleanups: (() => void | Promise<void>)[] = [];
+
+  constructor(
+    host: Host,
+    output: Output,
+    catalogue: readonly Command[],
+    signal: AbortSignal,
+    limit: TimeLimit | undefined,
+  ) {
+    this.host = host;
+    this.catalogue = catalogue;
+    this.home = homeOf(host);
+    this.output = output;
+    this.signal = signal;
+    this.#limit = limit;
+  }
+
+  /** Time left for the whole command, never negative; undefined when it may take as long as it likes. */
+  get timeLeft(): number | undefined {
+    return this.#limit === undefined ? undefined : Math.max(0, this.#limit.deadline - this.host.clock.now());
+  }
+
+  /** Length of the whole command as asked for. */
+  get timeoutGiven(): Millis | undefined {
+    return this.#limit?.length;
+  }
+
+  /** From now on the command may take as long as it likes: a person is at the other end of it. */
+  unlimited(): void {
+    this.#limit?.lift();
+    this.#limit = undefined;
+  }
+
+  rawConfig(): Promise<RawConfig> {
+    return readConfigFile(this.host.files, this.home.config);
+  }
+
+  async settings(flags: FlagTexts = {}): Promise<Resolved> {
+    return resolveSettings({ flags, env: this.host.env, file: await this.rawConfig(), home: this.home });
+  }
+
+  /** The daemon. Connects at the first call. Errors: `not_running`, `permission_denied`. */
+  client(): Promise<PilotClient> {
+    this.#client ??= this.#connect();
+    return this.#client;
+  }
+
+  async #connect(): Promise<PilotClient> {
+    const { settings, origins } = await this.settings();
+    try {
+      const { net, clock, crypto } = this.host;
+      return await PilotClient.connect({
+        socketPath: settings.socket,
+        net,
+        clock,
+        crypto,
+        client: 'pilotctl',
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof PilotError) || thrown.code !== 'not_running') throw thrown;
+      const where = origins.socket === 'default' ? '' : ` (socket ${settings.socket})`;
+      throw new PilotError('not_running', `The daemon is not running${where}`, { cause: thrown });
+    }
+  }
+
+  /** Runs at the end of the command, however it ends; last registered first. */
+  onEnd(cleanup: () => void | Promise<void>): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  async end(): Promise<void> {
+    for (const cleanup of this.#cleanups.reverse()) await cleanup();
+    const client = await this.#client?.catch(() => undefined);
+    client?.close();
+  }
+}

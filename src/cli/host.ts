@@ -1,0 +1,122 @@
+/**
+ * What the command line needs from the machine it runs on, beyond the ports of runtime/. `bin/` implements it
+ * over Node; tests implement it in memory. Nothing else in this folder touches the operating system.
+ */
+import type { Crypto } from '../base/crypto.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, Millis, UnixMillis } from '../base/units.ts';
+import type { Abort, Clock, Net, Storage } from '../runtime/ports.ts';
+
+export interface Sink {
+  readonly isTerminal: boolean;
+  /** Width of the terminal in characters; 80 when it is none. */
+  readonly columns: number;
+  write(data: string | Uint8Array): void;
+}
+
+export interface Source {
+  readonly isTerminal: boolean;
+  /** Everything up to the end. Errors: `too_large` beyond `limit` bytes. */
+  readAll(limit: number): Promise<Uint8Array>;
+  /** As it arrives. */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+export interface FileInfo {
+  readonly kind: 'file' | 'directory' | 'other';
+  readonly bytes: number;
+  readonly modified: UnixMillis;
+  readonly owner: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/** A file opened for reading at any offset. */
+export interface ReadableFile {
+  readonly name: string;
+  readonly size: number;
+  /** Up to `length` bytes from `at`; shorter only at the end of the file. */
+  read(at: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface Files {
+  /** undefined when nothing is there. Errors: `io_error`. */
+  info(path: string): Promise<FileInfo | undefined>;
+  /** undefined when absent. Errors: `io_error`, `permission_denied`, `too_large`. */
+  read(path: string, limit: number): Promise<Uint8Array | undefined>;
+  /** Atomic, mode 0600; creates missing directories 0700. */
+  replace(path: string, data: string): Promise<void>;
+  /** False when the file exists already. Never follows a link. */
+  create(path: string, data: string): Promise<boolean>;
+  /** False when `from` was not there. */
+  rename(from: string, to: string): Promise<boolean>;
+  remove(path: string): Promise<void>;
+  list(directory: string): Promise<string[]>;
+  /** Creates a directory that every user of the machine may add files to but only remove their own from. */
+  shareDirectory(path: string): Promise<void>;
+  open(path: string): Promise<ReadableFile>;
+}
+
+export type Program = 'daemon' | 'rendezvous';
+export type StopSignal = 'SIGTERM' | 'SIGKILL' | 'SIGUSR2';
+
+/** What a background program tells the process that started it, over a private channel. `failed` is an error envelope. */
+export type StartReport =
+  | { readonly type: 'progress'; readonly text: string }
+  | { readonly type: 'ready'; readonly facts: Readonly<Record<string, unknown>> }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly hint: string };
+
+export interface Launched {
+  readonly pid: number;
+  /** Reports in order; undefined once the program has ended or closed the channel. */
+  next(): Promise<StartReport | undefined>;
+  /** How it ended, when it did. */
+  readonly ending: () => string | undefined;
+  /** Lets the program go on without us. */
+  release(): void;
+}
+
+export interface Processes {
+  readonly pid: number;
+  readonly user: number;
+  /**
+   * A text that tells this process from any other that ever has the same pid (boot and start time);
+   * undefined when no such process lives.
+   */
+  stamp(pid: number): Promise<string | undefined>;
+  /** False when there is no such process. Errors: `permission_denied`. */
+  signal(pid: number, signal: StopSignal): boolean;
+  /** Starts a program of ours in its own session; `settings` travel over a private channel, never on the command line. */
+  launch(program: Program, settings: unknown, logFile: string): Promise<Launched>;
+  /** Runs the program in this process until it is told to stop. */
+  runHere(program: Program, settings: unknown): Promise<void>;
+}
+
+export interface Host {
+  readonly version: string;
+  /** PILOT_HOME, where set, is absolute here. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Home directory of the user. */
+  readonly userHome: string;
+  /** Directory for facts that concern the whole machine until it restarts. */
+  readonly machineRuntime: string;
+  readonly stdin: Source;
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly files: Files;
+  readonly processes: Processes;
+  storage(root: string): Storage;
+  /** A path as seen from the directory the command was run in. */
+  absolute(path: string): string;
+  /** Local time for people, `2026-11-22 14:03:05`. */
+  localTime(when: UnixMillis): string;
+  /** The SHA-256 fingerprint (hex) of the certificate a TLS server presents, unverified. Errors: `connection_failed`, `protocol_error` (speaks no TLS). */
+  fingerprintOf(server: Endpoint, timeout: Millis, signal?: Abort): Promise<string>;
+  /** Calls back at Ctrl-C or a request to end; returns how to stop listening. */
+  onInterrupt(callback: () => void): () => void;
+}
