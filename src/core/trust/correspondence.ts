@@ -215,11 +215,15 @@ export class Correspondence {
       this.#emit({ type: 'reportTrust', peer });
       return;
     }
+    if (errand.kind === 'revoke' && this.#book.tombstone(peer)?.revokeId === undefined) {
+      // The peer withdrew: only the registry's record of our half is left to clear.
+      this.#emit({ type: 'revokeTrust', peer, message: '' });
+      return;
+    }
     const bytes = composeMessage(this.#identity, this.#node, this.#letter(errand, peer, wallSeconds));
     if (leg === 'direct') this.#sendDirect(departure, peer, bytes, now);
-    else if (errand.kind === 'revoke') {
-      this.#emit({ type: 'revokeTrust', peer, message: fromUtf8(bytes) });
-    } else {
+    else if (errand.kind === 'revoke') this.#emit({ type: 'revokeTrust', peer, message: fromUtf8(bytes) });
+    else {
       this.#emit({
         type: 'relayRespond',
         to: peer,

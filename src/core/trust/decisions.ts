@@ -139,10 +139,15 @@ export class Decisions {
     const { from, id, replyTo, timestamp } = claim;
     const { registers } = this.#book;
     if (!claim.signed) {
-      // A registry alone can't end what two signatures made.
-      if (claim.message === undefined && this.#book.record(from)?.proof !== undefined)
+      const record = this.#book.record(from);
+      if (claim.message !== undefined) {
+        this.#revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now);
+      } else if (record?.proof !== undefined) {
+        // A registry alone can't end what two signatures made.
         this.refuse(from, 'unsigned');
-      else this.#revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now);
+      } else if (record !== undefined) {
+        this.#revokedByPeer(from, '', now);
+      }
       return;
     }
     const isRepeated = id === registers.heardRevoke(from);

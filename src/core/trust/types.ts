@@ -107,7 +107,7 @@ export type TrustOutput =
   /** Registry `respond_handshake`. `message` is the signed answer for new peers. */
   | { readonly type: 'relayRespond'; readonly to: NodeId; readonly accept: boolean; readonly message: string }
   | { readonly type: 'reportTrust'; readonly peer: NodeId }
-  /** Registry `revoke_trust`. `message` is our signed revocation, for the registry to hand to the peer. */
+  /** Registry `revoke_trust`. `message` is our signed revocation, for the registry to hand to the peer; empty when the peer withdrew first. */
   | { readonly type: 'revokeTrust'; readonly peer: NodeId; readonly message: string }
   | { readonly type: 'needKey'; readonly peer: NodeId }
   /** Store durably. */

@@ -1,0 +1,316 @@
+import type { Crypto } from '../../base/crypto.ts';
+import { endpointKey } from '../../base/endpoint.ts';
+import type { Machine } from '../../base/machine.ts';
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import {
+  BEACON,
+  type BeaconMessage,
+  decodeBeaconMessage,
+  encodeDiscoverReply,
+  encodePunchCommand,
+  encodeSync,
+  SYNC_MAX_NODES,
+} from '../../wire/beacon.ts';
+import { parseIp } from '../../wire/ip.ts';
+import { Challenges } from './challenges.ts';
+import { Gossip } from './gossip.ts';
+import { KeyDesk } from './key-desk.ts';
+import {
+  CONTROL_BURST,
+  CONTROL_RATE,
+  ENTRY_LIMIT,
+  GOSSIP_INTERVAL,
+  PUNCH_BURST,
+  PUNCH_RATE,
+  PUNCHED_BURST,
+  PUNCHED_RATE,
+  SOURCE_LIMIT,
+  SWEEP_INTERVAL,
+  VERIFY_BURST,
+  VERIFY_RATE,
+} from './limits.ts';
+import { type RegistrationOutcome, Registrations } from './registrations.ts';
+import { TokenBuckets } from './token-buckets.ts';
+import type { RelayConfig, RelayDrop, RelayEntry, RelayEvent, RelayOutput, RelayStats } from './types.ts';
+
+export interface RelayOptions {
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly config?: Partial<RelayConfig> | undefined;
+}
+
+type Discover = Extract<BeaconMessage, { type: 'discover' }>;
+type PunchRequest = Extract<BeaconMessage, { type: 'punchRequest' }>;
+type RelayFrame = Extract<BeaconMessage, { type: 'relay' }>;
+
+const DEFAULTS: RelayConfig = {
+  beaconId: 0,
+  challenges: true,
+  maxNodes: ENTRY_LIMIT,
+  maxNodesPerHost: 4096,
+};
+
+/**
+ * The beacon: tells nodes how they look from outside, coordinates punches and relays what can't go direct.
+ * It sees only ciphertext and is trusted with nothing else than carrying it. spec/04 §2
+ */
+export class Relay implements Machine<RelayOutput> {
+  readonly #config: RelayConfig;
+  readonly #registrations: Registrations;
+  readonly #challenges: Challenges;
+  readonly #keys: KeyDesk;
+  readonly #gossip = new Gossip();
+  readonly #control = new TokenBuckets(CONTROL_RATE, CONTROL_BURST, SOURCE_LIMIT);
+  readonly #punches = new TokenBuckets(PUNCH_RATE, PUNCH_BURST, SOURCE_LIMIT);
+  readonly #punched = new TokenBuckets(PUNCHED_RATE, PUNCHED_BURST, SOURCE_LIMIT);
+  readonly #checks = new TokenBuckets(VERIFY_RATE, VERIFY_BURST, 1);
+  readonly #drops = new Map<RelayDrop, number>();
+  readonly #outputs: RelayOutput[] = [];
+  #outputAt = 0;
+  #sweepAt: Instant | undefined;
+  #gossipAt: Instant | undefined;
+  #registered = 0;
+  #punchCount = 0;
+  #relayedFrames = 0;
+  #relayedBytes = 0;
+  #forwardedFrames = 0;
+
+  constructor(options: RelayOptions) {
+    this.#config = { ...DEFAULTS, ...options.config };
+    this.#registrations = new Registrations(this.#config.maxNodes, this.#config.maxNodesPerHost);
+    this.#challenges = new Challenges(options.crypto, options.random.bytes(32));
+    this.#keys = new KeyDesk(options.crypto);
+  }
+
+  /** Replaces the peer beacons, the only ones whose gossip counts and to which frames are forwarded. */
+  setPeers(endpoints: readonly Endpoint[]): void {
+    this.#gossip.setPeers(endpoints);
+    this.#gossipAt ??= 0;
+  }
+
+  entries(): readonly RelayEntry[] {
+    return this.#registrations.entries();
+  }
+
+  stats(): RelayStats {
+    return {
+      nodes: this.#registrations.size,
+      provenNodes: this.#registrations.provenSize,
+      remoteNodes: this.#gossip.remoteNodes,
+      peers: this.#gossip.peerCount,
+      registrations: this.#registered,
+      punches: this.#punchCount,
+      relayedFrames: this.#relayedFrames,
+      relayedBytes: this.#relayedBytes,
+      forwardedFrames: this.#forwardedFrames,
+      drops: Object.fromEntries(this.#drops),
+    };
+  }
+
+  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
+    this.#sweepAt ??= now + SWEEP_INTERVAL;
+    const message = decodeBeaconMessage(data);
+    if (typeof message === 'string') {
+      this.#drop(message);
+      return;
+    }
+    switch (message.type) {
+      case 'relay':
+        this.#onRelay(from, message, data, now);
+        return;
+      case 'discover':
+        if (this.#mayControl(from, now)) this.#onDiscover(from, message, now);
+        return;
+      case 'punchRequest':
+        if (this.#mayControl(from, now)) this.#onPunchRequest(from, message, now);
+        return;
+      case 'sync': {
+        const outcome = this.#gossip.hear(from, message.nodes, now);
+        if (outcome !== 'taken') this.#drop(outcome);
+        return;
+      }
+      case 'discoverReply':
+      case 'punchCommand':
+      case 'relayDeliver':
+        this.#drop('not_for_beacons');
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** The directory's answer to `needKey`; undefined when it does not know the node or can't be reached. */
+  identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant): void {
+    const arrived = this.#keys.keyArrived(node, key, now);
+    if (arrived === undefined) return;
+    if (arrived.valid)
+      this.#registeredAs(node, this.#registrations.prove(node, arrived.offer.from, now), true);
+    else this.#drop('bad_proof');
+  }
+
+  handleTimeout(now: Instant): void {
+    if (this.#sweepAt !== undefined && this.#sweepAt <= now) {
+      this.#sweepAt = now + SWEEP_INTERVAL;
+      this.#registrations.sweep(now);
+      this.#keys.sweep(now);
+      this.#control.sweep(now);
+      this.#punches.sweep(now);
+      this.#punched.sweep(now);
+    }
+    if (this.#gossipAt !== undefined && this.#gossipAt <= now) {
+      this.#gossipAt = now + GOSSIP_INTERVAL;
+      for (const peer of this.#gossip.sweep(now)) this.#event({ name: 'relay.peer_silent', peer });
+      this.#sendGossip();
+    }
+  }
+
+  nextTimeout(): Instant | undefined {
+    if (this.#sweepAt === undefined || this.#gossipAt === undefined) return this.#sweepAt ?? this.#gossipAt;
+    return Math.min(this.#sweepAt, this.#gossipAt);
+  }
+
+  poll(): RelayOutput | undefined {
+    if (this.#outputAt < this.#outputs.length) return this.#outputs[this.#outputAt++];
+    this.#outputs.length = 0;
+    this.#outputAt = 0;
+    return undefined;
+  }
+
+  #onDiscover(from: Endpoint, { node, challenge, signature }: Discover, now: Instant): void {
+    if (parseIp(from.host) === undefined) {
+      this.#drop('bad_endpoint');
+      return;
+    }
+    if (node === 0) {
+      this.#transmit(from, encodeDiscoverReply(from));
+      return;
+    }
+    const isSettled = this.#registrations.isProven(node) && this.#registrations.isAt(node, from);
+    const isSigned = challenge !== undefined && signature !== undefined && this.#config.challenges;
+    if (isSigned && !isSettled && this.#challenges.isOurs(challenge, node, from, now)) {
+      const offer = { node, from, challenge: challenge.slice(), signature: signature.slice() };
+      const result = this.#checks.take('', 1, now) ? this.#keys.examine(offer, now) : 'waiting';
+      if (result === 'refused') {
+        this.#drop('bad_proof');
+        return;
+      }
+      if (result === 'ask') this.#outputs.push({ type: 'needKey', node });
+      if (result === 'proven') this.#registeredAs(node, this.#registrations.prove(node, from, now), true);
+      else this.#claim(node, from, now);
+    } else {
+      this.#claim(node, from, now);
+    }
+    // A refused source still learns its endpoint and gets a challenge: that is how a node that moved proves itself.
+    if (!this.#registrations.isAt(node, from) && this.#isFull(node)) return;
+    const offered = this.#config.challenges ? this.#challenges.issue(node, from, now) : undefined;
+    this.#transmit(from, encodeDiscoverReply(from, offered));
+  }
+
+  #claim(node: NodeId, from: Endpoint, now: Instant): void {
+    this.#registeredAs(node, this.#registrations.claim(node, from, now), false);
+  }
+
+  #registeredAs(node: NodeId, outcome: RegistrationOutcome, proven: boolean): void {
+    if (outcome === 'added') this.#registered++;
+    else if (outcome === 'moved') this.#event({ name: 'relay.moved', node, proven });
+    else if (outcome === 'held') {
+      this.#drop('held_by_other_source');
+      this.#event({ name: 'relay.held', node });
+    } else if (outcome === 'full') this.#drop('table_full');
+  }
+
+  /** True when the node is not registered at all. spec/04 §2.2: a full table does not answer. */
+  #isFull(node: NodeId): boolean {
+    return this.#registrations.endpoint(node) === undefined;
+  }
+
+  #onPunchRequest(from: Endpoint, { requester, target }: PunchRequest, now: Instant): void {
+    if (!this.#registrations.isAt(requester, from)) {
+      this.#drop('unregistered_sender');
+      return;
+    }
+    const endpoint = this.#registrations.endpoint(target);
+    if (endpoint === undefined || target === requester) {
+      this.#drop('unknown_destination');
+      return;
+    }
+    // Where a node is, is told only to nodes that showed who they are, once it has shown that itself.
+    if (this.#registrations.isProven(target) && !this.#registrations.isProven(requester)) {
+      this.#drop('unproven_requester');
+      return;
+    }
+    if (
+      !this.#punches.take(endpointKey(from), 1, now) ||
+      !this.#punched.take(endpointKey(endpoint), 1, now)
+    ) {
+      this.#drop('rate_limited');
+      return;
+    }
+    this.#punchCount++;
+    this.#transmit(from, encodePunchCommand(endpoint));
+    this.#transmit(endpoint, encodePunchCommand(from));
+  }
+
+  #onRelay(from: Endpoint, message: RelayFrame, data: Uint8Array, now: Instant): void {
+    const { sender, destination, frame } = message;
+    const isForwarded = this.#gossip.isPeer(from);
+    if (!isForwarded && !this.#registrations.isAt(sender, from)) {
+      this.#drop('unregistered_sender');
+      return;
+    }
+    const local = this.#registrations.endpoint(destination);
+    // A frame that came from a peer goes no further: stale gossip could send it round in circles.
+    const remote = local === undefined && !isForwarded ? this.#gossip.beaconOf(destination) : undefined;
+    if (local === undefined && remote === undefined) {
+      const hasOwner = isForwarded && this.#gossip.beaconOf(destination) !== undefined;
+      this.#drop(hasOwner ? 'already_forwarded' : 'unknown_destination');
+      return;
+    }
+    if (!isForwarded && !this.#registrations.spend(sender, data.length, now)) {
+      this.#drop('rate_limited');
+      return;
+    }
+    if (local !== undefined) {
+      this.#relayedFrames++;
+      this.#relayedBytes += frame.length;
+      this.#transmit(local, asDelivery(data));
+    } else if (remote !== undefined) {
+      this.#forwardedFrames++;
+      this.#transmit(remote, data);
+    }
+  }
+
+  /** One datagram per peer: old beacons let each list replace the one before, so a longer list can't be split. */
+  #sendGossip(): void {
+    const peers = this.#gossip.peers();
+    if (peers.length === 0) return;
+    const data = encodeSync(this.#config.beaconId, this.#registrations.latest(SYNC_MAX_NODES));
+    for (const peer of peers) this.#transmit(peer, data);
+  }
+
+  #mayControl(from: Endpoint, now: Instant): boolean {
+    if (this.#control.take(from.host, 1, now)) return true;
+    this.#drop('rate_limited');
+    return false;
+  }
+
+  #transmit(to: Endpoint, data: Uint8Array): void {
+    this.#outputs.push({ type: 'transmit', to, data });
+  }
+
+  #drop(reason: RelayDrop): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+
+  #event(event: RelayEvent): void {
+    this.#outputs.push({ type: 'event', event });
+  }
+}
+
+/** Turns a relay message into its delivery in place: the sender moves over the destination, the frame stays. */
+function asDelivery(relay: Uint8Array): Uint8Array {
+  relay.copyWithin(5, 1, 5);
+  relay[4] = BEACON.relayDeliver;
+  return relay.subarray(4);
+}
