@@ -71,11 +71,6 @@ export class Path {
     if (this.#probeAt === undefined || this.#probeAt > when) this.#probeAt = when;
   }
 
-  /** Puts the next probe off: the path was used. */
-  probeNotBefore(when: Instant): void {
-    this.#probeAt = when;
-  }
-
   /** True when the last probe went unanswered. */
   get missed(): boolean {
     return this.#misses > 0;

@@ -39,6 +39,8 @@ export class Paths {
   readonly #random: Random;
   #paths: Path[] = [];
   #selected: Path | undefined;
+  /** Why there is no selected path any more. */
+  #lost: string | undefined;
   #watchAt: Instant = NEVER;
   #upgradeAt: Instant = NEVER;
   #upgradeEvery = FIRST_UPGRADE;
@@ -90,15 +92,12 @@ export class Paths {
     return this.#select(now, 'removed');
   }
 
-  /** Notes an authenticated frame. */
-  heard(path: Path, now: Instant): void {
-    path.heard(now);
-  }
-
   /** A probe was answered: the path is proven, and perhaps selected. */
   answered(path: Path, rtt: number, now: Instant): PathChange | undefined {
     path.answered(rtt, now);
-    return this.#select(now, 'proven');
+    const change = this.#select(now, 'proven');
+    if (path === this.#selected) this.#keepAlive(path, now);
+    return change;
   }
 
   /** Notes that data of applications moves, in either direction: only then paths are kept alive and improved. */
@@ -174,10 +173,10 @@ export class Paths {
     }));
   }
 
-  /** Sets when the selected direct path is refreshed next; called after every frame sent on it would be wasteful. */
-  keepAlive(path: Path, now: Instant): void {
-    if (path !== this.#selected || path.relay || now - this.#usedAt > this.#config.idleAfter) return;
-    path.probeNotBefore(now + this.#config.keepAlive * (1 - 0.25 * this.#random.fraction()));
+  /** Sets when the selected direct path is refreshed next, so that NAT mappings do not expire. */
+  #keepAlive(path: Path, now: Instant): void {
+    if (path.relay || now - this.#usedAt > this.#config.idleAfter) return;
+    path.probeBy(now + this.#config.keepAlive * (1 - 0.25 * this.#random.fraction()));
   }
 
   #checkSilence(now: Instant): void {
@@ -211,11 +210,10 @@ export class Paths {
       if (path.phase !== 'proven' || path.stale(now)) continue;
       if (best === undefined || better(path, best)) best = path;
     }
-    if (best === before) {
-      if (best !== undefined) this.keepAlive(best, now);
-      return undefined;
-    }
+    if (best === before) return undefined;
+    const lost = this.#lost;
     this.#selected = best;
+    this.#lost = best === undefined ? reason : undefined;
     this.#watchAt = NEVER;
     if (best === undefined || best.relay) {
       // A direct path that worked a moment ago is worth looking for at once.
@@ -226,9 +224,8 @@ export class Paths {
     } else {
       this.#upgradeAt = NEVER;
       this.#upgradeEvery = FIRST_UPGRADE;
-      this.keepAlive(best, now);
     }
-    return { path: best, reason };
+    return { path: best, reason: lost ?? reason };
   }
 
   #makeRoom(relay: boolean, origin: PathOrigin): boolean {

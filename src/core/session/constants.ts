@@ -28,7 +28,7 @@ export const MAX_RETIRED = 64;
 /** A key under which the peer was heard in this time needs no confirmation. */
 export const FRESH: Millis = 2_000;
 /** An offer with no key in answer after this many sendings is replaced: an old peer answers only a changed key. */
-export const OFFER_SENDINGS = 4;
+export const OFFER_SENDINGS = 3;
 /** Nothing is ever sealed beyond this counter; a new key is asked for long before. */
 export const MAX_COUNTER = 2 ** 48;
 

@@ -126,7 +126,7 @@ export class Session {
   receiveKey(x25519: Uint8Array, now: Instant): ExchangeOutcome {
     const peerKey = toHex(x25519);
     if (this.#retired.has(peerKey)) return { kind: 'retired' };
-    this.#expire(now);
+    this.#expireCandidates(now);
     const outstanding = this.#offer;
     if (outstanding !== undefined && !outstanding.paired.has(peerKey)) {
       const slot = this.#pair(outstanding, x25519, peerKey, now);
@@ -157,12 +157,13 @@ export class Session {
     sealed: Uint8Array,
     now: Instant,
   ): Opened | OpenFailure {
+    if (this.#previous !== undefined && now >= this.#previousUntil) this.#previous = undefined;
     const known = this.#slotOfPrefix(prefix);
     if (known !== undefined) {
       const plaintext = known.open(prefix, counter, nonce, sealed);
       return typeof plaintext === 'string' ? plaintext : this.#accept(known, plaintext, now);
     }
-    this.#expire(now);
+    this.#expireCandidates(now);
     let failure: OpenFailure = 'unauthentic';
     for (const slot of this.#slots()) {
       const plaintext = slot.open(prefix, counter, nonce, sealed);
@@ -254,8 +255,7 @@ export class Session {
     }
   }
 
-  #expire(now: Instant): void {
-    if (this.#previous !== undefined && now >= this.#previousUntil) this.#previous = undefined;
+  #expireCandidates(now: Instant): void {
     const oldest = this.#candidates[0];
     if (oldest !== undefined && now - oldest.createdAt >= CANDIDATE_LIFETIME) {
       this.#candidates = this.#candidates.filter((slot) => now - slot.createdAt < CANDIDATE_LIFETIME);

@@ -16,7 +16,7 @@ export const LONGEST_RETRY: Millis = 2_000;
 export const PATIENCE: Millis = 15_000;
 export const LONGEST_LATE_RETRY: Millis = 15_000;
 /** Attempts end when nothing was to be sent for this long. */
-export const WANTED_FOR: Millis = 15_000;
+export const WANTED_FOR: Millis = 60_000;
 /** No answer for this long is reported once. */
 export const UNREACHABLE_AFTER: Millis = 8_000;
 /** A rekey that is not answered is put off. */
@@ -40,3 +40,5 @@ export const PROBE_LIFETIME: Millis = 10_000;
 export const PUNCH_ANSWER_TIME: Millis = 5_000;
 /** Re-asking the directory for the endpoints of one peer. */
 export const ENDPOINTS_PAUSE: Millis = 10_000;
+/** Beacons asked for one punch. */
+export const MAX_PUNCH_BEACONS = 3;

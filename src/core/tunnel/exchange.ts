@@ -1,18 +1,24 @@
 import type { Instant, Millis } from '../../base/units.ts';
-import { FIRST_RETRY, LONGEST_LATE_RETRY, LONGEST_RETRY, PATIENCE } from './constants.ts';
+import {
+  FIRST_RETRY,
+  LONGEST_LATE_RETRY,
+  LONGEST_RETRY,
+  PATIENCE,
+  REKEY_RETRIES,
+  UNREACHABLE_AFTER,
+} from './constants.ts';
 
 /** `first`: no key yet. `rekey`: the key is to be replaced. `silence`: the peer stopped answering. */
 export type ExchangeReason = 'first' | 'rekey' | 'silence';
 
-/** The schedule of one key exchange we began: 200 ms, doubling to 2 s, later to 15 s. */
+/** The schedule of one key exchange we began: repeated after 200 ms, doubling to 2 s, much later to 15 s. */
 export class Exchange {
   readonly reason: ExchangeReason;
   readonly since: Instant;
   nextAt: Instant;
-  sendings = 0;
-  /** The peer was reported unreachable. */
-  reported = false;
+  #sendings = 0;
   #pause: Millis = FIRST_RETRY;
+  #reported = false;
 
   constructor(reason: ExchangeReason, now: Instant) {
     this.reason = reason;
@@ -20,13 +26,30 @@ export class Exchange {
     this.nextAt = now;
   }
 
-  /** An exchange that silence caused is over as soon as the peer is heard again, under any key. */
-  get endsWhenHeard(): boolean {
-    return this.reason === 'silence';
+  /** A rekey ends after some attempts, the key in use still works; else the peer must be wanted. */
+  over(wanted: boolean): boolean {
+    return this.reason === 'rekey' ? this.#sendings >= REKEY_RETRIES : !wanted;
+  }
+
+  /** True once, when the peer has not answered for long. */
+  reportable(now: Instant): boolean {
+    if (this.#reported || this.reason === 'rekey' || now - this.since < UNREACHABLE_AFTER) return false;
+    this.#reported = true;
+    return true;
+  }
+
+  /** The first frames of a rekey need no more than the path that works. */
+  get cautious(): boolean {
+    return this.reason === 'rekey' && this.#sendings <= 3;
+  }
+
+  /** No answer to several frames: an old peer may have answered once, in vain, and installed our key. */
+  get doubtful(): boolean {
+    return this.#sendings > 2;
   }
 
   sent(now: Instant): void {
-    this.sendings++;
+    this.#sendings++;
     this.nextAt = now + this.#pause;
     this.#pause = Math.min(2 * this.#pause, now - this.since < PATIENCE ? LONGEST_RETRY : LONGEST_LATE_RETRY);
   }

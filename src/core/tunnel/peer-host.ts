@@ -8,6 +8,7 @@ import type { PathKind, TunnelEvent } from './types.ts';
 /** Why something was dropped, for the counters. */
 export type DropReason =
   | 'not_beacon'
+  | 'relay_sender'
   | 'bad_beacon_message'
   | 'bad_frame'
   | 'plaintext_refused'

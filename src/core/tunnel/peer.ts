@@ -1,12 +1,11 @@
-import { writeU32 } from '../../base/bytes.ts';
+import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { BEACON, encodePunchRequest, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
-import { decodePacket, type Packet } from '../../wire/packet.ts';
-import { encodePilp, PILS_OVERHEAD, type Pila, type Pils } from '../../wire/tunnel-frames.ts';
+import { encodePunchRequest } from '../../wire/beacon.ts';
+import { decodePacket } from '../../wire/packet.ts';
+import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import { plausibleLan } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
-import { type PathChange, Paths } from '../path/paths.ts';
 import { FRESH } from '../session/constants.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import { type Opened, Session } from '../session/session.ts';
@@ -15,65 +14,65 @@ import {
   ENDPOINTS_PAUSE,
   HELLO_PAUSE,
   MAX_PLAINTEXT,
+  MAX_PUNCH_BEACONS,
   PUNCH_ANSWER_TIME,
   REESTABLISH_PAUSE,
   REKEY_PAUSE,
-  REKEY_RETRIES,
   UNOPENED_PATIENCE,
-  UNREACHABLE_AFTER,
   WANTED_FOR,
 } from './constants.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type ExchangeReason } from './exchange.ts';
+import { Link } from './link.ts';
 import type { PeerHost } from './peer-host.ts';
 import { Pending } from './pending.ts';
-import { isPing, isPong, Probes, pongTo } from './probes.ts';
+import { isPing, isPong } from './probes.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { PeerStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
+const LONG_AGO = Number.NEGATIVE_INFINITY;
 /** Counters from 2^53 on are not exact, and no sender ever gets there. */
-const MAX_COUNTER_HIGH = 2 ** 21;
+const COUNTER_HIGH_LIMIT = 2 ** 21;
 
 /** One peer: its keys, its paths, what waits for it, and the attempts to reach it. */
 export class Peer {
   readonly node: NodeId;
-  readonly #host: PeerHost;
-  readonly #session: Session;
-  readonly #paths: Paths;
-  readonly #probes: Probes;
-  readonly #pending = new Pending();
-  readonly #trials = new TokenBucket(100, 50);
-  readonly #suggestions = new TokenBucket(4, 8);
-  #exchange: Exchange | undefined;
-  #relayAt: Instant = NEVER;
-  #wantedAt: Instant = Number.NEGATIVE_INFINITY;
-  #helloAt: Instant = Number.NEGATIVE_INFINITY;
-  #answeredAt: Instant = Number.NEGATIVE_INFINITY;
-  #unopenedAt: Instant | undefined;
-  #exchangedAt: Instant = Number.NEGATIVE_INFINITY;
-  #endpointsAskedAt: Instant = Number.NEGATIVE_INFINITY;
-  #punchedAt: Instant = Number.NEGATIVE_INFINITY;
-  #lan: readonly Endpoint[] = [];
-  #bytesSent = 0;
-  #bytesReceived = 0;
   /** When it was last used by either side. */
   activeAt: Instant;
+  readonly #host: PeerHost;
+  readonly #session: Session;
+  readonly #link: Link;
+  readonly #pending = new Pending();
+  /** Searches for the key of a frame with an unknown prefix. */
+  readonly #trials = new TokenBucket(100, 50);
+  /** Paths that only a key exchange, which may be a replay, suggests. */
+  readonly #suggestions = new TokenBucket(4, 8);
+  #exchange: Exchange | undefined;
+  #exchangedAt: Instant = LONG_AGO;
+  #relayAt: Instant = NEVER;
+  #wantedAt: Instant = LONG_AGO;
+  #greetedAt: Instant = LONG_AGO;
+  #answeredAt: Instant = LONG_AGO;
+  #unopenedAt: Instant | undefined;
+  #endpointsAskedAt: Instant = LONG_AGO;
+  #punchedAt: Instant = LONG_AGO;
+  #lan: readonly Endpoint[] = [];
+  #bytesReceived = 0;
 
   constructor(node: NodeId, host: PeerHost, now: Instant) {
     this.node = node;
-    this.#host = host;
     this.activeAt = now;
+    this.#host = host;
     const { crypto, random, identity, config } = host;
     this.#session = new Session({ crypto, random, identity, node: host.node, peer: node, config });
-    this.#paths = new Paths({ config, random });
-    this.#probes = new Probes(random);
+    this.#link = new Link(node, host);
   }
 
   get established(): boolean {
     return this.#session.current !== undefined;
   }
 
-  /** True while local users want to reach the peer. */
+  /** True while a local user wants to reach the peer. */
   wanted(now: Instant): boolean {
     return now - this.#wantedAt < WANTED_FOR;
   }
@@ -88,59 +87,63 @@ export class Peer {
     const slot = this.#session.sendSlot(now);
     if (slot === undefined) {
       if (this.#pending.add(packet, undefined, now)) this.#host.drop('pending_full');
-      this.#establish(now);
+      if (this.#exchange === undefined) this.#begin('first', now);
       this.#host.rearm(this.nextTimeout());
       return 'queued';
     }
-    if (slot.confirmedAt === undefined) this.#pending.add(packet, slot, now);
-    else if (this.#exchange === undefined && this.#session.needsRekey(now)) this.#rekey(now);
-    this.#sendData(slot, packet, now);
+    if (slot.confirmedAt === undefined) {
+      if (this.#pending.add(packet, slot, now)) this.#host.drop('pending_full');
+    } else if (this.#exchange === undefined) {
+      this.#maintain(slot, now);
+    }
+    this.#link.data(slot, packet, now);
     return 'sent';
   }
 
   connect(now: Instant): void {
     this.#wantedAt = now;
-    if (this.#session.current === undefined) {
-      this.#establish(now);
+    this.activeAt = now;
+    const { paths } = this.#link;
+    if (!this.established) {
+      if (this.#exchange === undefined) this.#begin('first', now);
     } else {
       this.#askEndpoints(now);
-      this.#paths.used(now);
-      this.#paths.retry(now);
-      if (this.#paths.selected?.relay !== false) this.#punch(now);
+      paths.used(now);
+      paths.retry(now);
+      if (paths.selected?.relay !== false) this.#punch(now);
     }
     this.#host.rearm(this.nextTimeout());
   }
 
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
-    const direct = found?.endpoint;
-    if (direct !== undefined) this.#paths.add('direct', direct, 'registered', now);
+    const { paths } = this.#link;
+    if (found?.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);
     if (found !== undefined) {
       this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.lan }, found);
-      for (const endpoint of this.#lan) this.#paths.add('lan', endpoint, 'lan', now);
+      for (const endpoint of this.#lan) paths.add('lan', endpoint, 'lan', now);
     }
     // Without a direct candidate there is nothing to wait for.
-    if (this.#exchange !== undefined && this.#paths.all.length === 0) this.#relayAt = now;
-    this.#host.rearm(now);
+    if (this.#relayAt !== NEVER && !paths.all.some((path) => !path.relay)) this.#relayAt = now;
+    this.#host.rearm(this.nextTimeout());
   }
 
-  /** A beacon named the endpoint of a peer we asked for: this one, if it was asked for just now. */
-  punchCommanded(endpoint: Endpoint, now: Instant): boolean {
-    if (now - this.#punchedAt > PUNCH_ANSWER_TIME) return false;
-    const path = this.#paths.add('direct', endpoint, 'commanded', now);
-    path?.burst(now);
-    this.#host.rearm(now);
-    return true;
+  /** A beacon named an endpoint: if we asked for this peer just now, it is taken as a candidate. */
+  punchCommanded(endpoint: Endpoint, now: Instant): void {
+    if (now - this.#punchedAt > PUNCH_ANSWER_TIME) return;
+    this.#link.paths.add('direct', endpoint, 'commanded', now)?.burst(now);
+    this.#host.rearm(this.nextTimeout());
   }
 
-  /** Forgets relays through beacons that are no longer ours. */
+  /** Replaces relays through beacons that are no longer ours. */
   beaconsChanged(now: Instant): void {
     const relays = this.#host.relays();
-    const change = this.#paths.remove(
-      (path) =>
-        path.relay && !relays.some((r) => r.host === path.endpoint.host && r.port === path.endpoint.port),
-      now,
-    );
-    this.#changed(change);
+    const { paths } = this.#link;
+    const gone = (path: Path): boolean =>
+      path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
+    if (!paths.all.some(gone)) return;
+    this.#link.report(paths.remove(gone, now));
+    this.#relayAt = now;
+    this.#host.rearm(now);
   }
 
   /** Takes a key exchange whose signature was verified with the peer's identity key. */
@@ -151,28 +154,26 @@ export class Peer {
       return;
     }
     const { slot } = outcome;
-    let path = this.#paths.find(relay, from);
-    if (path === undefined && (relay || this.#suggestions.take(now))) {
-      path = this.#paths.add(relay ? 'relay' : this.#directKind(from), from, 'exchange', now);
-    }
+    const path = this.#suggestedPath(relay, from, now);
     if (outcome.kind === 'new') {
-      if (!(outcome.answered && this.#exchange !== undefined)) this.#answer(slot, relay, from, now);
-      if (path !== undefined) this.#ping(slot, path, now);
+      // In an exchange of ours the peer's frame is the answer to the one we keep sending.
+      if (!outcome.answered || this.#exchange === undefined) this.#answer(slot, path, relay, from, now);
+      if (path !== undefined) this.#link.ping(slot, path, now);
       this.#flush(slot, now);
     } else if (slot.heardAt === undefined || now - slot.heardAt >= FRESH) {
       const pause = slot.confirmedAt === undefined ? ANSWER_PAUSE : HELLO_PAUSE;
-      if (now - this.#answeredAt >= pause || (path !== undefined && now - path.answeredAt >= pause)) {
-        if (this.#exchange === undefined || slot.confirmedAt !== undefined)
-          this.#answer(slot, relay, from, now);
-        if (path !== undefined) this.#ping(slot, path, now);
+      if (now - (path?.answeredAt ?? this.#answeredAt) >= pause) {
+        if (this.#exchange === undefined || slot.confirmedAt !== undefined) {
+          this.#answer(slot, path, relay, from, now);
+        }
+        if (path !== undefined) this.#link.ping(slot, path, now);
       }
     }
-    if (path !== undefined) path.answeredAt = now;
     this.#host.rearm(this.nextTimeout());
   }
 
   receivePils(frame: Pils, relay: boolean, from: Endpoint, now: Instant): void {
-    if (frame.counterHigh >= MAX_COUNTER_HIGH) {
+    if (frame.counterHigh >= COUNTER_HIGH_LIMIT) {
       this.#host.drop('counter_range');
       return;
     }
@@ -184,107 +185,133 @@ export class Peer {
     const opened = this.#session.open(frame.prefix, counter, frame.nonce, frame.sealed, now);
     if (typeof opened === 'string') {
       this.#host.drop(opened);
-      if (opened !== 'replayed') this.#unopened(relay, from, now);
+      if (opened !== 'replayed') this.greet(relay, from, now);
       return;
     }
-    const path =
-      this.#paths.find(relay, from) ??
-      this.#paths.add(relay ? 'relay' : this.#directKind(from), from, 'heard', now);
-    path?.heard(now);
+    const { paths } = this.#link;
+    const path = paths.find(relay, from) ?? paths.add(this.#kind(relay, from), from, 'heard', now);
+    if (path !== undefined) {
+      path.heard(now);
+      this.#host.rearm(path.due);
+    }
     this.activeAt = now;
+    if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
     const { slot, plaintext, proved } = opened;
-    if (this.#exchange?.endsWhenHeard) this.#exchange = undefined;
     if (proved !== 'no') this.#proved(proved, slot, path, now);
     this.#deliver(plaintext, slot, path, relay, from, now);
   }
 
+  /**
+   * A frame came that no key opens: we, or the peer, lost the keys. Answers with a key exchange, too seldom to be of use
+   * to a forger, and only while nothing better is known.
+   */
+  greet(relay: boolean, from: Endpoint, now: Instant): void {
+    if (this.#exchange !== undefined) {
+      this.#unopenedAt ??= now;
+      return;
+    }
+    if (now - this.#greetedAt < HELLO_PAUSE) return;
+    const { current } = this.#session;
+    if (current?.heardAt !== undefined && now - current.heardAt < FRESH) return;
+    this.#greetedAt = now;
+    const offer = current?.offer ?? this.#session.offered(now);
+    offer.sendings++;
+    this.#link.frameTo(relay, from, offer.pila);
+    const path = this.#link.paths.find(relay, from);
+    if (current !== undefined && path !== undefined) this.#link.ping(current, path, now);
+  }
+
   handleTimeout(now: Instant): void {
     for (let expired = this.#pending.expire(now); expired > 0; expired--) this.#host.drop('pending_expired');
+    const { paths } = this.#link;
     if (this.#relayAt <= now) {
       this.#relayAt = NEVER;
-      for (const relay of this.#host.relays()) this.#paths.add('relay', relay, 'beacon', now);
+      for (const relay of this.#host.relays()) paths.add('relay', relay, 'beacon', now);
     }
-    const work = this.#paths.work(now);
-    this.#changed(work.change);
-    if (work.failed && now - this.#exchangedAt >= REESTABLISH_PAUSE) this.#reestablish(now);
-    if (work.upgrade && (this.#paths.selected === undefined || this.#paths.selected.relay)) this.#punch(now);
+    const work = paths.work(now);
+    this.#link.report(work.change);
+    if (work.failed) this.#fellSilent(now);
+    if (work.upgrade) this.#upgrade(now);
     for (const path of work.probe) this.#probe(path, now);
-    if (this.#exchange !== undefined && this.#exchange.nextAt <= now)
-      this.#continueExchange(this.#exchange, now);
+    if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
 
   nextTimeout(): Instant {
     return Math.min(
       this.#pending.nextTimeout(),
       this.#relayAt,
-      this.#paths.nextTimeout(),
+      this.#link.paths.nextTimeout(),
       this.#exchange?.nextAt ?? NEVER,
     );
   }
 
   status(): PeerStatus {
-    const paths = this.#paths.status();
+    const paths = this.#link.paths.status();
     return {
       node: this.node,
       established: this.established,
       paths,
       selected: paths.find((path) => path.selected),
-      bytesSent: this.#bytesSent,
+      bytesSent: this.#link.bytesSent,
       bytesReceived: this.#bytesReceived,
       keyAt: this.#session.current?.confirmedAt,
     };
   }
 
-  #establish(now: Instant): void {
-    if (this.#exchange !== undefined) return;
-    this.#exchange = new Exchange('first', now);
+  #begin(reason: ExchangeReason, now: Instant): void {
+    this.#exchange = new Exchange(reason, now);
     this.#exchangedAt = now;
-    this.#relayAt = now + this.#host.config.relayAfter;
-    this.#askEndpoints(now);
-    this.#punch(now);
-    this.#continueExchange(this.#exchange, now);
+    this.#unopenedAt = undefined;
+    if (reason !== 'rekey') {
+      this.#relayAt = reason === 'first' ? now + this.#host.config.relayAfter : now;
+      this.#askEndpoints(now);
+      this.#punch(now);
+    }
+    this.#continue(this.#exchange, now);
+    this.#host.rearm(this.nextTimeout());
   }
 
-  /** The selected path fell silent: the peer may have moved, or restarted and lost the keys. */
-  #reestablish(now: Instant): void {
-    if (this.#exchange !== undefined && this.#exchange.reason !== 'rekey') return;
-    this.#exchange = new Exchange('silence', now);
-    this.#exchangedAt = now;
+  /** With a key in use and no exchange under way: is it time for one? */
+  #maintain(current: KeySlot, now: Instant): void {
+    const paused = this.#exchangedAt > current.createdAt;
+    if (this.#session.needsRekey(now)) {
+      if (!paused || now - this.#exchangedAt >= REKEY_PAUSE) this.#begin('rekey', now);
+    } else if (this.#link.paths.selected === undefined && now - (current.heardAt ?? 0) >= FRESH) {
+      this.#fellSilent(now);
+    }
+  }
+
+  /** No answer on the selected path: the peer moved, or restarted and lost the keys. Both are tried at once. */
+  #fellSilent(now: Instant): void {
     this.#relayAt = now;
-    this.#askEndpoints(now);
+    if (this.#exchange !== undefined || now - this.#exchangedAt < REESTABLISH_PAUSE) return;
+    this.#begin('silence', now);
   }
 
-  #rekey(now: Instant): void {
-    if (now - this.#exchangedAt < REKEY_PAUSE && this.#exchangedAt > (this.#session.current?.createdAt ?? 0))
-      return;
-    this.#exchange = new Exchange('rekey', now);
-    this.#exchangedAt = now;
-    this.#host.rearm(now);
-  }
-
-  #continueExchange(exchange: Exchange, now: Instant): void {
-    if (exchange.reason === 'rekey' ? exchange.sendings >= REKEY_RETRIES : !this.wanted(now)) {
+  #continue(exchange: Exchange, now: Instant): void {
+    if (exchange.over(this.wanted(now))) {
       this.#exchange = undefined;
       this.#session.withdrawOffer();
       return;
     }
-    if (!exchange.reported && now - exchange.since >= UNREACHABLE_AFTER && exchange.reason !== 'rekey') {
-      exchange.reported = true;
+    if (exchange.reportable(now)) {
       this.#host.event({ name: 'tunnel.unreachable', peer: this.node, reason: 'no_answer' });
     }
     const missed = this.#unopenedAt !== undefined && now - this.#unopenedAt >= UNOPENED_PATIENCE;
-    if (this.#session.offerIsStale(now) || missed) this.#session.withdrawOffer();
-    this.#unopenedAt = undefined;
+    if (missed || this.#session.offerIsStale(now)) {
+      this.#unopenedAt = undefined;
+      this.#session.withdrawOffer();
+    }
     const offer = this.#session.offered(now);
     offer.sendings++;
     exchange.sent(now);
-    const selected = exchange.reason === 'rekey' && exchange.sendings <= 3 ? this.#paths.selected : undefined;
-    for (const path of selected === undefined ? this.#paths.all : [selected])
-      this.#transmit(path, offer.pila, now);
-    const doubted = exchange.sendings > 2 ? this.#session.pairWithCurrentPeerKey(now) : undefined;
+    const { paths } = this.#link;
+    const only = exchange.cautious ? paths.selected : undefined;
+    for (const path of only === undefined ? paths.all : [only]) this.#link.frame(path, offer.pila, now);
+    const doubted = exchange.doubtful ? this.#session.pairWithCurrentPeerKey(now) : undefined;
     for (const slot of this.#session.candidates) {
       if (slot.offer !== offer && slot !== doubted) continue;
-      for (const path of this.#paths.likeliest()) this.#ping(slot, path, now);
+      for (const path of paths.likeliest()) this.#link.ping(slot, path, now);
     }
   }
 
@@ -296,52 +323,29 @@ export class Peer {
 
   #punch(now: Instant): void {
     this.#punchedAt = now;
-    for (const beacon of this.#host.relays()) {
+    for (const beacon of this.#host.relays().slice(0, MAX_PUNCH_BEACONS)) {
       this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.node));
     }
   }
 
-  #probe(path: Path, now: Instant): void {
-    const slot = this.#session.sendSlot(now) ?? this.#session.candidates.at(-1);
-    if (path.origin === 'commanded') this.#host.transmit(path.endpoint, encodePilp());
-    if (slot !== undefined) this.#ping(slot, path, now);
-    else if (this.#exchange !== undefined) this.#transmit(path, this.#session.offered(now).pila, now);
+  /** Tries to get off the relay. Endpoints are asked for again only where we were the one who looked for the peer. */
+  #upgrade(now: Instant): void {
+    this.#punch(now);
+    if (this.#endpointsAskedAt !== LONG_AGO) this.#askEndpoints(now);
   }
 
-  #ping(slot: KeySlot, path: Path, now: Instant): void {
-    const frame = this.#seal(slot, this.#probes.ping(this.#host.node, this.node, path, now));
-    if (frame === undefined) return;
-    this.#transmit(path, frame, now);
-    path.probed(now);
+  #probe(path: Path, now: Instant): void {
+    const slot = this.#session.sendSlot(now) ?? this.#session.candidates.at(-1);
+    if (slot !== undefined) this.#link.ping(slot, path, now);
+    else if (this.#exchange !== undefined) this.#link.frame(path, this.#session.offered(now).pila, now);
   }
 
   /** Sends our half by the way the peer's came. */
-  #answer(slot: KeySlot, relay: boolean, to: Endpoint, now: Instant): void {
+  #answer(slot: KeySlot, path: Path | undefined, relay: boolean, to: Endpoint, now: Instant): void {
     this.#answeredAt = now;
+    if (path !== undefined) path.answeredAt = now;
     slot.offer.sendings++;
-    this.#transmitTo(relay, to, slot.offer.pila);
-  }
-
-  /** A frame no key opens: tell the peer which key to use, seldom enough to be of no use to a forger. */
-  #unopened(relay: boolean, from: Endpoint, now: Instant): void {
-    if (this.#exchange !== undefined) {
-      this.#unopenedAt ??= now;
-      return;
-    }
-    if (now - this.#helloAt < HELLO_PAUSE) return;
-    const current = this.#session.current;
-    if (current !== undefined && now - (current.heardAt ?? 0) < FRESH) return;
-    this.#helloAt = now;
-    const offer = current?.offer ?? this.#session.offered(now);
-    offer.sendings++;
-    this.#transmitTo(relay, from, offer.pila);
-    const path = this.#paths.find(relay, from);
-    if (current !== undefined && path !== undefined) this.#ping(current, path, now);
-  }
-
-  /** A frame without a session came from this registered peer. */
-  hello(relay: boolean, from: Endpoint, now: Instant): void {
-    this.#unopened(relay, from, now);
+    this.#link.frameTo(relay, to, slot.offer.pila);
   }
 
   #proved(
@@ -352,7 +356,6 @@ export class Peer {
   ): void {
     this.#exchange = undefined;
     this.#unopenedAt = undefined;
-    this.#relayAt = NEVER;
     if (proved === 'first') {
       this.#host.event({ name: 'tunnel.established', peer: this.node, path: path?.kind ?? 'direct' });
     } else {
@@ -360,6 +363,7 @@ export class Peer {
     }
     this.#flush(slot, now);
     if (path !== undefined && path.phase !== 'proven') path.burst(now);
+    this.#host.rearm(this.nextTimeout());
   }
 
   #deliver(
@@ -373,97 +377,38 @@ export class Peer {
     const packet = decodePacket(plaintext);
     if (typeof packet === 'string') {
       this.#host.drop('bad_packet');
-      return;
-    }
-    if (packet.source.node !== this.node) {
+    } else if (packet.source.node !== this.node) {
       this.#host.drop('inner_source');
-      return;
-    }
-    if (packet.destination.node !== this.#host.node) {
+    } else if (packet.destination.node !== this.#host.node) {
       this.#host.drop('inner_destination');
-      return;
+    } else if (isPing(packet)) {
+      this.#link.pong(slot, packet, relay, from);
+    } else if (isPong(packet) && this.#link.pongReceived(packet, now)) {
+      this.#host.rearm(this.nextTimeout());
+    } else {
+      this.#bytesReceived += plaintext.length;
+      this.#link.paths.used(now);
+      this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(relay, from));
+      if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }
-    this.#bytesReceived += plaintext.length;
-    if (isPing(packet)) {
-      const pong = this.#seal(slot, pongTo(packet));
-      if (pong !== undefined) this.#transmitTo(relay, from, pong);
-    } else if (!isPong(packet) || !this.#pong(packet, now)) {
-      this.#paths.used(now);
-      this.#host.deliver(this.node, packet, path?.kind ?? (relay ? 'relay' : 'direct'));
-    }
-    this.#host.rearm(this.nextTimeout());
-  }
-
-  #pong(packet: Packet, now: Instant): boolean {
-    const answer = this.#probes.answer(packet, now);
-    if (answer === undefined) return false;
-    this.#changed(this.#paths.answered(answer.path, answer.rtt, now));
-    return true;
   }
 
   #flush(slot: KeySlot, now: Instant): void {
     const proven = slot.confirmedAt !== undefined;
     if (!proven && this.#session.sendSlot(now) !== slot) return;
-    for (const packet of this.#pending.take(slot, proven)) this.#sendData(slot, packet, now);
+    for (const packet of this.#pending.take(slot, proven)) this.#link.data(slot, packet, now);
   }
 
-  #sendData(slot: KeySlot, packet: Uint8Array, now: Instant): void {
-    this.#bytesSent += packet.length;
-    const path = this.#paths.use(now);
-    if (path?.relay === false) {
-      const frame = this.#seal(slot, packet);
-      if (frame !== undefined) this.#host.transmit(path.endpoint, frame);
-    } else if (path !== undefined) {
-      const message = new Uint8Array(RELAY_OVERHEAD + PILS_OVERHEAD + packet.length);
-      writeRelayHeader(message, this.#host.node, this.node);
-      if (slot.seal(packet, message.subarray(RELAY_OVERHEAD))) this.#host.transmit(path.endpoint, message);
-      else this.#host.drop('key_exhausted');
-    } else {
-      const frame = this.#seal(slot, packet);
-      if (frame === undefined) return;
-      for (const way of this.#paths.likeliest()) this.#transmit(way, frame, now);
-    }
-    this.#host.rearm(this.#paths.nextTimeout());
+  #suggestedPath(relay: boolean, from: Endpoint, now: Instant): Path | undefined {
+    const { paths } = this.#link;
+    const known = paths.find(relay, from);
+    if (known !== undefined) return known;
+    if (!relay && !this.#suggestions.take(now)) return undefined;
+    return paths.add(this.#kind(relay, from), from, 'exchange', now);
   }
 
-  #seal(slot: KeySlot, packet: Uint8Array): Uint8Array | undefined {
-    const frame = new Uint8Array(packet.length + PILS_OVERHEAD);
-    if (slot.seal(packet, frame)) return frame;
-    this.#host.drop('key_exhausted');
-    return undefined;
+  #kind(relay: boolean, from: Endpoint): 'lan' | 'direct' | 'relay' {
+    if (relay) return 'relay';
+    return this.#lan.some((lan) => sameEndpoint(lan, from)) ? 'lan' : 'direct';
   }
-
-  #transmit(path: Path, frame: Uint8Array, now: Instant): void {
-    path.sentAt = now;
-    this.#transmitTo(path.relay, path.endpoint, frame);
-  }
-
-  #transmitTo(relay: boolean, to: Endpoint, frame: Uint8Array): void {
-    this.#host.transmit(to, relay ? encodeRelay(this.#host.node, this.node, frame) : frame);
-  }
-
-  #directKind(endpoint: Endpoint): 'lan' | 'direct' {
-    return this.#lan.some((lan) => lan.host === endpoint.host && lan.port === endpoint.port)
-      ? 'lan'
-      : 'direct';
-  }
-
-  #changed(change: PathChange | undefined): void {
-    if (change?.path === undefined) return;
-    const { kind, endpoint } = change.path;
-    this.#host.event({
-      name: 'tunnel.path_changed',
-      peer: this.node,
-      path: kind,
-      endpoint,
-      reason: change.reason,
-    });
-  }
-}
-
-/** In place, so that the packet is sealed straight into the relayed datagram. spec/04 §1 */
-function writeRelayHeader(message: Uint8Array, from: NodeId, to: NodeId): void {
-  message[0] = BEACON.relay;
-  writeU32(message, 1, from);
-  writeU32(message, 5, to);
 }

@@ -20,12 +20,11 @@ export class Pending {
     return this.#entries.length;
   }
 
-  /** Adds a packet, already sealed under `under` if that is given; true when the oldest had to go. */
+  /** Adds a packet, already sealed under `under` if that is given; true when one that was never sent had to go. */
   add(packet: Uint8Array, under: KeySlot | undefined, now: Instant): boolean {
     this.#entries.push({ packet, at: now, under });
     if (this.#entries.length <= MAX_PENDING) return false;
-    this.#entries.shift();
-    return true;
+    return this.#entries.shift()!.under === undefined;
   }
 
   /** What is still to be sealed under `slot`, oldest first. With a proven slot nothing waits any longer. */

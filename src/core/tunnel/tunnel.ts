@@ -1,21 +1,23 @@
-import { equal } from '../../base/bytes.ts';
+import { equal, readU32 } from '../../base/bytes.ts';
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import { endpointKey } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import {
   classifyDatagram,
   decodePila,
   decodePils,
   encodePilp,
+  PILA_LENGTH,
   type Pila,
   pilaSignedBytes,
 } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
+import { ExchangeGate } from './exchange-gate.ts';
 import { IdentityKeys } from './identity-keys.ts';
 import { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
@@ -54,7 +56,8 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #peers = new Map<NodeId, Peer>();
   /** Peers that contacted us and proved nothing yet, oldest first. */
   readonly #strangers = new Set<NodeId>();
-  readonly #verifications = new TokenBucket(500, 200);
+  readonly #gate = new ExchangeGate();
+  readonly #greetings = new TokenBucket(20, 40);
   readonly #lastPila = new Map<NodeId, Uint8Array>();
   readonly #punched = new Map<string, Instant>();
   readonly #punches = new TokenBucket(20, 40);
@@ -236,6 +239,10 @@ export class Tunnel implements Machine<TunnelOutput> {
         return;
       case 'relayDeliver': {
         const { kind } = classifyDatagram(message.frame);
+        if (message.frame.length >= 8 && readU32(message.frame, 4) !== message.sender) {
+          this.#drop('relay_sender');
+          return;
+        }
         if (kind === 'pils' || kind === 'pila') this.#handleFrame(kind, from, true, message.frame, now);
         else this.#drop('bad_frame');
         return;
@@ -301,7 +308,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#drop('exchange_limit');
       return;
     }
-    this.#stranger(node, now).hello(held.relay, held.from, now);
+    this.#stranger(node, now)?.greet(held.relay, held.from, now);
   }
 
   #handlePila(from: Endpoint, relay: boolean, data: Uint8Array, now: Instant): void {
@@ -323,10 +330,10 @@ export class Tunnel implements Machine<TunnelOutput> {
       !equal(repeated, data.subarray(0, repeated.length))
     ) {
       if (!this.#verify(pila, known, { frame: data, relay, from }, now)) return;
-      this.#lastPila.set(node, data.slice(0, 136));
+      if (this.#stranger(node, now) === undefined) return;
+      this.#lastPila.set(node, data.slice(0, PILA_LENGTH));
     }
-    const peer = this.#peers.get(node) ?? this.#stranger(node, now);
-    peer.receivePila(pila, relay, from, now);
+    this.#stranger(node, now)?.receivePila(pila, relay, from, now);
   }
 
   /** True when the frame is signed by the key we hold for its node; asks for the key where that is open. */
@@ -336,7 +343,9 @@ export class Tunnel implements Machine<TunnelOutput> {
     held: { frame: Uint8Array; relay: boolean; from: Endpoint },
     now: Instant,
   ): boolean {
-    if (!this.#verifications.take(now)) {
+    const chosen = this.#peers.get(pila.node)?.wanted(now) ?? false;
+    // A beacon speaks for many: what it relays shares the general budget only.
+    if (!this.#gate.admits(held.relay ? `relay ${pila.node}` : held.from.host, chosen, now)) {
       this.#drop('exchange_limit');
       return false;
     }
@@ -345,7 +354,6 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#drop('exchange_bad_signature');
       return false;
     }
-    const chosen = this.#peers.get(pila.node)?.wanted(now) ?? false;
     if (known !== undefined && equal(known, pila.ed25519)) {
       if (this.#keys.outdated(pila.node, now)) this.#keys.want(pila.node, undefined, chosen, now);
       return true;
@@ -387,10 +395,14 @@ export class Tunnel implements Machine<TunnelOutput> {
       return known;
     }
     if (this.#keys.key(node) === undefined) this.#keys.want(node, undefined, true, now);
-    return this.#add(node, now);
+    if (this.#peers.size >= this.#config.maxPeers) this.#evict(0, now);
+    const peer = new Peer(node, this.#host, now);
+    this.#peers.set(node, peer);
+    return peer;
   }
 
-  #stranger(node: NodeId, now: Instant): Peer {
+  /** A peer that contacted us; undefined when every place is in use. */
+  #stranger(node: NodeId, now: Instant): Peer | undefined {
     const known = this.#peers.get(node);
     if (known !== undefined) return known;
     if (this.#strangers.size >= this.#config.maxStrangers) {
@@ -400,25 +412,25 @@ export class Tunnel implements Machine<TunnelOutput> {
         break;
       }
     }
+    if (this.#peers.size >= this.#config.maxPeers && !this.#evict(this.#config.idleAfter, now))
+      return undefined;
     this.#strangers.add(node);
-    return this.#add(node, now);
-  }
-
-  #add(node: NodeId, now: Instant): Peer {
-    if (this.#peers.size >= this.#config.maxPeers) {
-      let oldest: Peer | undefined;
-      for (const peer of this.#peers.values()) {
-        if (oldest === undefined || peer.activeAt < oldest.activeAt) oldest = peer;
-      }
-      if (oldest !== undefined) this.forget(oldest.node);
-      this.#drop('peer_evicted');
-    }
     const peer = new Peer(node, this.#host, now);
     this.#peers.set(node, peer);
     return peer;
   }
 
-  readonly #greetings = new TokenBucket(20, 40);
+  /** Forgets the longest unused peer, if it was not used for at least `unused`. */
+  #evict(unused: Millis, now: Instant): boolean {
+    let oldest: Peer | undefined;
+    for (const peer of this.#peers.values()) {
+      if (oldest === undefined || peer.activeAt < oldest.activeAt) oldest = peer;
+    }
+    this.#drop('peer_evicted');
+    if (oldest === undefined || now - oldest.activeAt < unused) return false;
+    this.forget(oldest.node);
+    return true;
+  }
 
   #drop(reason: DropReason): void {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;

@@ -1,0 +1,99 @@
+import { writeU32 } from '../../base/bytes.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
+import type { Packet } from '../../wire/packet.ts';
+import { PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
+import type { Path } from '../path/path.ts';
+import { type PathChange, Paths } from '../path/paths.ts';
+import type { KeySlot } from '../session/key-slot.ts';
+import type { PeerHost } from './peer-host.ts';
+import { Probes, pongTo } from './probes.ts';
+
+/** Puts frames for one peer on its paths: sealing, the wrapping for a relay, and the pings that prove paths. */
+export class Link {
+  readonly paths: Paths;
+  readonly #host: PeerHost;
+  readonly #peer: NodeId;
+  readonly #probes: Probes;
+  /** Bytes of packets, without any framing. */
+  bytesSent = 0;
+
+  constructor(peer: NodeId, host: PeerHost) {
+    this.#peer = peer;
+    this.#host = host;
+    this.paths = new Paths({ config: host.config, random: host.random });
+    this.#probes = new Probes(host.random);
+  }
+
+  /** Sends a packet of an application on the selected path, or on the likeliest ones while none is proven. */
+  data(slot: KeySlot, packet: Uint8Array, now: Instant): void {
+    this.bytesSent += packet.length;
+    const path = this.paths.use(now);
+    if (path === undefined) {
+      const frame = this.#seal(slot, packet);
+      if (frame !== undefined) for (const way of this.paths.likeliest()) this.frame(way, frame, now);
+    } else if (path.relay) {
+      // Sealed straight into the relayed datagram: no second copy of the packet.
+      const message = new Uint8Array(RELAY_OVERHEAD + PILS_OVERHEAD + packet.length);
+      message[0] = BEACON.relay;
+      writeU32(message, 1, this.#host.node);
+      writeU32(message, 5, this.#peer);
+      if (slot.seal(packet, message.subarray(RELAY_OVERHEAD))) this.#host.transmit(path.endpoint, message);
+      else this.#host.drop('key_exhausted');
+    } else {
+      const frame = this.#seal(slot, packet);
+      if (frame !== undefined) this.#host.transmit(path.endpoint, frame);
+    }
+    this.#host.rearm(this.paths.nextTimeout());
+  }
+
+  /** Asks for an answer under this key to a frame sent on this path: proves both. */
+  ping(slot: KeySlot, path: Path, now: Instant): void {
+    const frame = this.#seal(slot, this.#probes.ping(this.#host.node, this.#peer, path, now));
+    if (frame === undefined) return;
+    this.frame(path, frame, now);
+    path.probed(now);
+  }
+
+  /** Answers a ping under the key and by the way it came. */
+  pong(slot: KeySlot, ping: Packet, relay: boolean, to: Endpoint): void {
+    const frame = this.#seal(slot, pongTo(ping));
+    if (frame !== undefined) this.frameTo(relay, to, frame);
+  }
+
+  /** True when the pong answers one of our pings. */
+  pongReceived(pong: Packet, now: Instant): boolean {
+    const answer = this.#probes.answer(pong, now);
+    if (answer === undefined) return false;
+    this.report(this.paths.answered(answer.path, answer.rtt, now));
+    return true;
+  }
+
+  frame(path: Path, frame: Uint8Array, now: Instant): void {
+    path.sentAt = now;
+    this.frameTo(path.relay, path.endpoint, frame);
+  }
+
+  frameTo(relay: boolean, to: Endpoint, frame: Uint8Array): void {
+    this.#host.transmit(to, relay ? encodeRelay(this.#host.node, this.#peer, frame) : frame);
+  }
+
+  report(change: PathChange | undefined): void {
+    if (change?.path === undefined) return;
+    const { kind, endpoint } = change.path;
+    this.#host.event({
+      name: 'tunnel.path_changed',
+      peer: this.#peer,
+      path: kind,
+      endpoint,
+      reason: change.reason,
+    });
+  }
+
+  #seal(slot: KeySlot, packet: Uint8Array): Uint8Array | undefined {
+    const frame = new Uint8Array(packet.length + PILS_OVERHEAD);
+    if (slot.seal(packet, frame)) return frame;
+    this.#host.drop('key_exhausted');
+    return undefined;
+  }
+}
