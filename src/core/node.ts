@@ -247,7 +247,9 @@ export class PilotNode implements Machine<NodeOutput> {
     return this.#tunnel.peer(node);
   }
   connections(): readonly ConnStatus[] {
-    return this.#streams.status().filter((conn) => !this.#trustChannel.owns(conn.id));
+    return this.#streams
+      .status()
+      .filter((conn) => conn.localPort !== TRUST_PORT && conn.remotePort !== TRUST_PORT);
   }
   connection(conn: ConnId): ConnStatus | undefined {
     return this.#streams.statusOf(conn);
