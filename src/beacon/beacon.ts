@@ -1,0 +1,108 @@
+/** The beacon's sockets: a UDP shell around core/relay, with key lookups and peer discovery injected. */
+
+import type { Crypto } from '../base/crypto.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, NodeId } from '../base/units.ts';
+import { Relay } from '../core/relay/relay.ts';
+import type { RelayConfig, RelayEntry, RelayEvent, RelayStats } from '../core/relay/types.ts';
+import { drive } from '../runtime/drive.ts';
+import type { Clock, Log, Net } from '../runtime/ports.ts';
+import { KeyLookups } from './key-lookups.ts';
+import { type DiscoverPeersOptions, discoverPeers } from './peer-discovery.ts';
+
+export interface BeaconOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  /** Where to listen; the usual UDP port is 9001. */
+  readonly bind: Endpoint;
+  /** Identity key registered for a node, undefined when there is none. Without it no node can prove itself. */
+  readonly lookupKey?: ((node: NodeId) => Promise<Uint8Array | undefined>) | undefined;
+  /** Peer beacons whose gossip counts. */
+  readonly peers?: readonly Endpoint[] | undefined;
+  /** Finds further peers through a registry; they replace `peers`. */
+  readonly discovery?: Pick<DiscoverPeersOptions, 'registry' | 'beaconId' | 'advertise'> | undefined;
+  readonly config?: Partial<RelayConfig> | undefined;
+}
+
+export interface Beacon {
+  readonly endpoint: Endpoint;
+  stats(): RelayStats;
+  entries(): readonly RelayEntry[];
+  /** Replaces the peer beacons. */
+  setPeers(peers: readonly Endpoint[]): void;
+  close(): Promise<void>;
+}
+
+/** Binds the socket and serves until closed. Errors: `port_in_use`, `io_error`. */
+export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
+  const { net, clock, random, crypto, log, lookupKey } = options;
+  const relay = new Relay({
+    crypto,
+    random: random.fork('relay'),
+    config: {
+      beaconId: options.discovery?.beaconId ?? 0,
+      ...options.config,
+      challenges: (options.config?.challenges ?? true) && lookupKey !== undefined,
+    },
+  });
+  const socket = await net.udp(options.bind);
+  const lookups = new KeyLookups(lookupKey, (node, key) => {
+    driver.run(() => relay.identityKey(node, key, clock.now()));
+  });
+  const driver = drive(relay, clock, (output) => {
+    switch (output.type) {
+      case 'transmit':
+        socket.send(output.data, output.to);
+        return;
+      case 'needKey':
+        lookups.request(output.node);
+        return;
+      case 'event':
+        logEvent(log, output.event);
+        return;
+      default:
+        output satisfies never;
+    }
+  });
+  socket.onDatagram((data, from) => driver.run(() => relay.handleDatagram(from, data, clock.now())));
+  const setPeers = (peers: readonly Endpoint[]): void => driver.run(() => relay.setPeers(peers));
+  if (options.peers !== undefined && options.peers.length > 0) setPeers(options.peers);
+  const discovery =
+    options.discovery &&
+    discoverPeers({ net, clock, log, ...options.discovery, local: socket.local, onPeers: setPeers });
+  log.event('info', 'beacon.started', { port: socket.local.port });
+
+  return {
+    endpoint: socket.local,
+    stats: () => relay.stats(),
+    entries: () => relay.entries(),
+    setPeers,
+    async close() {
+      discovery?.stop();
+      lookups.stop();
+      driver.stop();
+      await socket.close();
+      log.event('info', 'beacon.stopped');
+    },
+  };
+}
+
+function logEvent(log: Log, event: RelayEvent): void {
+  switch (event.name) {
+    case 'relay.moved':
+      log.event('debug', 'beacon.node_moved', { node: event.node, proven: event.proven });
+      return;
+    case 'relay.held':
+      log.event('debug', 'beacon.claim_refused', { node: event.node });
+      return;
+    case 'relay.peer_silent':
+      log.event('warn', 'beacon.peer_silent', { peer: formatEndpoint(event.peer) });
+      return;
+    default:
+      event satisfies never;
+  }
+}
