@@ -15,6 +15,8 @@ export interface NodeOptions {
   readonly beacons: readonly Endpoint[];
   /** Accepts streams and datagrams from anyone. @default false */
   readonly public?: boolean;
+  /** Never uses a direct path. @default false */
+  readonly relayOnly?: boolean;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
 }

@@ -49,7 +49,13 @@ export class PilotNode implements Machine<NodeOutput> {
     this.#options = options;
     this.#public = options.public ?? false;
     const { crypto, random, identity } = options;
-    this.#tunnel = new Tunnel({ crypto, random: random.fork('tunnel'), identity, beacons: options.beacons });
+    this.#tunnel = new Tunnel({
+      crypto,
+      random: random.fork('tunnel'),
+      identity,
+      beacons: options.beacons,
+      config: options.relayOnly === true ? { relayOnly: true, relayAfter: 0 } : {},
+    });
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (peer, _destination, port, kind) => this.#mayReceive(peer, port, kind),

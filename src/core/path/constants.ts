@@ -36,6 +36,8 @@ export interface PathConfig {
   readonly keepAlive: Millis;
   /** Paths of a peer without data for this long are neither refreshed nor improved. @default 10 min */
   readonly idleAfter: Millis;
+  /** Never use a direct path: peers see only the beacon's address. @default false */
+  readonly relayOnly: boolean;
 }
 
-export const PATH_DEFAULTS: PathConfig = { keepAlive: 20_000, idleAfter: 600_000 };
+export const PATH_DEFAULTS: PathConfig = { keepAlive: 20_000, idleAfter: 600_000, relayOnly: false };

@@ -67,6 +67,7 @@ export class Paths {
 
   /** Adds a candidate and starts probing it; undefined when better ones hold every place. */
   add(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant): Path | undefined {
+    if (this.#config.relayOnly && kind !== 'relay') return undefined;
     const known = this.find(kind === 'relay', endpoint);
     if (known !== undefined) {
       if (ORIGINS.indexOf(origin) < ORIGINS.indexOf(known.origin)) known.origin = origin;

@@ -323,6 +323,7 @@ export class Peer {
 
   #punch(now: Instant): void {
     this.#punchedAt = now;
+    if (this.#host.config.relayOnly) return;
     for (const beacon of this.#host.relays().slice(0, MAX_PUNCH_BEACONS)) {
       this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.node));
     }

@@ -126,6 +126,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
     const { kind } = classifyDatagram(data);
     if (kind === 'beacon') this.#handleBeacon(from, data, now);
+    else if (this.#config.relayOnly) this.#drop('relay_only');
     else if (kind !== 'pilp' && kind !== 'empty') this.#handleFrame(kind, from, false, data, now);
   }
 
@@ -235,7 +236,8 @@ export class Tunnel implements Machine<TunnelOutput> {
         this.#beacons.discoverReply(from, message.endpoint, message.challenge, now);
         return;
       case 'punchCommand':
-        this.#punch(message.endpoint, now);
+        if (this.#config.relayOnly) this.#drop('relay_only');
+        else this.#punch(message.endpoint, now);
         return;
       case 'relayDeliver': {
         const { kind } = classifyDatagram(message.frame);
