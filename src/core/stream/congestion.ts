@@ -13,13 +13,21 @@ const HYSTART_LEAST = 4;
 const HYSTART_MOST = 16;
 /**
  * Loss without a queue is noise (radio, fragments, a burst at a socket), and halving for it is what makes old
- * senders crawl at 1 % loss. It is ignored up to two segments and 3 % of a flight per round trip, as long as the
+ * senders crawl at 1 % loss. It is ignored up to two segments and 2 % of a flight per round trip, as long as the
  * round's fastest trip is within a quarter (5 ms at least) of the floor. With a queue, every loss counts.
  */
-const NOISE_SHARE = 0.03;
+const NOISE_SHARE = 0.02;
 const NOISE_SEGMENTS = 2;
+/** While it doubles, a window is too small for its losses to say much. */
+const NOISE_SEGMENTS_SLOW_START = 6;
 const QUEUE_SHARE = 0.25;
 const QUEUE_LEAST: Millis = 5;
+/** A queue this short is none. */
+const CALM_SHARE = 0.0625;
+const CALM_LEAST: Millis = 1;
+/** After so many rounds at the window's limit without a queue or a reduction, the window grows by an eighth per round. */
+const CALM_ROUNDS = 4;
+const CALM_GROWTH = 0.125;
 
 /** CUBIC (RFC 9438) in bytes with HyStart-like slow start and tolerance for loss that no queue explains. */
 export class Congestion {
@@ -34,10 +42,13 @@ export class Congestion {
   #roundFastest: Millis = Number.POSITIVE_INFINITY;
   #lastRoundFastest: Millis = Number.POSITIVE_INFINITY;
   #samplesInRound = 0;
+  #calmRounds = 0;
+  readonly #background: BackgroundLoss;
   #before: { window: Bytes; threshold: Bytes; maximum: Bytes } | undefined;
 
   constructor(segment: Bytes) {
     this.#segment = segment;
+    this.#background = new BackgroundLoss(segment);
     this.window = INITIAL_SEGMENTS * segment;
   }
 
@@ -46,7 +57,9 @@ export class Congestion {
   }
 
   /** A segment sent after the round began was delivered. */
-  roundEnded(): void {
+  roundEnded(limited: boolean, floor: Millis): void {
+    const calm = limited && this.#roundFastest <= floor + Math.max(CALM_LEAST, CALM_SHARE * floor);
+    this.#calmRounds = calm ? this.#calmRounds + 1 : 0;
     this.#lastRoundFastest = this.#roundFastest;
     this.#roundFastest = Number.POSITIVE_INFINITY;
     this.#samplesInRound = 0;
@@ -67,6 +80,7 @@ export class Congestion {
 
   /** `limited`: the window, not the application, bounded what was in flight. */
   delivered(bytes: Bytes, limited: boolean, smoothedRtt: Millis, now: Instant): void {
+    this.#background.count(bytes, 0);
     if (!limited) {
       this.#epoch = undefined;
       return;
@@ -77,6 +91,10 @@ export class Congestion {
       return;
     }
     this.#avoid(bytes, smoothedRtt, now);
+    if (this.#calmRounds >= CALM_ROUNDS) {
+      this.window = Math.min(CEILING, this.window + CALM_GROWTH * bytes);
+      this.#epoch = undefined;
+    }
   }
 
   /**
@@ -85,10 +103,13 @@ export class Congestion {
    */
   lost(bytes: Bytes, outstanding: Bytes, firstOfFlight: boolean, floor: Millis): boolean {
     this.#lostInRound += bytes;
+    this.#background.count(0, bytes);
     if (!firstOfFlight) return false;
     const fastest = Math.min(this.#roundFastest, this.#lastRoundFastest);
     const queue = Number.isFinite(fastest) ? fastest - floor : 0;
-    const noise = NOISE_SEGMENTS * this.#segment + NOISE_SHARE * Math.max(outstanding, this.window);
+    const few = this.inSlowStart ? NOISE_SEGMENTS_SLOW_START : NOISE_SEGMENTS;
+    const share = Math.max(NOISE_SHARE, this.#background.share);
+    const noise = few * this.#segment + share * Math.max(outstanding, this.window);
     if (queue <= Math.max(QUEUE_LEAST, QUEUE_SHARE * floor) && this.#lostInRound <= noise) return false;
     this.#remember();
     this.#reduce();
@@ -135,6 +156,7 @@ export class Congestion {
     this.#maximum = this.window < this.#maximum ? (this.window * (1 + CUBIC_BETA)) / 2 : this.window;
     this.threshold = Math.max(CUBIC_BETA * this.window, 2 * this.#segment);
     this.#epoch = undefined;
+    this.#calmRounds = 0;
   }
 
   #avoid(bytes: Bytes, smoothedRtt: Millis, now: Instant): void {
@@ -156,5 +178,41 @@ export class Congestion {
     let next = this.window;
     if (target > this.window) next += ((target - this.window) * bytes) / this.window;
     this.window = Math.min(CEILING, Math.max(next, this.#friendly));
+  }
+}
+
+/** Segments per measurement, and measurements remembered. */
+const BLOCK_SEGMENTS = 100;
+const BLOCKS = 8;
+/** A path that loses more than this at any rate is treated as congested after all. */
+const LARGEST_BACKGROUND = 0.25;
+
+/**
+ * The loss that a path has at any rate: twice the smallest share seen over the last blocks of segments. A reduction
+ * makes congestive loss go away, and with it this figure; the loss of a bad radio stays.
+ */
+class BackgroundLoss {
+  readonly #block: Bytes;
+  readonly #shares: number[] = [];
+  #delivered: Bytes = 0;
+  #lost: Bytes = 0;
+  share = 0;
+
+  constructor(segment: Bytes) {
+    this.#block = BLOCK_SEGMENTS * segment;
+  }
+
+  count(delivered: Bytes, lost: Bytes): void {
+    this.#delivered += delivered;
+    this.#lost += lost;
+    const total = this.#delivered + this.#lost;
+    if (total < this.#block) return;
+    this.#shares.push(this.#lost / total);
+    if (this.#shares.length > BLOCKS) this.#shares.shift();
+    this.#delivered = 0;
+    this.#lost = 0;
+    if (this.#shares.length >= BLOCKS / 2) {
+      this.share = Math.min(LARGEST_BACKGROUND, 2 * Math.min(...this.#shares));
+    }
   }
 }

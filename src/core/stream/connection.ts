@@ -30,6 +30,8 @@ const OLD_FIN_LIMIT = 30_000;
 const SACK_REACH: Bytes = 16 * 1024 * 1024;
 /** Window of a stream that starts when the shared memory is used up. */
 const LEAST_WINDOW: Bytes = 64 * 1024;
+/** Share of the send buffer that may be filled when a writer that was pushed back is called again. */
+const WRITABLE_BELOW = 0.75;
 const PROBE_BYTE = new Uint8Array(1);
 
 /** What a connection needs from the table it lives in. */
@@ -331,7 +333,11 @@ export class Connection implements Deadlined {
   }
 
   #afterProgress(now: Instant): void {
-    if (this.#wantsWritable && this.sender.buffered <= this.sender.limit / 2 && this.#localEnd === 'open') {
+    if (
+      this.#wantsWritable &&
+      this.sender.buffered <= this.sender.limit * WRITABLE_BELOW &&
+      this.#localEnd === 'open'
+    ) {
       this.#wantsWritable = false;
       this.#host.output({ type: 'writable', conn: this.id });
     }

@@ -17,8 +17,8 @@ interface Range {
   pieces: Uint8Array[];
 }
 
-/** What became of a segment. `filled` = in order, and a hole is gone or smaller. */
-export type Acceptance = 'in_order' | 'filled' | 'out_of_order' | 'duplicate' | 'full';
+/** What became of a segment. `filled`: in order, and a hole is gone or smaller. `extended`: beyond a known hole. */
+export type Acceptance = 'in_order' | 'filled' | 'new_hole' | 'extended' | 'duplicate' | 'full';
 
 /** Puts segments in order: whatever way they are cut, every byte is delivered once. */
 export class ReceiveBuffer {
@@ -34,8 +34,9 @@ export class ReceiveBuffer {
   /** Room behind the last queued chunk, when that chunk is ours to fill. */
   #shared: Uint8Array | undefined;
   #sharedFilled = 0;
-  /** The range the newest out-of-order segment fell into, and where the next report continues. */
+  /** The ranges that the newest out-of-order segments fell into, and where the next report continues. */
   #newest: Range | undefined;
+  #secondNewest: Range | undefined;
   #rotation = 0;
 
   constructor(next: Seq) {
@@ -102,15 +103,16 @@ export class ReceiveBuffer {
   }
 
   /**
-   * At most `limit` ranges kept beyond the holes, in ascending order: the lowest, the one that changed last, and
-   * the others in turn, so that a sender learns of all of them even if acknowledgments are lost.
+   * At most `limit` ranges kept beyond the holes, in ascending order: the two that changed last, the lowest, and
+   * the others in turn, so that a sender learns of all of them even if acknowledgments are lost or stretched.
    */
   blocks(limit: number): SackBlock[] {
     const ranges = this.#ranges;
     if (ranges.length <= limit) return ranges.map(({ left, right }) => ({ left, right }));
     const chosen = new Set<Range>();
     if (this.#newest !== undefined) chosen.add(this.#newest);
-    chosen.add(ranges[0]!);
+    if (this.#secondNewest !== undefined) chosen.add(this.#secondNewest);
+    if (chosen.size < limit) chosen.add(ranges[0]!);
     while (chosen.size < limit) {
       this.#rotation = (this.#rotation + 1) % ranges.length;
       chosen.add(ranges[this.#rotation]!);
@@ -122,6 +124,7 @@ export class ReceiveBuffer {
   dropOutOfOrder(): void {
     this.#ranges.length = 0;
     this.#newest = undefined;
+    this.#secondNewest = undefined;
     this.#pieces = 0;
     this.#outOfOrderBytes = 0;
   }
@@ -158,7 +161,7 @@ export class ReceiveBuffer {
 
   #deliverRange(): void {
     const range = this.#ranges.shift()!;
-    if (range === this.#newest) this.#newest = undefined;
+    this.#forget(range);
     for (const piece of range.pieces) this.#deliver(piece);
     this.#pieces -= range.pieces.length;
     this.#outOfOrderBytes -= distance(range.right, range.left);
@@ -217,31 +220,47 @@ export class ReceiveBuffer {
     }
     if (this.#pieces >= PIECE_LIMIT) return 'full';
     const end = (from + bytes.length) >>> 0;
-    this.#outOfOrderBytes += bytes.length;
-    this.#pieces++;
     if (previous !== undefined && previous.right === from) {
       previous.pieces.push(bytes);
       previous.right = end;
-      this.#newest = previous;
+      this.#touch(previous);
       if (following !== undefined && following.left === end) {
         for (const piece of following.pieces) previous.pieces.push(piece);
         previous.right = following.right;
         ranges.splice(index, 1);
+        this.#forget(following);
       }
     } else if (following !== undefined && following.left === end) {
       following.pieces.unshift(bytes);
       following.left = from;
-      this.#newest = following;
+      this.#touch(following);
     } else {
-      if (ranges.length >= RANGE_LIMIT) {
-        this.#outOfOrderBytes -= bytes.length;
-        this.#pieces--;
-        return 'full';
-      }
+      if (ranges.length >= RANGE_LIMIT) return 'full';
       const range: Range = { left: from, right: end, pieces: [bytes] };
       ranges.splice(index, 0, range);
-      this.#newest = range;
+      this.#touch(range);
+      this.#count(bytes);
+      return 'new_hole';
     }
-    return 'out_of_order';
+    this.#count(bytes);
+    return 'extended';
+  }
+
+  #touch(range: Range): void {
+    if (range === this.#newest) return;
+    this.#secondNewest = this.#newest;
+    this.#newest = range;
+  }
+
+  #forget(range: Range): void {
+    if (range === this.#secondNewest) this.#secondNewest = undefined;
+    if (range !== this.#newest) return;
+    this.#newest = this.#secondNewest;
+    this.#secondNewest = undefined;
+  }
+
+  #count(piece: Uint8Array): void {
+    this.#outOfOrderBytes += piece.length;
+    this.#pieces++;
   }
 }

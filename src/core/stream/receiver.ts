@@ -1,5 +1,5 @@
 import { add, distance, type Seq } from '../../base/seq.ts';
-import type { Bytes, Instant } from '../../base/units.ts';
+import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import { MAX_SACK_BLOCKS, type SackBlock } from '../../wire/sack.ts';
 import { SLOT_BYTES, type StreamConfig } from './config.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
@@ -74,7 +74,6 @@ export class Receiver {
     this.segmentsReceived++;
     this.#updateAt = NEVER;
     const buffer = this.buffer;
-    const hadHoles = buffer.hasHoles;
     const accepted = buffer.accept(seq, payload, this.#room(seq));
     switch (accepted) {
       case 'duplicate':
@@ -82,14 +81,17 @@ export class Receiver {
         return 'now';
       case 'full':
         return 'now';
-      case 'out_of_order':
+      case 'new_hole':
       case 'filled':
         this.bytesReceived += payload.length;
         return 'now';
+      case 'extended':
+        this.bytesReceived += payload.length;
+        return this.#options ? this.#delay(payload.length, now, STRETCH_WAIT) : 'now';
       case 'in_order':
         this.bytesReceived += payload.length;
         this.#stalledCopies = 0;
-        return hadHoles ? 'now' : this.#delay(payload.length, now);
+        return this.#delay(payload.length, now, this.#config.ackDelay);
       default:
         return accepted satisfies never;
     }
@@ -166,7 +168,7 @@ export class Receiver {
     return this.limit + STALL_RESERVE;
   }
 
-  #delay(length: Bytes, now: Instant): AckNeed {
+  #delay(length: Bytes, now: Instant, longest: Millis): AckNeed {
     const config = this.#config;
     this.#pending++;
     if (length > this.#largestSegment) this.#largestSegment = length;
@@ -177,7 +179,7 @@ export class Receiver {
       return 'none';
     }
     // A segment shorter than usual ends a burst: its sender may be waiting for this acknowledgment.
-    const wait = length < this.#largestSegment ? config.shortAckDelay : config.ackDelay;
+    const wait = length < this.#largestSegment ? Math.min(longest, config.shortAckDelay) : longest;
     this.#ackAt = Math.min(this.#ackAt, now + wait);
     return 'none';
   }

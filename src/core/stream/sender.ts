@@ -120,7 +120,7 @@ export class Sender {
   get limit(): Bytes {
     return Math.min(
       this.#config.maxSendBuffer,
-      Math.max(this.#config.sendBuffer, 2 * this.congestion.window),
+      Math.max(this.#config.sendBuffer, Math.floor(4 * this.congestion.window)),
     );
   }
 
@@ -377,9 +377,9 @@ export class Sender {
 
   #endRound(): void {
     this.#roundOrder = this.#detector.nextOrder;
+    this.congestion.roundEnded(this.#limited, this.rtt.floor);
     this.#limitedLastRound = this.#limited;
     this.#limited = false;
-    this.congestion.roundEnded();
   }
 
   #setPace(): void {
