@@ -41,7 +41,7 @@ export interface HandshakeMessage {
 export type HandshakeError = 'too_large' | 'invalid_json' | 'not_object' | 'unknown_type' | 'bad_member';
 
 const CONTENT_PREFIX = 'pilot-handshake-v2\n';
-const KNOWN = new Set([
+const KNOWN: ReadonlySet<string> = new Set([
   'type',
   'node_id',
   'public_key',
