@@ -9,6 +9,8 @@ export interface StreamObserver {
   readable(): void;
   /** `write` accepts bytes again after it had accepted less than offered. */
   writable(): void;
+  /** After `close`: the peer has acknowledged everything. */
+  finished(): void;
   /** The stream is dead; what had arrived before can still be read. */
   closed(reason: StreamEnd): void;
 }
@@ -26,7 +28,7 @@ export interface LocalStream {
   readonly atEnd: boolean;
   /** Copies what it accepts; returns how many bytes that were. */
   write(data: Uint8Array): number;
-  /** Finishes: what was written still arrives, what comes in is discarded. `closed` follows. */
+  /** Finishes: what was written still arrives, what comes in is discarded. `finished` or `closed` follows. */
   close(): void;
   /** Resets at once. */
   abort(): void;

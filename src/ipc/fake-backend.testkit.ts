@@ -204,7 +204,10 @@ export class FakeStream implements LocalStream {
   end(reason: StreamEnd): void {
     if (this.#over !== undefined) return;
     this.#over = reason;
-    queueMicrotask(() => this.#observer?.closed(reason));
+    queueMicrotask(() => {
+      if (reason === 'finished') this.#observer?.finished();
+      this.#observer?.closed(reason);
+    });
   }
 
   #checkOver(): void {

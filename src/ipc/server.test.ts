@@ -257,6 +257,7 @@ describe('the IPC server, to clients without request ids', () => {
           if (stream.atEnd) ends.push('end');
         },
         writable: () => {},
+        finished: () => {},
         closed: () => {},
       }),
     );

@@ -42,6 +42,9 @@ export class StreamBinding {
     this.stream.observe({
       readable: () => this.#schedule(),
       writable: () => this.#flushBacklog(),
+      finished: () => {
+        if (this.#closing) this.#host?.gone(this, 'finished');
+      },
       closed: (reason) => this.#onClosed(reason),
     });
   }

@@ -1,0 +1,540 @@
+import { asPilotError, PilotError } from '../api/errors.ts';
+import { utf8 } from '../base/bytes.ts';
+import type { Crypto, SigningKey } from '../base/crypto.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
+import type { Random } from '../base/random.ts';
+import type { Address, Endpoint, Instant, NodeId } from '../base/units.ts';
+import { PilotNode } from '../core/node.ts';
+import type { NodeOutput } from '../core/node-types.ts';
+import { formatTrustFile } from '../core/trust/snapshot.ts';
+import type { TrustSnapshot } from '../core/trust/types.ts';
+import { Directory } from '../directory/directory.ts';
+import type { Registered } from '../directory/types.ts';
+import type { IpcBackend } from '../ipc/backend.ts';
+import type { Info } from '../ipc/methods.ts';
+import { IpcServer } from '../ipc/server.ts';
+import { drive } from '../runtime/drive.ts';
+import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
+import { answerCall, type CallContext } from './calls.ts';
+import type { DaemonConfig } from './config.ts';
+import { DirectoryAnswers } from './directory-answers.ts';
+import { loadIdentity } from './identity.ts';
+import { infoOf, type Traffic } from './info.ts';
+import { PeerBook } from './peer-book.ts';
+import { PersistGate } from './persist-gate.ts';
+import { Pings } from './pings.ts';
+import { Registration } from './registration.ts';
+import type { RegistryClient } from './registry-client.ts';
+import { type Services, startServices } from './services.ts';
+import {
+  loadNodeState,
+  loadPeers,
+  loadTrust,
+  type NodeState,
+  type PeerNote,
+  saveNodeState,
+  savePeers,
+  TRUST_FILE,
+} from './state-file.ts';
+import { StreamTable } from './streams.ts';
+import { Targets } from './targets.ts';
+import { TrustEffects } from './trust-effects.ts';
+import { bindTunnel, localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
+
+const DEFAULT_START_WAIT = 3_000;
+const DEFAULT_HEARTBEAT = 30_000;
+/** Datagrams held back while a trust decision is being written; more are lost, as on any network. */
+const HELD_DATAGRAMS = 10_000;
+/** How long a stop waits for streams to deliver what they hold. */
+const STOP_WAIT = 5_000;
+
+export interface DaemonOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  /** The daemon's own directory. */
+  readonly storage: Storage;
+  readonly config: DaemonConfig;
+  /** Replaces the client of the registry, in tests. */
+  readonly registry?: RegistryClient;
+}
+
+/** A node as a background process: owns the sockets, the identity and the state files, and serves local programs. */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #identity: SigningKey;
+  readonly #socket: UdpSocket;
+  readonly #node: PilotNode;
+  readonly #driver: { run(mutation: () => void): void; stop(): void };
+  readonly #registry: RegistryClient;
+  readonly #trustGate: PersistGate<TrustSnapshot>;
+  readonly #stateGate: PersistGate<NodeState>;
+  readonly #peersGate: PersistGate<readonly PeerNote[]>;
+  readonly #trustEffects: TrustEffects;
+  readonly #answers: DirectoryAnswers;
+  readonly #registration: Registration;
+  readonly #streams: StreamTable;
+  readonly #pings: Pings;
+  readonly #targets: Targets;
+  readonly #book: PeerBook;
+  readonly #traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
+  readonly #trustListeners = new Set<() => void>();
+  readonly #started: Instant;
+  #state: NodeState;
+  #beacons: readonly Endpoint[] = [];
+  #ipc: IpcServer | undefined;
+  #services: Services | undefined;
+  #peersChanged = false;
+  #stopped: Promise<void> | undefined;
+
+  /**
+   * Starts a node and serves its socket. Does not fail because the registry is away. Errors: `identity_invalid` and
+   * `state_corrupt` (both name the file and leave it), `socket_in_use`, `port_in_use`, `io_error`, `disk_full`.
+   */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { storage, crypto, random, net, config } = options;
+    const identity = await loadIdentity(storage, crypto, random.fork('identity'));
+    const [trust, state, peers] = [
+      await loadTrust(storage),
+      await loadNodeState(storage),
+      await loadPeers(storage),
+    ];
+    const socket = await bindTunnel(net, config.listen ?? { host: '0.0.0.0', port: 0 }, state.udpPort);
+    let daemon: Daemon | undefined;
+    try {
+      daemon = new Daemon(options, identity, socket, { trust, state, peers });
+      await daemon.#begin();
+      return daemon;
+    } catch (error) {
+      if (daemon === undefined) await socket.close();
+      else await daemon.stop();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: DaemonOptions,
+    identity: SigningKey,
+    socket: UdpSocket,
+    saved: { trust: TrustSnapshot | undefined; state: NodeState; peers: readonly PeerNote[] },
+  ) {
+    const { clock, random, crypto, log, net, storage, config } = options;
+    this.#options = options;
+    this.#identity = identity;
+    this.#socket = socket;
+    this.#started = clock.now();
+    this.#state = {
+      ...saved.state,
+      ...(config.hostname !== undefined && { hostname: config.hostname }),
+      ...(config.public !== undefined && { public: config.public }),
+      ...(this.#knownHere(saved.state) ? {} : { node: undefined }),
+      registries: config.registries.map(formatEndpoint),
+      udpPort: socket.local.port,
+    };
+    this.#node = new PilotNode({
+      crypto,
+      random: random.fork('node'),
+      identity,
+      wall: (now) => clock.wallNow() + (now - clock.now()),
+      beacons: [],
+      public: this.#state.public,
+      ...(saved.trust !== undefined && { trust: saved.trust }),
+      ...(config.autoApprove === true && { autoApprove: true }),
+    });
+    this.#driver = drive(this.#node, clock, (output) => this.#onOutput(output));
+    const run = (mutation: () => void): void => this.#driver.run(mutation);
+    const now = (): Instant => clock.now();
+
+    const gate = <Value>(name: string, save: (value: Value) => Promise<void>): PersistGate<Value> =>
+      new PersistGate({ save, clock, log, name });
+    this.#trustGate = gate(TRUST_FILE, (snapshot: TrustSnapshot) =>
+      storage.replace(TRUST_FILE, utf8(formatTrustFile(snapshot))),
+    );
+    this.#stateGate = gate('node.json', (state: NodeState) => saveNodeState(storage, state));
+    this.#peersGate = gate('peers.json', (peers: readonly PeerNote[]) => savePeers(storage, peers));
+
+    this.#registry =
+      options.registry ??
+      new Directory({
+        net,
+        clock,
+        random: random.fork('directory'),
+        crypto,
+        log,
+        identity,
+        addresses: config.registries,
+        ...(config.tls !== undefined && { tls: config.tls }),
+      });
+    this.#book = new PeerBook(
+      saved.peers,
+      (node) => this.#isAcquainted(node),
+      () => this.#savePeersSoon(),
+    );
+    this.#streams = new StreamTable({
+      node: this.#node,
+      run,
+      now,
+      address: () => this.#address(),
+      unresolved: (peer, detail) => this.#answers.unresolved(peer, detail),
+    });
+    this.#pings = new Pings({ node: this.#node, clock, run });
+    this.#answers = new DirectoryAnswers({
+      registry: this.#registry,
+      book: this.#book,
+      clock,
+      log,
+      receiver: {
+        key: (peer, key) => run(() => this.#node.answerKey(peer, key, now())),
+        endpoints: (peer, found, detail) => {
+          run(() => this.#node.answerEndpoints(peer, found, now(), detail));
+          if (found === undefined && this.#node.peer(peer)?.established !== true) {
+            this.#pings.failed(peer, this.#answers.unresolved(peer, detail));
+          }
+        },
+        isTrusted: (peer) => this.#node.isTrusted(peer),
+      },
+    });
+    this.#trustEffects = new TrustEffects({
+      host: { node: this.#node, run, now, changed: (peer) => this.#trustChanged(peer) },
+      registry: this.#registry,
+      gate: this.#trustGate,
+      log,
+    });
+    this.#targets = new Targets({
+      registry: this.#registry,
+      book: this.#book,
+      clock,
+      own: () => ({ node: this.#nodeId, hostname: this.#state.hostname, public: this.#state.public }),
+    });
+    this.#registration = new Registration({
+      registry: this.#registry,
+      clock,
+      random: random.fork('registration'),
+      log,
+      heartbeatInterval: config.heartbeatInterval ?? DEFAULT_HEARTBEAT,
+      host: {
+        presence: () => ({
+          listenEndpoint: this.#node.observed() ?? { host: '0.0.0.0', port: socket.local.port },
+          lan: localEndpoints(net, socket.local),
+          hostname: this.#state.hostname,
+          public: this.#state.public,
+          tags: this.#state.tags,
+          version: config.version,
+          owner: config.owner,
+        }),
+        registered: (result) => this.#registered(result),
+        poll: () => void this.#trustEffects.poll(),
+      },
+    });
+  }
+
+  info(): Info {
+    const { clock, config, storage } = this.#options;
+    return infoOf({
+      node: this.#node,
+      nodeId: this.#nodeId,
+      hostname: this.#state.hostname,
+      owner: config.owner ?? '',
+      version: config.version,
+      publicKey: this.#identity.publicKey,
+      uptime: clock.now() - this.#started,
+      ports: this.#streams.listenerCount + 1,
+      traffic: this.#traffic,
+      public: this.#state.public,
+      registered: this.#registration.isRegistered,
+      registry: config.registries.map(formatEndpoint).join(','),
+      registryConnected: this.#registry.state === 'connected',
+      beacons: this.#beacons,
+      listenEndpoint: this.#socket.local,
+      inboxDir: storage.describe('inbox'),
+      receivedDir: storage.describe('received'),
+    });
+  }
+
+  /** Finishes what streams hold, saves everything and lets go of the sockets. Later calls wait for the first. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  get #nodeId(): NodeId {
+    return this.#state.node ?? 0;
+  }
+
+  async #begin(): Promise<void> {
+    const { clock, config, net, log } = this.#options;
+    this.#socket.onDatagram((data, from) => {
+      this.#traffic.packetsReceived++;
+      this.#traffic.bytesReceived += data.length;
+      this.#driver.run(() => this.#node.handleDatagram(from, data, clock.now()));
+    });
+    this.#driver.run(() => this.#node.setLocalEndpoints(localEndpoints(net, this.#socket.local)));
+    if (this.#state.node !== undefined) this.#becomeNode(this.#state.node);
+    await this.#useBeacons(config.beacons?.length ? config.beacons : this.#state.beacons);
+    this.#registry.onPush((push) => {
+      if (push.event === 'peer_moved' && push.from !== undefined) void this.#answers.moved(push.from);
+      else void this.#trustEffects.poll();
+    });
+    this.#registry.onState((state) => {
+      log.event('info', `registry.${state}`);
+      if (state === 'connected') this.#registration.reconnected();
+    });
+    this.#registry.start();
+    this.#registration.start(this.#state.node !== undefined && this.#beacons.length > 0);
+    await this.#saveState();
+    this.#services = startServices(this.#options, this.#streams);
+    await this.#awaitRegistration(config.startWait ?? DEFAULT_START_WAIT);
+    this.#ipc = await IpcServer.start({ net, log, socketPath: config.socketPath, backend: this.#backend() });
+    log.event('info', 'daemon.started', {
+      node: this.#nodeId,
+      registered: this.#registration.isRegistered,
+      socket: config.socketPath,
+    });
+  }
+
+  async #end(): Promise<void> {
+    const { clock, log } = this.#options;
+    log.event('info', 'daemon.stopping');
+    await this.#ipc?.close();
+    await this.#services?.stop();
+    this.#registration.stop();
+    const deadline = clock.now() + STOP_WAIT;
+    while (
+      this.#node.connections().some((conn) => UNFINISHED.includes(conn.state)) &&
+      clock.now() < deadline
+    ) {
+      await clock.sleep(20);
+    }
+    this.#driver.stop();
+    this.#registry.close();
+    if (this.#peersChanged) this.#peersGate.put(this.#book.kept());
+    const saved = await Promise.allSettled([
+      this.#trustGate.close(),
+      this.#stateGate.close(),
+      this.#peersGate.close(),
+    ]);
+    await this.#socket.close();
+    for (const result of saved) {
+      if (result.status === 'rejected') {
+        log.event('error', 'daemon.state_lost', { message: asPilotError(result.reason).message });
+      }
+    }
+    log.event('info', 'daemon.stopped');
+  }
+
+  #onOutput(output: NodeOutput): void {
+    switch (output.type) {
+      case 'transmit':
+        if (!this.#trustGate.isHolding) this.#transmit(output.to, output.data);
+        else if (this.#trustGate.heldCount < HELD_DATAGRAMS) {
+          this.#trustGate.after(() => this.#transmit(output.to, output.data));
+        }
+        return;
+      case 'query':
+        this.#answers.handle(output.query);
+        return;
+      case 'trust':
+        this.#trustEffects.handle(output.output);
+        return;
+      case 'datagram':
+        this.#ipc?.deliver({
+          source: output.from,
+          sourcePort: output.fromPort,
+          destinationPort: output.toPort,
+          data: output.payload,
+        });
+        return;
+      case 'pong':
+        this.#pings.onPong(output.token, output.rtt);
+        return;
+      case 'event':
+        this.#onEvent(output.event);
+        return;
+      default:
+        this.#streams.onOutput(output);
+    }
+  }
+
+  #onEvent(event: Extract<NodeOutput, { type: 'event' }>['event']): void {
+    const { name, ...fields } = event;
+    this.#options.log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
+    if (name === 'beacon.observed') queueMicrotask(() => this.#registration.presenceChanged());
+  }
+
+  #transmit(to: Endpoint, data: Uint8Array): void {
+    this.#traffic.packetsSent++;
+    this.#traffic.bytesSent += data.length;
+    this.#socket.send(data, to);
+  }
+
+  #becomeNode(node: NodeId): void {
+    const { hostname } = this.#state;
+    this.#driver.run(() =>
+      this.#node.setNode(node, hostname === '' ? undefined : hostname, this.#options.clock.now()),
+    );
+  }
+
+  async #registered(result: Registered): Promise<void> {
+    const { log, config } = this.#options;
+    if (result.hostnameError !== undefined) {
+      log.event('warn', 'node.hostname_refused', {
+        hostname: this.#state.hostname,
+        reason: result.hostnameError,
+      });
+    }
+    if (this.#state.node !== undefined && this.#state.node !== result.node) {
+      log.event('warn', 'node.id_changed', { before: this.#state.node, now: result.node });
+    }
+    const isNew = this.#state.node !== result.node;
+    const beacons = result.beacons ?? this.#state.beacons;
+    this.#state = { ...this.#state, node: result.node, beacons };
+    if (isNew) this.#becomeNode(result.node);
+    if (!config.beacons?.length) await this.#useBeacons(beacons);
+    await this.#saveState();
+  }
+
+  async #useBeacons(beacons: readonly Endpoint[]): Promise<void> {
+    const { net, clock, log } = this.#options;
+    const resolved = await resolveEndpoints(net, log, beacons);
+    if (resolved.length === 0 || JSON.stringify(resolved) === JSON.stringify(this.#beacons)) return;
+    this.#beacons = resolved;
+    this.#driver.run(() => this.#node.setBeacons(resolved, clock.now()));
+  }
+
+  async #awaitRegistration(limit: number): Promise<void> {
+    const { clock } = this.#options;
+    await new Promise<void>((resolve) => {
+      const timer = clock.at(clock.now() + limit, resolve);
+      void this.#registration.whenRegistered().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #address(): Address {
+    if (this.#nodeId !== 0) return { network: 0, node: this.#nodeId };
+    const { config } = this.#options;
+    throw new PilotError(
+      'registry_unreachable',
+      `This node has no address yet: it could not register at ${config.registries.map(formatEndpoint).join(', ')}`,
+    );
+  }
+
+  #knownHere(state: NodeState): boolean {
+    return this.#options.config.registries.some((registry) =>
+      state.registries.includes(formatEndpoint(registry)),
+    );
+  }
+
+  #isAcquainted(node: NodeId): boolean {
+    return (
+      this.#node.isTrusted(node) ||
+      this.#node.pending().some((request) => request.node === node) ||
+      this.#node.outgoing().some((request) => request.node === node)
+    );
+  }
+
+  #trustChanged(peer: NodeId): void {
+    queueMicrotask(() => {
+      if (this.#isAcquainted(peer)) void this.#targets.learnNames([peer]);
+      this.#savePeersSoon();
+      for (const listener of [...this.#trustListeners]) listener();
+    });
+  }
+
+  #savePeersSoon(): void {
+    if (this.#peersChanged) return;
+    this.#peersChanged = true;
+    const { clock } = this.#options;
+    clock.at(clock.now() + 1_000, () => {
+      if (this.#stopped !== undefined) return;
+      this.#peersChanged = false;
+      this.#peersGate.put(this.#book.kept());
+    });
+  }
+
+  #saveState(): Promise<void> {
+    this.#stateGate.put(this.#state);
+    return this.#stateGate.settled();
+  }
+
+  #backend(): IpcBackend {
+    const context = this.#callContext();
+    return {
+      version: this.#options.config.version,
+      address: () => ({ network: 0, node: this.#nodeId }),
+      resolveTarget: async (target, signal) => ({
+        network: 0,
+        node: (await this.#targets.find(target, signal)).node,
+      }),
+      dial: (to, port, options) => this.#streams.dial(to, port, options),
+      listen: (port, onStream) => this.#streams.listen(port, onStream),
+      freePort: () => this.#streams.freePort(),
+      sendDatagram: (to, port, data, fromPort) => this.#sendDatagram(to, port, data, fromPort),
+      call: (method, params, signal) => answerCall(context, method, params, signal),
+    };
+  }
+
+  #callContext(): CallContext {
+    const change = async (state: Partial<NodeState>): Promise<void> => {
+      this.#state = { ...this.#state, ...state };
+      await this.#saveState();
+    };
+    return {
+      node: this.#node,
+      clock: this.#options.clock,
+      registry: this.#registry,
+      targets: this.#targets,
+      book: this.#book,
+      streams: this.#streams,
+      pings: this.#pings,
+      trustEffects: this.#trustEffects,
+      trustGate: this.#trustGate,
+      run: (mutation) => this.#driver.run(mutation),
+      nodeId: () => this.#nodeId,
+      info: () => this.info(),
+      setHostname: async (hostname) => {
+        await this.#registry.setHostname(hostname);
+        const { clock } = this.#options;
+        this.#driver.run(() => this.#node.setHostname(hostname === '' ? undefined : hostname, clock.now()));
+        await change({ hostname });
+      },
+      setVisibility: async (isPublic) => {
+        // The node's own gate moves first when it closes, last when it opens.
+        if (!isPublic) this.#node.setPublic(false);
+        await this.#registry.setVisibility(isPublic);
+        this.#node.setPublic(isPublic);
+        await change({ public: isPublic });
+      },
+      setTags: async (tags) => {
+        await this.#registry.setTags(tags);
+        await change({ tags });
+      },
+      deregister: async () => {
+        await this.#registry.deregister();
+        this.#registration.withdraw();
+      },
+      onTrustChange: (receiver) => {
+        this.#trustListeners.add(receiver);
+        return () => this.#trustListeners.delete(receiver);
+      },
+    };
+  }
+
+  async #sendDatagram(to: Address, port: number, data: Uint8Array, fromPort?: number): Promise<void> {
+    this.#address();
+    let result: 'sent' | 'too_large' | 'invalid' = 'invalid';
+    this.#driver.run(() => {
+      result = this.#node.sendDatagram(to, port, data, this.#options.clock.now(), fromPort);
+    });
+    if (result === 'too_large')
+      throw new PilotError('too_large', `A datagram of ${data.length} bytes is too large`);
+    if (result === 'invalid')
+      throw new PilotError('invalid_argument', 'Cannot send a datagram to that address');
+  }
+}
+
+const UNFINISHED: readonly string[] = ['FIN_WAIT', 'CLOSE_WAIT'];

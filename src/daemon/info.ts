@@ -1,0 +1,159 @@
+import { formatEndpoint } from '../base/endpoint.ts';
+import type { Endpoint, NodeId } from '../base/units.ts';
+import type { PilotNode } from '../core/node.ts';
+import type { ConnStatus } from '../core/stream/types.ts';
+import type { PeerStatus } from '../core/tunnel/types.ts';
+import type { ConnectionRow, Health, Info, PeerRow } from '../ipc/methods.ts';
+import { formatAddress } from '../wire/address.ts';
+import { encodeBase64 } from '../wire/base64.ts';
+import { addressText } from './targets.ts';
+
+/** Entries per list of Info: with both lists full the reply stays below the 1 MiB of one frame. */
+const LIST_LIMIT = 1000;
+
+/** Counters of the UDP socket. */
+export interface Traffic {
+  bytesSent: number;
+  bytesReceived: number;
+  packetsSent: number;
+  packetsReceived: number;
+}
+
+export interface InfoSource {
+  readonly node: PilotNode;
+  readonly nodeId: NodeId;
+  readonly hostname: string;
+  readonly owner: string;
+  readonly version: string;
+  readonly publicKey: Uint8Array;
+  readonly uptime: number;
+  readonly ports: number;
+  readonly traffic: Traffic;
+  readonly public: boolean;
+  readonly registered: boolean;
+  readonly registry: string;
+  readonly registryConnected: boolean;
+  readonly beacons: readonly Endpoint[];
+  readonly listenEndpoint: Endpoint;
+  readonly inboxDir: string;
+  readonly receivedDir: string;
+}
+
+const LIVE_STATES: readonly string[] = ['ESTABLISHED', 'SYN_SENT', 'SYN_RECV'];
+
+export function infoOf(source: InfoSource): Info {
+  const { node, traffic } = source;
+  const peers = node.peers();
+  const connections = node.connections();
+  const established = peers.filter((peer) => peer.established).length;
+  const observed = node.observed();
+  const drops = node.drops();
+  return {
+    node_id: source.nodeId,
+    address: addressText(source.nodeId),
+    hostname: source.hostname,
+    uptime_secs: Math.floor(source.uptime / 1000),
+    connections: connections.filter((conn) => LIVE_STATES.includes(conn.state)).length,
+    ports: source.ports,
+    peers: peers.length,
+    encrypted_peers: established,
+    authenticated_peers: established,
+    encrypt: true,
+    identity: true,
+    public_key: encodeBase64(source.publicKey),
+    email: source.owner,
+    bytes_sent: traffic.bytesSent,
+    bytes_recv: traffic.bytesReceived,
+    pkts_sent: traffic.packetsSent,
+    pkts_recv: traffic.packetsReceived,
+    tunnel_encryption_success: traffic.packetsSent,
+    tunnel_encryption_failure: Object.values(drops).reduce((sum, count) => sum + count, 0),
+    handshake_pending_count: node.pending().length,
+    version: source.version,
+    networks: null,
+    peer_list: peers.slice(0, LIST_LIMIT).map((peer) => ({
+      node_id: peer.node,
+      endpoint: peer.selected === undefined ? '' : formatEndpoint(peer.selected.endpoint),
+      encrypted: peer.established,
+      authenticated: peer.established,
+      relay: peer.selected?.kind === 'relay',
+    })),
+    conn_list: connections.slice(0, LIST_LIMIT).map(connectionRow),
+    ...(peers.length > LIST_LIMIT && { peer_list_truncated: peers.length - LIST_LIMIT }),
+    ...(connections.length > LIST_LIMIT && { conn_list_truncated: connections.length - LIST_LIMIT }),
+    public: source.public,
+    registered: source.registered,
+    registry: source.registry,
+    registry_connected: source.registryConnected,
+    beacons: source.beacons.map(formatEndpoint),
+    endpoint: observed === undefined ? '' : formatEndpoint(observed),
+    listen_endpoint: formatEndpoint(source.listenEndpoint),
+    relay_peer_count: peers.filter((peer) => peer.selected?.kind === 'relay').length,
+    trusted_count: node.trusted().length,
+    inbox_dir: source.inboxDir,
+    received_dir: source.receivedDir,
+    drops,
+    features: ['call', 'credit', 'unbind', 'dial_cancel', 'dgram_confirm'],
+  };
+}
+
+export function healthOf(info: Info): Health {
+  return {
+    status: 'ok',
+    uptime_seconds: info.uptime_secs,
+    connections: info.connections,
+    peers: info.peers,
+    bytes_sent: info.bytes_sent,
+    bytes_recv: info.bytes_recv,
+  };
+}
+
+export function connectionRow(conn: ConnStatus): ConnectionRow {
+  return {
+    id: conn.id,
+    local_port: conn.localPort,
+    remote_addr: formatAddress(conn.remote),
+    remote_port: conn.remotePort,
+    state: conn.state,
+    cong_win: Math.round(conn.congestionWindow),
+    ssthresh: Number.isFinite(conn.slowStartThreshold) ? Math.round(conn.slowStartThreshold) : 0xffff_ffff,
+    in_flight: conn.inFlight,
+    srtt_ms: Math.round(conn.smoothedRtt),
+    rttvar_ms: Math.round(conn.rttVariance),
+    unacked: conn.unacknowledged,
+    ooo_buf: conn.outOfOrder,
+    peer_recv_win: conn.peerWindow,
+    recv_win: conn.receiveWindow,
+    in_recovery: conn.inRecovery,
+    bytes_sent: conn.bytesSent,
+    bytes_recv: conn.bytesReceived,
+    segs_sent: conn.segmentsSent,
+    segs_recv: conn.segmentsReceived,
+    retransmits: conn.retransmits,
+    fast_retx: conn.fastRetransmits,
+    sack_recv: conn.sackReceived,
+    sack_sent: conn.sackSent,
+    dup_acks: conn.duplicateAcks,
+  };
+}
+
+export function peerRow(peer: PeerStatus, hostname: string, trusted: boolean): PeerRow {
+  return {
+    node_id: peer.node,
+    address: addressText(peer.node),
+    hostname,
+    established: peer.established,
+    trusted,
+    path: peer.selected?.kind ?? '',
+    endpoint: peer.selected === undefined ? '' : formatEndpoint(peer.selected.endpoint),
+    rtt_ms: peer.selected?.rtt ?? null,
+    bytes_sent: peer.bytesSent,
+    bytes_recv: peer.bytesReceived,
+    paths: peer.paths.map((path) => ({
+      kind: path.kind,
+      endpoint: formatEndpoint(path.endpoint),
+      rtt_ms: path.rtt ?? null,
+      selected: path.selected,
+    })),
+  };
+}

@@ -1,0 +1,193 @@
+import { asPilotError } from '../api/errors.ts';
+import { sameEndpoint } from '../base/endpoint.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, Millis, NodeId } from '../base/units.ts';
+import type { Registered } from '../directory/types.ts';
+import type { Clock, Log, Timer } from '../runtime/ports.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+const FIRST_RETRY = 500;
+const LONGEST_RETRY = 30_000;
+/** NATs may flap while they settle; one registration tells the last of it. */
+const ENDPOINT_DEBOUNCE = 500;
+/** A known node waits this long for the beacon, so that its first registration has the right endpoint. */
+const OBSERVE_WAIT = 700;
+
+/** What the registry is to know of us; read anew for each registration. */
+export interface Presence {
+  readonly listenEndpoint: Endpoint;
+  readonly lan: readonly Endpoint[];
+  readonly hostname: string;
+  readonly public: boolean;
+  readonly tags: readonly string[];
+  readonly version: string;
+  readonly owner: string | undefined;
+}
+
+export interface RegistrationHost {
+  presence(): Presence;
+  /** Called before anything else that follows from a registration. */
+  registered(result: Registered): Promise<void>;
+  /** The registry may hold something for us. */
+  poll(): void;
+}
+
+/**
+ * Keeps us known to the registry: registers, tells name, visibility and tags, sends heartbeats, registers again when
+ * our endpoint changes or the registry has forgotten us. A registry that is away only delays.
+ */
+export class Registration {
+  readonly #registry: RegistryClient;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #host: RegistrationHost;
+  readonly #interval: Millis;
+  #timer: Timer | undefined;
+  #running = false;
+  #again = false;
+  #failures = 0;
+  #told: Presence | undefined;
+  #node: NodeId | undefined;
+  #stopped = false;
+  #withdrawn = false;
+  #firstAttempt: (() => void)[] = [];
+  #attempted = false;
+
+  constructor(options: {
+    registry: RegistryClient;
+    clock: Clock;
+    random: Random;
+    log: Log;
+    host: RegistrationHost;
+    heartbeatInterval: Millis;
+  }) {
+    this.#registry = options.registry;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+    this.#host = options.host;
+    this.#interval = options.heartbeatInterval;
+  }
+
+  get isRegistered(): boolean {
+    return this.#told !== undefined;
+  }
+
+  /** `known`: we have a node id, so a beacon can tell our endpoint before the registry is asked. */
+  start(known: boolean): void {
+    this.#arm(known ? OBSERVE_WAIT : 0);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    for (const resolve of this.#firstAttempt.splice(0)) resolve();
+  }
+
+  /** Resolves when the first registration has succeeded. */
+  whenRegistered(): Promise<void> {
+    if (this.isRegistered || this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => this.#firstAttempt.push(resolve));
+  }
+
+  /** Our endpoint, local addresses, name or visibility may have changed. */
+  presenceChanged(): void {
+    if (this.#told === undefined) {
+      // The beacon answered while the first registration waits for it.
+      if (!this.#attempted) this.#arm(0);
+      return;
+    }
+    if (!sameEndpoint(this.#told.listenEndpoint, this.#host.presence().listenEndpoint)) {
+      this.#told = undefined;
+      this.#arm(ENDPOINT_DEBOUNCE);
+    }
+  }
+
+  /** The connection to the registry is back: it may have restarted without us. */
+  reconnected(): void {
+    if (this.#told !== undefined) this.#arm(0);
+    else if (this.#attempted) this.#arm(0);
+  }
+
+  /** The user took us out of the registry: stay out until started again. */
+  withdraw(): void {
+    this.#withdrawn = true;
+    this.#told = undefined;
+    this.#timer?.cancel();
+  }
+
+  #arm(delay: Millis): void {
+    if (this.#stopped || this.#withdrawn) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = this.#clock.at(this.#clock.now() + delay, () => void this.#turn());
+  }
+
+  async #turn(): Promise<void> {
+    this.#running = true;
+    this.#again = false;
+    let delay: Millis;
+    try {
+      if (this.#told === undefined) await this.#register();
+      else await this.#heartbeat();
+      this.#failures = 0;
+      delay = this.#interval * (0.9 + 0.2 * this.#random.fraction());
+    } catch (thrown) {
+      delay = this.#failed(asPilotError(thrown));
+    }
+    this.#running = false;
+    this.#arm(this.#again ? 0 : delay);
+  }
+
+  #failed(error: { code: string; message: string }): Millis {
+    const lost = error.code === 'not_found' && this.#told !== undefined;
+    if (lost) {
+      this.#log.event('info', 'node.forgotten', { message: error.message });
+      this.#told = undefined;
+      return 0;
+    }
+    this.#failures++;
+    const level = this.#failures === 1 ? 'warn' : 'debug';
+    this.#log.event(level, 'node.registration_failed', { code: error.code, message: error.message });
+    const pause = Math.min(FIRST_RETRY * 2 ** Math.min(this.#failures - 1, 10), LONGEST_RETRY);
+    return pause * (0.75 + 0.5 * this.#random.fraction());
+  }
+
+  async #register(): Promise<void> {
+    this.#attempted = true;
+    const presence = this.#host.presence();
+    const result = await this.#registry.register({
+      listenEndpoint: presence.listenEndpoint,
+      lan: presence.lan,
+      version: presence.version,
+      ...(presence.hostname !== '' && { hostname: presence.hostname }),
+      ...(presence.owner !== undefined && { owner: presence.owner }),
+    });
+    if (this.#stopped) return;
+    const isFirst = this.#node === undefined;
+    this.#node = result.node;
+    await this.#host.registered(result);
+    // Old registries forget visibility and tags with each registration.
+    await this.#registry.setVisibility(presence.public);
+    if (presence.tags.length > 0) await this.#registry.setTags(presence.tags);
+    this.#told = presence;
+    this.#log.event('info', isFirst ? 'node.registered' : 'node.reregistered', {
+      node: result.node,
+      ...(result.hostnameError !== undefined && { hostname_error: result.hostnameError }),
+    });
+    for (const resolve of this.#firstAttempt.splice(0)) resolve();
+    this.#host.poll();
+    this.presenceChanged();
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { warning } = (await this.#registry.heartbeat()) as { warning?: boolean };
+    if (warning === true) this.#log.event('warn', 'node.key_expires_soon');
+    this.#host.poll();
+    this.presenceChanged();
+  }
+}

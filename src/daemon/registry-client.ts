@@ -1,0 +1,41 @@
+import type { NodeId } from '../base/units.ts';
+import type {
+  DirectoryState,
+  HandshakeTarget,
+  NamedNode,
+  NodeInfo,
+  PeerEndpoints,
+  PolledHandshakes,
+  Registered,
+  RegisterOptions,
+  RegistryPush,
+} from '../directory/types.ts';
+
+/** What the daemon uses of `Directory`. Failures are PilotErrors; `registry_unreachable` when it is away. */
+export interface RegistryClient {
+  readonly state: DirectoryState;
+  start(): void;
+  close(): void;
+  onPush(receiver: (push: RegistryPush) => void): void;
+  onState(receiver: (state: DirectoryState) => void): void;
+  register(options: RegisterOptions): Promise<Registered>;
+  heartbeat(): Promise<unknown>;
+  lookup(node: NodeId): Promise<NodeInfo>;
+  identityKey(node: NodeId): Promise<Uint8Array | undefined>;
+  resolve(node: NodeId): Promise<PeerEndpoints>;
+  resolveHostname(name: string): Promise<NamedNode>;
+  setHostname(name: string): Promise<unknown>;
+  setVisibility(isPublic: boolean): Promise<unknown>;
+  setTags(tags: readonly string[]): Promise<unknown>;
+  deregister(): Promise<unknown>;
+  requestHandshake(request: {
+    target: HandshakeTarget;
+    justification: string;
+    message: string;
+  }): Promise<unknown>;
+  respondHandshake(response: { peer: NodeId; accept: boolean; message: string }): Promise<unknown>;
+  pollHandshakes(): Promise<PolledHandshakes>;
+  reportTrust(peer: NodeId): Promise<unknown>;
+  revokeTrust(peer: NodeId, message?: string): Promise<unknown>;
+  call(type: string, fields: object, options?: { signed?: boolean }): Promise<object>;
+}

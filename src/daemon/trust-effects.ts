@@ -1,0 +1,158 @@
+import { asPilotError, type PilotError } from '../api/errors.ts';
+import type { Instant, NodeId } from '../base/units.ts';
+import type { PilotNode } from '../core/node.ts';
+import type { NodeOutput } from '../core/node-types.ts';
+import type { TrustSnapshot } from '../core/trust/types.ts';
+import type { Log } from '../runtime/ports.ts';
+import type { PersistGate } from './persist-gate.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+type TrustEffect = Extract<NodeOutput, { type: 'trust' }>['output'];
+
+export interface TrustEffectsHost {
+  readonly node: PilotNode;
+  run(mutation: () => void): void;
+  now(): Instant;
+  /** Trust in the peer, or a request for it, has changed. */
+  changed(peer: NodeId): void;
+}
+
+/** Carries out what the trust machine decides: saves it, then tells the registry. Results go back to the machine. */
+export class TrustEffects {
+  readonly #host: TrustEffectsHost;
+  readonly #registry: RegistryClient;
+  readonly #gate: PersistGate<TrustSnapshot>;
+  readonly #log: Log;
+  /** Who waits for the registry to take a request, by request id. */
+  readonly #deliveries = new Map<string, (outcome: PilotError | undefined) => void>();
+  #polling: Promise<void> | undefined;
+  #pollAgain = false;
+
+  constructor(options: {
+    host: TrustEffectsHost;
+    registry: RegistryClient;
+    gate: PersistGate<TrustSnapshot>;
+    log: Log;
+  }) {
+    this.#host = options.host;
+    this.#registry = options.registry;
+    this.#gate = options.gate;
+    this.#log = options.log;
+  }
+
+  /** Called within the node's drain. */
+  handle(effect: TrustEffect): void {
+    if (effect.type === 'persist') this.#gate.put(effect.snapshot);
+    else this.#gate.after(() => this.#carryOut(effect));
+  }
+
+  /** Calls back once with the outcome of handing this request to the registry. */
+  onDelivery(requestId: string, receiver: (outcome: PilotError | undefined) => void): () => void {
+    this.#deliveries.set(requestId, receiver);
+    return () => this.#deliveries.delete(requestId);
+  }
+
+  /** Fetches what the registry keeps for us. A poll tells the registry that the last one's result is stored. */
+  poll(): Promise<void> {
+    if (this.#polling !== undefined) {
+      this.#pollAgain = true;
+      return this.#polling;
+    }
+    this.#polling = this.#pollAll().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  async #pollAll(): Promise<void> {
+    try {
+      for (let more = true; more; ) {
+        this.#pollAgain = false;
+        const polled = await this.#registry.pollHandshakes();
+        const { node } = this.#host;
+        this.#host.run(() => {
+          const now = this.#host.now();
+          for (const request of polled.requests) node.relayedRequest(inSeconds(request), now);
+          for (const response of polled.responses) node.relayedResponse(inSeconds(response), now);
+          for (const revocation of polled.revocations) node.relayedRevoke(revocation, now);
+        });
+        const anything = polled.requests.length + polled.responses.length + polled.revocations.length > 0;
+        if (anything) await this.#gate.settled();
+        // What was fetched is only acknowledged by the next poll.
+        more = polled.more || anything || this.#pollAgain;
+      }
+    } catch (thrown) {
+      const { code, message } = asPilotError(thrown);
+      this.#log.event('debug', 'trust.poll_failed', { code, message });
+    }
+  }
+
+  #carryOut(effect: Exclude<TrustEffect, { type: 'persist' }>): void {
+    switch (effect.type) {
+      case 'relayRequest': {
+        const { target, justification, message, requestId } = effect;
+        this.#report(
+          'relayRequest',
+          requestId,
+          this.#registry.requestHandshake({ target, justification, message }),
+        );
+        return;
+      }
+      case 'relayRespond': {
+        const { to, accept, message } = effect;
+        this.#report('relayRespond', to, this.#registry.respondHandshake({ peer: to, accept, message }));
+        return;
+      }
+      case 'reportTrust':
+        this.#report('reportTrust', effect.peer, this.#registry.reportTrust(effect.peer));
+        return;
+      case 'revokeTrust':
+        this.#report('revokeTrust', effect.peer, this.#registry.revokeTrust(effect.peer, effect.message));
+        return;
+      case 'dropped':
+        this.#log.event('info', 'trust.dropped', { peer: effect.peer });
+        this.#host.changed(effect.peer);
+        return;
+      case 'event': {
+        const { name, ...fields } = effect.event;
+        this.#log.event(name === 'trust.refused_message' ? 'debug' : 'info', name, fields);
+        this.#host.changed(effect.event.peer);
+        return;
+      }
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #report(
+    kind: 'relayRequest' | 'relayRespond' | 'reportTrust' | 'revokeTrust',
+    subject: NodeId | string,
+    done: Promise<unknown>,
+  ): void {
+    const settle = (error: PilotError | undefined): void => {
+      if (error !== undefined) {
+        this.#log.event('debug', 'trust.registry_refused', {
+          kind,
+          subject,
+          code: error.code,
+          message: error.message,
+        });
+      }
+      this.#host.run(() =>
+        this.#host.node.registryDone(kind, subject, error === undefined, this.#host.now()),
+      );
+      if (typeof subject === 'string') {
+        this.#deliveries.get(subject)?.(error);
+        this.#deliveries.delete(subject);
+      }
+    };
+    done.then(
+      () => settle(undefined),
+      (thrown: unknown) => settle(asPilotError(thrown)),
+    );
+  }
+}
+
+function inSeconds<Message extends { readonly timestamp: number }>(message: Message): Message {
+  return { ...message, timestamp: Math.floor(message.timestamp / 1000) };
+}
