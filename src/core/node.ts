@@ -60,7 +60,13 @@ export class PilotNode implements Machine<NodeOutput> {
       random: random.fork('streams'),
       mayReceive: (peer, _destination, port, kind) => this.#mayReceive(peer, port, kind),
     });
-    this.#trust = new Trust({ crypto, random: random.fork('trust'), identity, snapshot: options.trust });
+    this.#trust = new Trust({
+      crypto,
+      random: random.fork('trust'),
+      identity,
+      snapshot: options.trust,
+      wall: options.wall,
+    });
     this.#trustChannel = new TrustChannel(this.#streams);
     this.#pinTrusted();
   }
