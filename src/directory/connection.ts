@@ -1,0 +1,188 @@
+import { asPilotError, type PilotError } from '../api/errors.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, Millis } from '../base/units.ts';
+import type { Clock, Log, Net } from '../runtime/ports.ts';
+import type { JsonObject } from '../wire/json.ts';
+import { Link, unreachable } from './link.ts';
+import type { ServerTraits } from './signer.ts';
+import type { DirectoryState } from './types.ts';
+
+const CONNECT_TIMEOUT: Millis = 5000;
+/** How long one request may take, including the wait for a connection. */
+export const REQUEST_TIMEOUT: Millis = 10_000;
+const FIRST_RETRY: Millis = 300;
+const LONGEST_RETRY: Millis = 30_000;
+
+/** A live connection whose server has introduced itself. */
+export interface Session {
+  readonly link: Link;
+  readonly traits: ServerTraits;
+  /** From the last `challenge`, usable once. */
+  challenge: string | undefined;
+}
+
+export interface ConnectionOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly addresses: readonly Endpoint[];
+  readonly tls?: { readonly fingerprint?: string } | undefined;
+  readonly onPush: (message: JsonObject) => void;
+  readonly onState: (state: DirectoryState) => void;
+  /** Runs on each new session before anybody else may use it. A rejection drops the session. */
+  readonly onSession: (session: Session) => Promise<void>;
+}
+
+interface Waiter {
+  resolve(session: Session): void;
+  reject(error: PilotError): void;
+}
+
+/** Keeps one session up: connects, asks what the server can do, reconnects with back-off and jitter. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #waiters = new Set<Waiter>();
+  #session: Session | undefined;
+  #running = false;
+  #stopped = false;
+  #wake: (() => void) | undefined;
+  #pending: Link | undefined;
+  #lastError: PilotError | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get state(): DirectoryState {
+    return this.#session === undefined ? 'disconnected' : 'connected';
+  }
+
+  start(): void {
+    if (this.#running || this.#stopped) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.();
+    this.#pending?.close();
+    this.#session?.link.close();
+    for (const waiter of [...this.#waiters]) waiter.reject(unreachable('closed'));
+  }
+
+  /** The session, once there is one. Rejects with `registry_unreachable` after `timeout`. */
+  ready(timeout: Millis): Promise<Session> {
+    if (this.#session !== undefined && !this.#session.link.closed) return Promise.resolve(this.#session);
+    if (this.#stopped) return Promise.reject(unreachable('closed'));
+    this.start();
+    const { clock } = this.#options;
+    return new Promise((resolve, reject) => {
+      const settle = (done: () => void): void => {
+        timer.cancel();
+        this.#waiters.delete(waiter);
+        done();
+      };
+      const waiter: Waiter = {
+        resolve: (session) => settle(() => resolve(session)),
+        reject: (error) => settle(() => reject(error)),
+      };
+      const timer = clock.at(clock.now() + timeout, () => waiter.reject(this.#noSession()));
+      this.#waiters.add(waiter);
+    });
+  }
+
+  #noSession(): PilotError {
+    const cause = this.#lastError;
+    return cause === undefined ? unreachable('no connection') : unreachable(cause.message, cause);
+  }
+
+  async #run(): Promise<void> {
+    const { addresses, random, log } = this.#options;
+    let failures = 0;
+    for (let turn = 0; !this.#stopped; turn++) {
+      try {
+        const { lost } = await this.#open(addresses[turn % addresses.length]!);
+        failures = 0;
+        await lost;
+        this.#lastError = unreachable('the connection was closed');
+      } catch (thrown) {
+        failures++;
+        const error = asPilotError(thrown);
+        this.#lastError = error;
+        log.event('debug', 'directory.connect_failed', { code: error.code, error: error.message });
+        // Waiting does not change a certificate: callers are told now, while we go on trying.
+        if (error.code === 'fingerprint_mismatch')
+          for (const waiter of [...this.#waiters]) waiter.reject(error);
+      }
+      const longest = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(failures, 10));
+      if (!this.#stopped) await this.#pause(longest * (0.5 + random.fraction() / 2));
+    }
+  }
+
+  /** Opens a session, lets everybody use it, and says when it is gone. */
+  async #open(address: Endpoint): Promise<{ readonly lost: Promise<void> }> {
+    const { net, clock, tls, onPush, onState, onSession } = this.#options;
+    const pipe = await net.connect(address, {
+      timeout: CONNECT_TIMEOUT,
+      ...(tls === undefined ? {} : { tls }),
+    });
+    let markLost: () => void = () => {};
+    const lost = new Promise<void>((resolve) => {
+      markLost = resolve;
+    });
+    const link = new Link(pipe, clock, onPush, () => markLost());
+    this.#pending = link;
+    try {
+      if (this.#stopped) throw unreachable('closed');
+      const session = await introduce(link, clock, tls?.fingerprint);
+      await onSession(session);
+      if (link.closed) throw unreachable('the connection was closed');
+      this.#session = session;
+    } catch (error) {
+      link.close();
+      throw error;
+    } finally {
+      this.#pending = undefined;
+    }
+    onState('connected');
+    for (const waiter of [...this.#waiters]) waiter.resolve(this.#session);
+    return {
+      lost: lost.then(() => {
+        this.#session = undefined;
+        onState('disconnected');
+      }),
+    };
+  }
+
+  #pause(delay: Millis): Promise<void> {
+    const { clock } = this.#options;
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        timer.cancel();
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = clock.at(clock.now() + delay, finish);
+      this.#wake = finish;
+    });
+  }
+}
+
+/** Asks for a challenge; a server that does not know the request is an old one. */
+export async function introduce(link: Link, clock: Clock, fingerprint: string | undefined): Promise<Session> {
+  const reply = await link.request({ type: 'challenge' }, REQUEST_TIMEOUT);
+  const known = reply.type === 'challenge_ok';
+  const features =
+    known && Array.isArray(reply.features) ? reply.features.filter((item) => typeof item === 'string') : [];
+  return {
+    link,
+    challenge: known && typeof reply.nonce === 'string' ? reply.nonce : undefined,
+    traits: {
+      features: new Set(features),
+      offset: known && typeof reply.time === 'number' ? reply.time - clock.wallNow() : 0,
+      fingerprint: link.secure ? fingerprint?.toLowerCase() : undefined,
+    },
+  };
+}

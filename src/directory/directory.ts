@@ -1,0 +1,425 @@
+import { PilotError } from '../api/errors.ts';
+import type { Crypto, SigningKey } from '../base/crypto.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, NodeId } from '../base/units.ts';
+import type { Clock, Log, Net } from '../runtime/ports.ts';
+import { encodeBase64 } from '../wire/base64.ts';
+import type { JsonObject } from '../wire/json.ts';
+import { signedString } from '../wire/registry-signatures.ts';
+import { Connection, introduce, REQUEST_TIMEOUT, type Session } from './connection.ts';
+import { legacyString } from './legacy.ts';
+import * as read from './read-reply.ts';
+import { refusedBy } from './refused.ts';
+import { RequestSigner } from './signer.ts';
+import type {
+  DirectoryState,
+  HandshakeTarget,
+  NamedNode,
+  NodeInfo,
+  PeerEndpoints,
+  PolledHandshakes,
+  Registered,
+  RegisterOptions,
+  RegistryPush,
+} from './types.ts';
+
+export interface DirectoryOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  readonly identity: SigningKey;
+  /** Tried in turn; a host may be a name. At least one. */
+  readonly addresses: readonly Endpoint[];
+  /** Speak TLS; with a fingerprint, only to the server that has it. */
+  readonly tls?: { readonly fingerprint?: string };
+}
+
+interface Ask {
+  readonly type: string;
+  readonly fields?: JsonObject;
+  /** What the request does, for error messages: "resolve node 7". */
+  readonly action: string;
+  /** The old challenge string; without it the request is not signed. */
+  readonly signed?: string;
+  /** Sending it twice does no harm, so a lost connection is tried again. */
+  readonly repeatable?: boolean;
+}
+
+/**
+ * The registry as a daemon sees it: one connection that comes back by itself. Every call waits for it up to 10 s.
+ * Errors of all calls: `registry_unreachable`, `fingerprint_mismatch`, `protocol_error`, and what the registry
+ * refuses with: `not_found`, `permission_denied`, `invalid_argument`, `already_exists`, `rate_limited`, `too_large`.
+ */
+export class Directory {
+  readonly #options: DirectoryOptions;
+  readonly #signer: RequestSigner;
+  readonly #connection: Connection;
+  readonly #pushListeners: ((push: RegistryPush) => void)[] = [];
+  readonly #stateListeners: ((state: DirectoryState) => void)[] = [];
+  #registration: RegisterOptions | undefined;
+  #node: NodeId | undefined;
+  /** Everything up to here was handed to the caller by an earlier poll. */
+  #polled = 0;
+
+  constructor(options: DirectoryOptions) {
+    if (options.addresses.length === 0)
+      throw new TypeError('A directory needs at least one registry address');
+    this.#options = options;
+    this.#signer = new RequestSigner(options.identity, options.random, options.clock);
+    const { net, clock, random, log, addresses, tls } = options;
+    this.#connection = new Connection({
+      net,
+      clock,
+      random,
+      log,
+      addresses,
+      tls,
+      onPush: (message) => this.#pushed(message),
+      onState: (state) => {
+        for (const listener of this.#stateListeners) listener(state);
+      },
+      onSession: (session) => this.#resume(session),
+    });
+  }
+
+  get state(): DirectoryState {
+    return this.#connection.state;
+  }
+  /** Connects and stays connected until `close`. Calls start it too. */
+  start(): void {
+    this.#connection.start();
+  }
+  close(): void {
+    this.#connection.stop();
+  }
+  onPush(listener: (push: RegistryPush) => void): void {
+    this.#pushListeners.push(listener);
+  }
+  onState(listener: (state: DirectoryState) => void): void {
+    this.#stateListeners.push(listener);
+  }
+
+  /** Makes us known with proof of our key. From then on a new connection registers again by itself. */
+  async register(options: RegisterOptions): Promise<Registered> {
+    this.#registration = options;
+    const session = await this.#connection.ready(REQUEST_TIMEOUT);
+    try {
+      return await this.#registerOn(session, options);
+    } catch (error) {
+      if (!lostConnection(error)) throw error;
+      return this.#registerOn(await this.#connection.ready(REQUEST_TIMEOUT), options);
+    }
+  }
+  async heartbeat(): Promise<{ readonly warning?: boolean }> {
+    const node = this.#self();
+    const session = await this.#connection.ready(REQUEST_TIMEOUT);
+    // A server that can prove its clients needs no signature on the connection they registered on.
+    const signed = session.traits.features.has('sig') ? {} : { signed: signedString.heartbeat(node) };
+    const reply = await this.#ask({
+      type: 'heartbeat',
+      fields: { node_id: node },
+      action: 'send a heartbeat',
+      repeatable: true,
+      ...signed,
+    });
+    return reply.key_expiry_warning === true ? { warning: true } : {};
+  }
+  async deregister(): Promise<void> {
+    const node = this.#self();
+    this.#registration = undefined;
+    await this.#ask({
+      type: 'deregister',
+      fields: { node_id: node },
+      action: 'deregister',
+      signed: signedString.deregister(node),
+      repeatable: true,
+    });
+  }
+
+  async lookup(node: NodeId): Promise<NodeInfo> {
+    return read.readNodeInfo(
+      await this.#ask({
+        type: 'lookup',
+        fields: { node_id: node },
+        action: `look up node ${node}`,
+        repeatable: true,
+      }),
+    );
+  }
+  /** Undefined when there is no such node. */
+  async identityKey(node: NodeId): Promise<Uint8Array | undefined> {
+    try {
+      return (await this.lookup(node)).publicKey;
+    } catch (error) {
+      if (error instanceof PilotError && error.code === 'not_found') return undefined;
+      throw error;
+    }
+  }
+  async resolve(node: NodeId): Promise<PeerEndpoints> {
+    const self = this.#self();
+    const fields = { node_id: node, requester_id: self };
+    const signed = signedString.resolve(self, node);
+    return read.readEndpoints(
+      await this.#ask({ type: 'resolve', fields, action: `resolve node ${node}`, signed, repeatable: true }),
+    );
+  }
+  async resolveHostname(name: string): Promise<NamedNode> {
+    const ask = { type: 'resolve_hostname', action: `find "${name}"`, repeatable: true };
+    if (this.#node === undefined)
+      return read.readNamedNode(await this.#ask({ ...ask, fields: { hostname: name } }));
+    // Old servers take the requester's word for who it is, so there is no old string to sign.
+    return read.readNamedNode(
+      await this.#ask({ ...ask, fields: { hostname: name, requester_id: this.#node }, signed: '' }),
+    );
+  }
+
+  /** Empty clears it. */
+  async setHostname(name: string): Promise<void> {
+    await this.#change(
+      'set_hostname',
+      { hostname: name },
+      signedString.setHostname,
+      `set the hostname "${name}"`,
+    );
+  }
+  async setVisibility(isPublic: boolean): Promise<void> {
+    await this.#change(
+      'set_visibility',
+      { public: isPublic },
+      signedString.setVisibility,
+      'change the visibility',
+    );
+  }
+  async setTags(tags: readonly string[]): Promise<void> {
+    await this.#change('set_tags', { tags }, signedString.setTags, 'set the tags');
+  }
+
+  /** Resolves alike whether or not a hostname exists. */
+  async requestHandshake(request: {
+    target: HandshakeTarget;
+    justification: string;
+    message: string;
+  }): Promise<void> {
+    const self = this.#self();
+    const { target, justification, message } = request;
+    const fields = { from_node_id: self, justification, message };
+    if ('node' in target) {
+      const signed = signedString.requestHandshake(self, target.node);
+      await this.#ask({
+        type: 'request_handshake',
+        fields: { ...fields, to_node_id: target.node },
+        action: `ask node ${target.node} for trust`,
+        signed,
+        repeatable: true,
+      });
+      return;
+    }
+    const { traits } = await this.#connection.ready(REQUEST_TIMEOUT);
+    if (!traits.features.has('to_hostname')) {
+      const { node } = await this.resolveHostname(target.hostname);
+      await this.requestHandshake({ target: { node }, justification, message });
+      return;
+    }
+    await this.#ask({
+      type: 'request_handshake',
+      fields: { ...fields, to_hostname: target.hostname },
+      action: `ask "${target.hostname}" for trust`,
+      signed: '',
+      repeatable: true,
+    });
+  }
+  async respondHandshake(response: { peer: NodeId; accept: boolean; message: string }): Promise<void> {
+    const { peer, accept, message } = response;
+    await this.#towards(
+      'respond_handshake',
+      peer,
+      { accept, message },
+      signedString.respondHandshake,
+      'answer',
+    );
+  }
+  /**
+   * What was relayed to us. Calling it again says that everything returned before is stored: until then the
+   * registry keeps it. One poll at a time.
+   */
+  async pollHandshakes(): Promise<PolledHandshakes> {
+    const node = this.#self();
+    const { traits } = await this.#connection.ready(REQUEST_TIMEOUT);
+    const acks = traits.features.has('ack');
+    const fields = { node_id: node, ...(acks ? { ack: this.#polled } : {}) };
+    const reply = await this.#ask({
+      type: 'poll_handshakes',
+      fields,
+      action: 'read the handshakes',
+      signed: signedString.pollHandshakes(node),
+      repeatable: acks,
+    });
+    if (typeof reply.cursor === 'number' && reply.cursor > this.#polled) this.#polled = reply.cursor;
+    return read.readPolled(reply);
+  }
+  async reportTrust(peer: NodeId): Promise<void> {
+    await this.#towards('report_trust', peer, {}, signedString.reportTrust, 'report trust in');
+  }
+  /** Also resolves when the registry knew of no trust. */
+  async revokeTrust(peer: NodeId, message = ''): Promise<void> {
+    try {
+      await this.#towards('revoke_trust', peer, { message }, signedString.revokeTrust, 'revoke trust in');
+    } catch (error) {
+      if (!(error instanceof PilotError) || error.code !== 'not_found') throw error;
+    }
+  }
+  async checkTrust(peer: NodeId): Promise<boolean> {
+    const fields = { node_id: this.#self(), peer_id: peer };
+    return (
+      (
+        await this.#ask({
+          type: 'check_trust',
+          fields,
+          action: `check trust in node ${peer}`,
+          repeatable: true,
+        })
+      ).trusted === true
+    );
+  }
+
+  /** Any other request; resolves with the registry's answer. `signed` signs for the fields' `node_id`. */
+  async call(type: string, fields: object, options: { signed?: boolean } = {}): Promise<object> {
+    const content = fields as JsonObject;
+    const signed = options.signed === true ? { signed: legacyString(type, content) ?? '' } : {};
+    return this.#ask({ type, fields: content, action: type.replaceAll('_', ' '), ...signed });
+  }
+
+  #self(): NodeId {
+    if (this.#node === undefined)
+      throw new PilotError('unavailable', 'Cannot ask the registry: not registered yet');
+    return this.#node;
+  }
+
+  async #change(
+    type: string,
+    fields: JsonObject,
+    string: (node: NodeId) => string,
+    action: string,
+  ): Promise<void> {
+    const node = this.#self();
+    await this.#ask({
+      type,
+      fields: { node_id: node, ...fields },
+      action,
+      signed: string(node),
+      repeatable: true,
+    });
+  }
+  async #towards(
+    type: string,
+    peer: NodeId,
+    fields: JsonObject,
+    string: (node: NodeId, peer: NodeId) => string,
+    verb: string,
+  ): Promise<void> {
+    const node = this.#self();
+    await this.#ask({
+      type,
+      fields: { node_id: node, peer_id: peer, ...fields },
+      action: `${verb} node ${peer}`,
+      signed: string(node, peer),
+      repeatable: true,
+    });
+  }
+
+  async #ask(ask: Ask): Promise<JsonObject> {
+    const session = await this.#connection.ready(REQUEST_TIMEOUT);
+    try {
+      return await this.#askOn(session, ask);
+    } catch (error) {
+      if (ask.repeatable !== true || !lostConnection(error)) throw error;
+      return this.#askOn(await this.#connection.ready(REQUEST_TIMEOUT), ask);
+    }
+  }
+
+  /** Sends once; a second time when the server says that our clock is off and what the time is. */
+  async #askOn({ link, traits }: Session, ask: Ask): Promise<JsonObject> {
+    for (let attempt = 0; ; attempt++) {
+      const id = link.reserve();
+      const bare = { ...ask.fields, type: ask.type, request_id: id };
+      const message =
+        ask.signed === undefined
+          ? bare
+          : this.#signer.sign(bare, ask.signed === '' ? undefined : ask.signed, traits);
+      const reply = await link.exchange(message, id, REQUEST_TIMEOUT);
+      const refused = refusedBy(reply, ask.action);
+      if (refused === undefined) return reply;
+      const skewed =
+        attempt === 0 &&
+        ask.signed !== undefined &&
+        typeof reply.time === 'number' &&
+        /expired/.test(refused.message);
+      if (!skewed) throw refused;
+      traits.offset = (reply.time as number) - this.#options.clock.wallNow();
+    }
+  }
+
+  async #registerOn(session: Session, options: RegisterOptions): Promise<Registered> {
+    const fields: JsonObject = {
+      listen_addr: formatEndpoint(options.listenEndpoint),
+      lan_addrs: options.lan.map(formatEndpoint),
+      public_key: encodeBase64(this.#options.identity.publicKey),
+      version: options.version,
+      ...(options.owner === undefined ? {} : { owner: options.owner }),
+      ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+      ...(options.relayOnly === true ? { relay_only: true } : {}),
+    };
+    const prove = session.traits.features.has('sig');
+    if (prove && session.challenge === undefined) {
+      session.challenge = (await introduce(session.link, this.#options.clock, undefined)).challenge;
+    }
+    const challenge = session.challenge;
+    session.challenge = undefined;
+    const action = 'register';
+    const reply = await this.#askOn(
+      session,
+      prove
+        ? { type: 'register', action, fields: { ...fields, challenge }, signed: '' }
+        : { type: 'register', action, fields },
+    );
+    const registered = read.readRegistered(reply);
+    this.#node = registered.node;
+    await this.#subscribeOn(session, registered.node);
+    return registered;
+  }
+
+  async #subscribeOn(session: Session, node: NodeId): Promise<void> {
+    if (!session.traits.features.has('subscribe')) return;
+    await this.#askOn(session, {
+      type: 'subscribe',
+      fields: { node_id: node },
+      action: 'subscribe',
+      signed: '',
+    });
+  }
+
+  /** A new connection speaks for us again before anybody uses it. A refusal leaves it usable for the rest. */
+  async #resume(session: Session): Promise<void> {
+    if (this.#registration === undefined || this.#node === undefined) return;
+    try {
+      await this.#registerOn(session, this.#registration);
+    } catch (error) {
+      if (lostConnection(error)) throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.log.event('warn', 'directory.register_failed', { error: message });
+    }
+  }
+
+  #pushed(message: JsonObject): void {
+    if (typeof message.event !== 'string') return;
+    const from = typeof message.from === 'number' ? { from: message.from } : {};
+    for (const listener of this.#pushListeners) listener({ event: message.event, ...from });
+  }
+}
+
+function lostConnection(error: unknown): boolean {
+  return error instanceof PilotError && error.code === 'registry_unreachable';
+}

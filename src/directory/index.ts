@@ -1,0 +1,3 @@
+/** The client of the registry, used by the daemon and the command line. */
+export { Directory, type DirectoryOptions } from './directory.ts';
+export type * from './types.ts';

@@ -1,0 +1,119 @@
+/** Reading what a registry answered. Anything unexpected is a `protocol_error`, never a crash. */
+
+import { PilotError } from '../api/errors.ts';
+import { parseHostPort } from '../base/endpoint.ts';
+import type { Address, Endpoint, NodeId } from '../base/units.ts';
+import { parseAddress } from '../wire/address.ts';
+import { decodeBase64 } from '../wire/base64.ts';
+import { parseIp } from '../wire/ip.ts';
+import { isJsonObject, type JsonObject } from '../wire/json.ts';
+import type { NamedNode, NodeInfo, PeerEndpoints, PolledHandshakes, Registered } from './types.ts';
+
+export function readRegistered(reply: JsonObject): Registered {
+  const node = nodeId(reply.node_id);
+  const beacons = endpoints(reply.beacons);
+  return {
+    node,
+    address: address(reply.address, node),
+    observed: optionalText(reply.observed_addr) ?? '',
+    ...(typeof reply.hostname === 'string' && reply.hostname !== '' ? { hostname: reply.hostname } : {}),
+    ...(typeof reply.hostname_error === 'string' ? { hostnameError: reply.hostname_error } : {}),
+    ...(beacons.length === 0 ? {} : { beacons }),
+  };
+}
+
+export function readNodeInfo(reply: JsonObject): NodeInfo {
+  const node = nodeId(reply.node_id);
+  const publicKey = decodeBase64(optionalText(reply.public_key) ?? '');
+  if (publicKey === undefined || publicKey.length !== 32) throw strange('public_key');
+  const endpoint = optionalEndpoint(reply.real_addr);
+  return {
+    node,
+    address: address(reply.address, node),
+    publicKey,
+    public: reply.public === true,
+    networks: list(reply.networks).filter((item) => typeof item === 'number'),
+    poloScore: typeof reply.polo_score === 'number' ? reply.polo_score : 0,
+    taskExec: reply.task_exec === true,
+    tags: list(reply.tags).filter((item) => typeof item === 'string'),
+    ...(typeof reply.hostname === 'string' && reply.hostname !== '' ? { hostname: reply.hostname } : {}),
+    ...(typeof reply.version === 'string' && reply.version !== '' ? { version: reply.version } : {}),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(typeof reply.online === 'boolean' ? { online: reply.online } : {}),
+  };
+}
+
+export function readEndpoints(reply: JsonObject): PeerEndpoints {
+  return { endpoint: optionalEndpoint(reply.real_addr), lan: endpoints(reply.lan_addrs) };
+}
+
+export function readNamedNode(reply: JsonObject): NamedNode {
+  const node = nodeId(reply.node_id);
+  return {
+    node,
+    address: address(reply.address, node),
+    public: reply.public === true,
+    hostname: optionalText(reply.hostname) ?? '',
+  };
+}
+
+export function readPolled(reply: JsonObject): PolledHandshakes {
+  return {
+    requests: objects(reply.requests).map((item) => ({
+      ...relayed(item),
+      justification: optionalText(item.justification) ?? '',
+    })),
+    responses: objects(reply.responses).map((item) => ({ ...relayed(item), accept: item.accept === true })),
+    revocations: objects(reply.revocations).map(relayed),
+    more: reply.more === true,
+  };
+}
+
+/** Endpoints of a list of `host:port` texts; those that are not literal addresses are skipped. */
+export function endpoints(value: unknown): Endpoint[] {
+  return list(value)
+    .map(optionalEndpoint)
+    .filter((endpoint) => endpoint !== undefined);
+}
+
+function relayed(item: JsonObject): { from: NodeId; timestamp: number; message: string } {
+  return {
+    from: nodeId(item.from_node_id),
+    timestamp: typeof item.timestamp === 'number' ? item.timestamp * 1000 : 0,
+    message: optionalText(item.message) ?? '',
+  };
+}
+
+function optionalEndpoint(value: unknown): Endpoint | undefined {
+  if (typeof value !== 'string' || value === '') return undefined;
+  const endpoint = parseHostPort(value);
+  return endpoint === undefined || endpoint.port === 0 || parseIp(endpoint.host) === undefined
+    ? undefined
+    : endpoint;
+}
+
+function nodeId(value: unknown): NodeId {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 0xffff_ffff)
+    throw strange('node id');
+  return value;
+}
+
+function address(value: unknown, node: NodeId): Address {
+  if (typeof value !== 'string') return { network: 0, node };
+  const parsed = parseAddress(value);
+  if (typeof parsed === 'string') throw strange('address');
+  return parsed;
+}
+
+function optionalText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+function objects(value: unknown): JsonObject[] {
+  return list(value).filter(isJsonObject);
+}
+function strange(what: string): PilotError {
+  return new PilotError('protocol_error', `Cannot read the answer of the registry: bad ${what}`);
+}

@@ -1,0 +1,94 @@
+import type { Address, Endpoint, NodeId, UnixMillis } from '../base/units.ts';
+
+export interface RegisterOptions {
+  /** Where peers send UDP, as a beacon sees it; a wildcard host stands for "where this request comes from". */
+  readonly listenEndpoint: Endpoint;
+  /** Endpoints on the local networks. */
+  readonly lan: readonly Endpoint[];
+  readonly hostname?: string;
+  readonly version: string;
+  /** Free text, for the operator. */
+  readonly owner?: string;
+  /** Never give our endpoint to anybody. */
+  readonly relayOnly?: boolean;
+}
+
+export interface Registered {
+  readonly node: NodeId;
+  readonly address: Address;
+  /** The endpoint the registry keeps for us, `host:port`. */
+  readonly observed: string;
+  readonly hostname?: string;
+  /** Why the hostname asked for was not given. The registration itself holds. */
+  readonly hostnameError?: string;
+  readonly beacons?: readonly Endpoint[];
+}
+
+export interface NodeInfo {
+  readonly node: NodeId;
+  readonly address: Address;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly public: boolean;
+  readonly networks: readonly number[];
+  readonly poloScore: number;
+  readonly taskExec: boolean;
+  readonly hostname?: string;
+  readonly tags: readonly string[];
+  readonly version?: string;
+  /** Public nodes only. */
+  readonly endpoint?: Endpoint;
+  /** Heard of in the last minutes; undefined when the registry does not say. */
+  readonly online?: boolean;
+}
+
+/** Where a peer can be reached without a relay. */
+export interface PeerEndpoints {
+  /** Undefined for a relay-only node. */
+  readonly endpoint: Endpoint | undefined;
+  readonly lan: readonly Endpoint[];
+}
+
+export interface NamedNode {
+  readonly node: NodeId;
+  readonly address: Address;
+  readonly public: boolean;
+  readonly hostname: string;
+}
+
+export type HandshakeTarget = { readonly node: NodeId } | { readonly hostname: string };
+
+/** A relayed message; `message` is the sender's signed content, empty from old peers. */
+export interface RelayedRequest {
+  readonly from: NodeId;
+  readonly justification: string;
+  readonly timestamp: UnixMillis;
+  readonly message: string;
+}
+export interface RelayedResponse {
+  readonly from: NodeId;
+  readonly accept: boolean;
+  readonly timestamp: UnixMillis;
+  readonly message: string;
+}
+export interface RelayedRevocation {
+  readonly from: NodeId;
+  readonly timestamp: UnixMillis;
+  readonly message: string;
+}
+
+export interface PolledHandshakes {
+  readonly requests: readonly RelayedRequest[];
+  readonly responses: readonly RelayedResponse[];
+  readonly revocations: readonly RelayedRevocation[];
+  /** True when the registry holds more than fits in one answer: poll again once these are stored. */
+  readonly more: boolean;
+}
+
+/** "Something happened, look": `handshake_request`, `handshake_response`, `trust_revoked`, `peer_moved`. */
+export interface RegistryPush {
+  readonly event: string;
+  readonly from?: NodeId;
+}
+
+export type DirectoryState = 'connected' | 'disconnected';

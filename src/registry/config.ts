@@ -1,0 +1,49 @@
+import type { Endpoint, Millis } from '../base/units.ts';
+
+/** Limits and switches of a registry. Every bound exists so that no client can take what others need. */
+export interface RegistryConfig {
+  /** Operator's token; empty disables everything that needs it. @default '' */
+  readonly adminToken: string;
+  /** Told to clients that ask for a challenge. @default [] */
+  readonly beacons: readonly Endpoint[];
+  /** Records ever made; ids are never reused. @default 1_000_000 */
+  readonly maxNodes: number;
+  /** New node records one network address may make: burst, then a steady rate. @default 1000, 5/s */
+  readonly newNodesPerHost: { readonly burst: number; readonly perSecond: number };
+  /** Handshake requests waiting for one node. @default 100 (spec/10 §9) */
+  readonly inboxPerTarget: number;
+  /** Of those, from one network address. @default 50 */
+  readonly inboxPerSource: number;
+  /** Answers and revocations waiting for one node; the oldest gives way. @default 100 */
+  readonly responsesPerTarget: number;
+  /** How long a request counts as the requester's half of a trust. @default 7 days */
+  readonly requestLifetime: Millis;
+  /** Without a heartbeat for this long, a node is offline. @default 5 min (spec/10 §4.6) */
+  readonly staleAfter: Millis;
+  /** After this long offline, anybody may take a node's hostname. @default 180 days */
+  readonly hostnameHeld: Millis;
+  /** Largest difference between a signature's time and ours. @default 5 min */
+  readonly signatureWindow: Millis;
+  /** Members or networks in one answer. @default 10_000 */
+  readonly listLimit: number;
+  /** SHA-256 of our TLS certificate; signed requests that name a server must name this one. @default '' */
+  readonly fingerprint: string;
+}
+
+const DAY = 24 * 60 * 60 * 1000;
+
+export const DEFAULT_CONFIG: RegistryConfig = {
+  adminToken: '',
+  beacons: [],
+  maxNodes: 1_000_000,
+  newNodesPerHost: { burst: 1000, perSecond: 5 },
+  inboxPerTarget: 100,
+  inboxPerSource: 50,
+  responsesPerTarget: 100,
+  requestLifetime: 7 * DAY,
+  staleAfter: 5 * 60 * 1000,
+  hostnameHeld: 180 * DAY,
+  signatureWindow: 5 * 60 * 1000,
+  listLimit: 10_000,
+  fingerprint: '',
+};

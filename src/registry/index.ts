@@ -1,0 +1,12 @@
+/** The registry: who is who, where, and who trusts whom. Sockets and files come through ports. */
+export { DEFAULT_CONFIG, type RegistryConfig } from './config.ts';
+export { ConnectionState } from './connection.ts';
+export { RegistryServer, type RegistryServerOptions } from './server.ts';
+export type { ServerLimits } from './server-limits.ts';
+export {
+  createRegistryService,
+  type RegistryService,
+  type RegistryServiceOptions,
+} from './service/service.ts';
+export { memoryStore } from './store/memory.ts';
+export type { Store } from './store/store.ts';

@@ -1,0 +1,52 @@
+import type { Crypto } from '../../base/crypto.ts';
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, NodeId, UnixMillis } from '../../base/units.ts';
+import type { Clock, Log } from '../../runtime/ports.ts';
+import type { RegistryConfig } from '../config.ts';
+import type { ConnectionState } from '../connection.ts';
+import type { NodeRecord, Store } from '../store/store.ts';
+import type { BeaconList } from './beacon-list.ts';
+import type { Fields } from './fields.ts';
+import type { NewNodeBudget } from './new-node-budget.ts';
+import { noSuchNode } from './refusal.ts';
+import type { ReplayGuard } from './replay-guard.ts';
+import type { Subscribers } from './subscribers.ts';
+
+export interface CallContext {
+  readonly remote: Endpoint;
+  readonly connection: ConnectionState;
+}
+
+/** What the requests share. */
+export interface Shared {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  readonly config: RegistryConfig;
+  readonly startedAt: UnixMillis;
+  readonly replays: ReplayGuard;
+  readonly subscribers: Subscribers;
+  readonly newNodes: NewNodeBudget;
+  readonly beacons: BeaconList;
+}
+
+/** One request being answered. */
+export interface Call extends CallContext {
+  readonly shared: Shared;
+  readonly request: Fields;
+  readonly at: UnixMillis;
+}
+
+export type Reply = Record<string, unknown>;
+
+/** Answers one type of request. Refuses by throwing a PilotError. */
+export type Handler = (call: Call) => Promise<Reply>;
+
+/** The record of a registered node. Throws `not_found`. */
+export async function liveNode(call: Call, id: NodeId): Promise<NodeRecord> {
+  const node = await call.shared.store.node(id);
+  if (node === undefined || !node.registered) throw noSuchNode(id);
+  return node;
+}

@@ -1,0 +1,37 @@
+import { signedString } from '../../wire/registry-signatures.ts';
+import { authenticate } from './authenticate.ts';
+import { type Handler, liveNode } from './call.ts';
+import { u32 } from './fields.ts';
+import { mayReach } from './privacy.ts';
+import { refusal } from './refusal.ts';
+import { keyAgeDays } from './time.ts';
+
+/** Where a node is, for those it trusts; where a public node is, for every registered node. spec/10 §5.2 */
+export const resolve: Handler = async (call) => {
+  const target = u32(call.request.node_id);
+  const requesterId = u32(call.request.requester_id);
+  const known = await call.shared.store.node(requesterId);
+  if (known === undefined || !known.registered) {
+    throw refusal('permission_denied', `resolve denied: requester node ${requesterId} is not registered`);
+  }
+  const { node: requester } = await authenticate(
+    call,
+    requesterId,
+    signedString.resolve(requesterId, target),
+  );
+  const node = await liveNode(call, target);
+  if (!(await mayReach(call, requester, node))) {
+    throw refusal(
+      'permission_denied',
+      `resolve denied: node ${target} is private (establish mutual trust first)`,
+    );
+  }
+  return {
+    type: 'resolve_ok',
+    node_id: target,
+    // Old clients parse the field, so a relay-only node has an endpoint that no datagram can reach.
+    real_addr: node.relayOnly ? '' : node.endpoint,
+    ...(node.lan.length === 0 || node.relayOnly ? {} : { lan_addrs: node.lan }),
+    key_age_days: keyAgeDays(node, call.at),
+  };
+};

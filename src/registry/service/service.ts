@@ -1,0 +1,110 @@
+import { asPilotError, type PilotError } from '../../api/errors.ts';
+import type { Crypto } from '../../base/crypto.ts';
+import type { Random } from '../../base/random.ts';
+import type { NodeId } from '../../base/units.ts';
+import type { Clock, Log } from '../../runtime/ports.ts';
+import { DEFAULT_CONFIG, type RegistryConfig } from '../config.ts';
+import type { ConnectionState } from '../connection.ts';
+import type { Store } from '../store/store.ts';
+import { BeaconList } from './beacon-list.ts';
+import type { Call, CallContext, Reply, Shared } from './call.ts';
+import { type Fields, text } from './fields.ts';
+import { HANDLERS } from './handlers.ts';
+import { NewNodeBudget } from './new-node-budget.ts';
+import { masked, refusal } from './refusal.ts';
+import { ReplayGuard } from './replay-guard.ts';
+import { Subscribers } from './subscribers.ts';
+
+export interface RegistryServiceOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  readonly config?: Partial<RegistryConfig>;
+}
+
+export interface RegistryService {
+  /** Answers a request, also a refused one; never rejects. */
+  handle(request: object, context: CallContext): Promise<Reply>;
+  /** Answers a request or throws what it was refused for, unmasked. */
+  perform(request: object, context: CallContext): Promise<Reply>;
+  /** The connection is gone. */
+  disconnected(connection: ConnectionState): void;
+  /** The registered key of a node, for the beacon beside us. */
+  identityKey(node: NodeId): Promise<Uint8Array | undefined>;
+}
+
+/** The registry without sockets: every request of spec/10, over a store. */
+export function createRegistryService(options: RegistryServiceOptions): RegistryService {
+  const { store, clock, random, crypto, log } = options;
+  const config = { ...DEFAULT_CONFIG, ...options.config };
+  const startedAt = clock.wallNow();
+  const shared: Shared = {
+    store,
+    clock,
+    random,
+    crypto,
+    log,
+    config,
+    startedAt,
+    replays: new ReplayGuard(config.signatureWindow, startedAt),
+    subscribers: new Subscribers(),
+    newNodes: new NewNodeBudget(config.newNodesPerHost),
+    beacons: new BeaconList(),
+  };
+
+  async function perform(request: object, context: CallContext): Promise<Reply> {
+    const fields = request as Fields;
+    const type = text(fields.type);
+    const handler = HANDLERS.get(type);
+    if (handler === undefined)
+      throw refusal('invalid_argument', `unknown message type: "${type.slice(0, 64)}"`);
+    const call: Call = { ...context, shared, request: fields, at: clock.wallNow() };
+    return handler(call);
+  }
+
+  return {
+    perform,
+    async handle(request, context) {
+      const fields = request as Fields;
+      const echo = requestId(fields);
+      try {
+        return { ...(await perform(request, context)), ...echo };
+      } catch (thrown) {
+        const error = asPilotError(thrown);
+        if (error.code === 'internal')
+          log.event('error', 'registry.failed', {
+            type: text(fields.type).slice(0, 64),
+            error: error.message,
+          });
+        return {
+          ...refused(error, echo.request_id !== undefined || fields.sig !== undefined, shared),
+          ...echo,
+        };
+      }
+    },
+    disconnected: (connection) => shared.subscribers.dropConnection(connection),
+    async identityKey(id) {
+      const node = await store.node(id);
+      return node?.registered ? node.publicKey : undefined;
+    },
+  };
+}
+
+/** Old clients get the masked text alone; ours get the whole text, a stable code, a hint and our clock. */
+function refused(error: PilotError, ours: boolean, shared: Shared): Reply {
+  if (!ours) return { type: 'error', error: masked(error.message) };
+  return {
+    type: 'error',
+    error: error.message,
+    code: error.code,
+    hint: error.hint,
+    time: shared.clock.wallNow(),
+  };
+}
+
+function requestId(request: Fields): { request_id?: number | string } {
+  const id = request.request_id;
+  return typeof id === 'number' || (typeof id === 'string' && id.length <= 64) ? { request_id: id } : {};
+}

@@ -1,0 +1,52 @@
+import type { NodeId } from '../../base/units.ts';
+import type { ConnectionState } from '../connection.ts';
+
+/** Connections of one node that are told of events; a new one replaces the oldest. */
+const PER_NODE = 4;
+
+export type PushEvent = 'handshake_request' | 'handshake_response' | 'trust_revoked' | 'peer_moved';
+
+/** Which connections want to be told what happens to a node. A push carries no secrets: it says "look". */
+export class Subscribers {
+  readonly #byNode = new Map<NodeId, Set<ConnectionState>>();
+
+  get size(): number {
+    return this.#byNode.size;
+  }
+  add(node: NodeId, connection: ConnectionState): void {
+    const connections = this.#byNode.get(node) ?? new Set();
+    connections.delete(connection);
+    connections.add(connection);
+    connection.subscriptions.add(node);
+    this.#byNode.set(node, connections);
+    if (connections.size > PER_NODE) {
+      for (const oldest of connections) {
+        connections.delete(oldest);
+        oldest.subscriptions.delete(node);
+        break;
+      }
+    }
+  }
+  has(node: NodeId): boolean {
+    return this.#byNode.has(node);
+  }
+  /** Tells every subscribed connection of `node`. */
+  tell(node: NodeId, event: PushEvent, from: NodeId): void {
+    for (const connection of this.#byNode.get(node) ?? []) {
+      connection.push({ type: 'push', event, node_id: node, from });
+    }
+  }
+  dropConnection(connection: ConnectionState): void {
+    for (const node of connection.subscriptions) this.#drop(node, connection);
+    connection.subscriptions.clear();
+  }
+  /** After a change of key nobody is known to speak for the node. */
+  dropNode(node: NodeId): void {
+    for (const connection of this.#byNode.get(node) ?? []) connection.subscriptions.delete(node);
+    this.#byNode.delete(node);
+  }
+  #drop(node: NodeId, connection: ConnectionState): void {
+    const connections = this.#byNode.get(node);
+    if (connections?.delete(connection) && connections.size === 0) this.#byNode.delete(node);
+  }
+}
