@@ -1,0 +1,74 @@
+import type { Host } from './host.ts';
+import type { Nat } from './nat.ts';
+import type { Segment } from './topology.ts';
+
+/** Whether two hosts can exchange datagrams directly when both try and a third party tells each what it sees. */
+export type Reachability = 'yes' | 'no' | 'depends on chance';
+
+/**
+ * What RFC 4787 behaviours allow between two hosts (RFC 5128 §3.3). `yes` means that hole punching must succeed,
+ * `no` that only a relay can help.
+ */
+export function directPathPossible(a: Host, b: Host): Reachability {
+  if (a.segment === b.segment) return 'yes';
+  const meeting = commonSegment(a, b);
+  if (meeting === undefined) return 'no';
+  const [ours, theirs] = [natsUpTo(a, meeting), natsUpTo(b, meeting)];
+  if (ours.length === 0 || theirs.length === 0) return 'yes';
+  // Below the internet, a third party sees both behind the same outer NAT: they meet only if it hairpins.
+  if (meeting.router !== undefined && !hairpinsOnTheWay(meeting)) return 'no';
+  const [left, right] = [worst(ours), worst(theirs)];
+  if (left.predictable && right.predictable) return 'yes';
+  if (!left.predictable && !right.predictable) return left.lucky && right.lucky ? 'depends on chance' : 'no';
+  const [symmetric, other] = left.predictable ? [right, left] : [left, right];
+  if (symmetric.lucky) return 'depends on chance';
+  // The symmetric side comes from a port nobody foresaw; only a filter that looks at no port lets it in.
+  return other.filtersPorts ? 'no' : 'yes';
+}
+
+interface Character {
+  /** The external port is the one a third party saw. */
+  readonly predictable: boolean;
+  /** Not predictable by rule, but the port is kept where it is free. */
+  readonly lucky: boolean;
+  readonly filtersPorts: boolean;
+}
+
+function worst(nats: readonly Nat[]): Character {
+  return {
+    predictable: nats.every((nat) => nat.behaviour.mapping === 'endpoint-independent'),
+    lucky: nats.every(
+      (nat) => nat.behaviour.mapping === 'endpoint-independent' || nat.behaviour.ports === 'preserve',
+    ),
+    filtersPorts: nats.some((nat) => nat.behaviour.filtering === 'address-and-port-dependent'),
+  };
+}
+
+function hairpinsOnTheWay(meeting: Segment): boolean {
+  for (let nat = meeting.router; nat !== undefined; nat = nat.segment.router)
+    if (nat.behaviour.hairpin) return true;
+  return false;
+}
+
+function segmentsOf(host: Host): Segment[] {
+  const found = [host.segment];
+  for (let nat = host.segment.router; nat !== undefined; nat = nat.segment.router) found.push(nat.segment);
+  return found;
+}
+
+function commonSegment(a: Host, b: Host): Segment | undefined {
+  const theirs = new Set(segmentsOf(b));
+  return segmentsOf(a).find((segment) => theirs.has(segment));
+}
+
+function natsUpTo(host: Host, meeting: Segment): Nat[] {
+  const nats: Nat[] = [];
+  for (
+    let { segment } = host;
+    segment !== meeting && segment.router !== undefined;
+    segment = segment.router.segment
+  ) {
+    nats.push(segment.router);
+  }
+  return nats;
+}
