@@ -12,8 +12,9 @@ import { formatSpan } from './text.ts';
 
 /** Runs one command line and returns the exit status. `argv` is without the program's name. Never throws. */
 export async function runCli(host: Host, argv: readonly string[]): Promise<number> {
-  const output = new Output(wantsJson(argv), host.stdout, host.stderr);
   const invocation = parseArguments(CATALOGUE, argv, host.version);
+  const json = invocation.kind === 'run' ? invocation.json : wantsJson(argv);
+  const output = new Output(json, host.stdout, host.stderr);
   switch (invocation.kind) {
     case 'answer':
       output.result({ data: answerData(invocation.command, host), human: invocation.text });

@@ -7,6 +7,7 @@ import {
 import { PilotError } from '../api/errors.ts';
 import type { Command, CommandInput } from './command.ts';
 import { GROUPS } from './command.ts';
+import { nearest } from './suggest.ts';
 import { duration, type Value } from './values.ts';
 
 /** What the arguments ask for. */
@@ -16,6 +17,7 @@ export type Invocation =
       readonly command: Command;
       readonly input: CommandInput;
       readonly timeout: number | undefined;
+      readonly json: boolean;
     }
   /** Help or version, asked for. */
   | { readonly kind: 'answer'; readonly text: string; readonly command: Command | undefined }
@@ -45,10 +47,11 @@ export function parseArguments(
   const root = buildProgram(catalogue, version, printed, (command, texts) => {
     chosen = { command, texts };
   });
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   try {
-    root.parse([...argv], { from: 'user' });
+    root.parse([...words], { from: 'user' });
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return explain(thrown, catalogue, argv, printed.join(''));
+    if (thrown instanceof CommanderError) return explain(thrown, catalogue, words, printed.join(''));
     throw thrown;
   }
   if (chosen === undefined) return { kind: 'usage', text: printed.join('') };
@@ -93,14 +96,14 @@ function buildProgram(
 function configure(command: CommanderCommand, printed: string[]): CommanderCommand {
   return command
     .exitOverride()
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .allowExcessArguments(false)
     .helpOption('-h, --help', 'show this help')
     .addOption(new Option('--json', 'print one line of JSON'))
     .configureHelp({
       helpWidth: 100,
-      subcommandTerm: (entry) =>
-        [entry.name(), entry.usage().replace(' [options]', '').replace('[options]', '')].join(' ').trim(),
+      subcommandTerm: (entry) => `${entry.name()} ${entry.usage().replace(/\[options\] ?/, '')}`.trim(),
     })
     .configureOutput({
       writeOut: (text) => printed.push(text),
@@ -141,7 +144,7 @@ function addCommand(
       `${flag.short === undefined ? '' : `-${flag.short}, `}${long}${value}`,
       flag.summary,
     );
-    own.addOption(flag.fallback === undefined ? option : option.default(flag.fallback));
+    own.addOption(flag.fallback === undefined ? option : option.default(flag.fallback, flag.fallback));
   }
   if (command.timeout !== undefined) {
     own.addOption(
@@ -156,7 +159,7 @@ function addCommand(
   );
   own.action((...passed: unknown[]) => {
     const args = passed.slice(0, Object.keys(command.args).length) as (string | undefined)[];
-    onChosen(command, { args, flags: own.opts() });
+    onChosen(command, { args, flags: own.optsWithGlobals() });
   });
   parents.set(command.name, own);
   parent.addCommand(own);
@@ -208,6 +211,7 @@ function readValues(command: Command, texts: Chosen): Invocation {
       command,
       input: { args: Object.fromEntries(args), flags: Object.fromEntries(flags) },
       timeout,
+      json: texts.flags.json === true,
     };
   } catch (thrown) {
     if (!(thrown instanceof RangeError)) throw thrown;
@@ -235,36 +239,69 @@ function explain(
   printed: string,
 ): Invocation {
   const named = namedCommand(catalogue, argv);
-  if (thrown.code === 'commander.version')
+  if (thrown.code === 'commander.version') {
     return { kind: 'answer', text: printed.trimEnd(), command: find(catalogue, 'version') };
-  if (
-    thrown.code === 'commander.helpDisplayed' ||
-    (thrown.code === 'commander.help' && thrown.exitCode === 0)
-  ) {
+  }
+  if (thrown.code === 'commander.helpDisplayed') {
+    const word = argv.find((entry) => !entry.startsWith('-'));
+    if (named === '' && word !== undefined) return refused(unknownCommand(catalogue, word), argv);
     return { kind: 'answer', text: printed.trimEnd(), command: find(catalogue, named) };
   }
   if (thrown.code === 'commander.help') {
-    const choices = catalogue
-      .filter((entry) => entry.name.startsWith(`${named} `))
-      .map((entry) => entry.name);
+    const choices = subcommands(catalogue, named);
     if (choices.length === 0) return { kind: 'usage', text: printed };
-    const error = new PilotError('invalid_argument', `Missing command after "${named}"`, {
-      hint: `choose one of: ${choices.map((name) => `pilotctl ${name}`).join(', ')}`,
-    });
-    return { kind: 'refused', error, exit: 1 };
+    const hint = `choose one of: ${choices.map((name) => `pilotctl ${named} ${name}`).join(', ')}`;
+    return { kind: 'refused', error: refusal(`Missing command after "${named}"`, hint), exit: 1 };
+  }
+  if (thrown.code === 'commander.unknownCommand')
+    return refused(unknownSubcommand(catalogue, named, argv), argv);
+  if (thrown.code === 'commander.excessArguments' && subcommands(catalogue, named).length > 0) {
+    return refused(unknownSubcommand(catalogue, named, argv), argv);
   }
   const [first = '', second] = thrown.message.split('\n');
-  const message = first.replace(/^error: /, '').replaceAll("'", '"');
-  const suggestion = second?.replace(/^\(D/, 'd').replace(/\?\)$/, '?');
-  const see =
-    thrown.code === 'commander.unknownCommand'
-      ? 'see the list of commands with: pilotctl --help'
-      : `see: pilotctl ${named === '' ? '' : `${named} `}--help`;
-  const error = new PilotError('invalid_argument', `${message.charAt(0).toUpperCase()}${message.slice(1)}`, {
-    hint: suggestion === undefined ? see : `${suggestion} ${see}`,
-  });
-  const exit = thrown.code === 'commander.unknownCommand' && !wantsJson(argv) ? 2 : 1;
-  return { kind: 'refused', error, exit };
+  const message = first
+    .replace(/^error: /, '')
+    .replace(/\.$/, '')
+    .replaceAll("'", '"');
+  const suggestion = second?.replace(/^\(D/, 'd').replace(/\?\)$/, '? ') ?? '';
+  const hint = `${suggestion}see: pilotctl ${named === '' ? '' : `${named} `}--help`;
+  return {
+    kind: 'refused',
+    error: refusal(`${message.charAt(0).toUpperCase()}${message.slice(1)}`, hint),
+    exit: 1,
+  };
+}
+
+function refusal(message: string, hint: string): PilotError {
+  return new PilotError('invalid_argument', message, { hint });
+}
+
+/** An unknown command is a usage error to a shell; programs that ask for JSON get the one status of all errors. */
+function refused(error: PilotError, argv: readonly string[]): Invocation {
+  return { kind: 'refused', error, exit: wantsJson(argv) ? 1 : 2 };
+}
+
+function unknownCommand(catalogue: readonly Command[], word: string): PilotError {
+  const near = nearest(word, new Set(catalogue.map((entry) => entry.name.split(' ')[0] ?? '')));
+  const hint = `${near === undefined ? '' : `did you mean "pilotctl ${near}"? `}see the list with: pilotctl --help`;
+  return refusal(`Unknown command "${word}"`, hint);
+}
+
+function unknownSubcommand(catalogue: readonly Command[], noun: string, argv: readonly string[]): PilotError {
+  const words = argv.filter((entry) => !entry.startsWith('-'));
+  const word = words[noun === '' ? 0 : noun.split(' ').length] ?? '';
+  if (noun === '') return unknownCommand(catalogue, word);
+  const choices = subcommands(catalogue, noun);
+  const near = nearest(word, choices);
+  const hint = `${near === undefined ? '' : `did you mean "pilotctl ${noun} ${near}"? `}see: pilotctl ${noun} --help`;
+  return refusal(`Unknown command "${noun} ${word}"`, hint);
+}
+
+function subcommands(catalogue: readonly Command[], noun: string): string[] {
+  if (noun === '') return [];
+  return catalogue
+    .filter((entry) => entry.name.startsWith(`${noun} `))
+    .map((entry) => entry.name.slice(noun.length + 1));
 }
 
 function find(catalogue: readonly Command[], name: string): Command | undefined {
