@@ -9,7 +9,7 @@ const INTERVAL: Millis = 30_000;
 const CONNECT_TIMEOUT: Millis = 5_000;
 const TOTAL_TIMEOUT: Millis = 10_000;
 const REPLY_LIMIT = 1_048_576;
-const WILDCARDS = new Set(['0.0.0.0', '::', '']);
+const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::', '']);
 
 export interface DiscoverPeersOptions {
   readonly net: Net;

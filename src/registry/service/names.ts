@@ -2,7 +2,7 @@
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const TAG = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
-const RESERVED = new Set(['localhost', 'backbone', 'broadcast']);
+const RESERVED: ReadonlySet<string> = new Set(['localhost', 'backbone', 'broadcast']);
 const MAX_TAGS = 10;
 
 /** Why a hostname is not one, in the words old clients know; undefined when it is fine. */
