@@ -16,6 +16,9 @@ const PROBE: Millis = 2000;
 const WATCH: Millis = 2000;
 /** How long another process may take from claiming the store to serving it. */
 const STARTING: Millis = 5000;
+/** How long the holder of the usual ports may take to answer as a registry. */
+const FOUNDING: Millis = 1500;
+const ASK_AGAIN: Millis = 100;
 /** After stepping back, time for another process to take the store. */
 const STEP_BACK: Millis = 10_000;
 
@@ -119,13 +122,16 @@ export class LocalNetwork {
   async #host(): Promise<boolean> {
     const { host, log } = this.#options;
     const { store } = this.#network;
-    if (store === '') return false;
-    const exists = (await host.files.info(store)) !== undefined;
-    if (exists && !(await mayServe(host, store))) return false;
+    if (store === '' || (!(await isGone(host, store)) && !(await mayServe(host, store)))) return false;
     const lock = await claim(host, storeLock(store), { program: 'daemon', home: this.#options.home.root });
     if (!isClaim(lock)) return this.#joinStarting();
     try {
       const serving = await this.#serveSomewhere(store);
+      if (!('close' in serving)) {
+        this.#network = serving;
+        await lock.release();
+        return true;
+      }
       const { registry, beacon, fingerprint } = serving;
       this.#hosting = { serving, lock };
       this.#network = { registry, beacon, fingerprint, store };
@@ -140,44 +146,53 @@ export class LocalNetwork {
     }
   }
 
-  /** The ports of before, else the usual ones, else any: other daemons find them in the announcement. */
-  async #serveSomewhere(store: string): Promise<Serving> {
+  /**
+   * The ports of before, else the usual ones, else any: other daemons find them in the announcement.
+   * A founder that loses the usual ports to another founder joins that one instead.
+   */
+  async #serveSomewhere(store: string): Promise<Serving | LocalRegistry> {
     const { serve, registryPort, beaconPort } = this.#options;
-    const { registry, beacon } = this.#network;
-    const tries: readonly [number, number][] = [
-      [registry.port, beacon.port],
-      [registryPort, beaconPort],
-      [0, 0],
-    ];
-    for (const [at, beaconAt] of tries) {
+    const { registry, beacon, fingerprint } = this.#network;
+    const before = [registry.port, beacon.port] as const;
+    const usual = [registryPort, beaconPort] as const;
+    const same = registry.port === registryPort && beacon.port === beaconPort;
+    for (const [at, beaconAt] of [...(same ? [] : [before]), usual, [0, 0] as const]) {
       try {
         return await serve(store, { host: LOOPBACK, port: at }, { host: LOOPBACK, port: beaconAt });
       } catch (thrown) {
         if (!(thrown instanceof PilotError) || thrown.code !== 'port_in_use' || at === 0) throw thrown;
       }
+      const other = fingerprint === '' ? await this.#answersSoon(() => true, FOUNDING) : undefined;
+      if (other !== undefined) return other;
     }
     throw new PilotError('port_in_use', 'No free port for the registry');
   }
 
   /** Another process has the store and is about to serve it. */
   async #joinStarting(): Promise<boolean> {
-    const { host } = this.#options;
-    const until = host.clock.now() + STARTING;
-    while (host.clock.now() < until && !this.#stopped.signal.aborted) {
+    const { store, fingerprint } = this.#network;
+    const ours = (one: LocalRegistry): boolean => one.store === store || one.fingerprint === fingerprint;
+    this.#network = (await this.#answersSoon(ours, STARTING)) ?? this.#network;
+    return true;
+  }
+
+  /** The first registry on this machine that answers and is wanted, within a while. */
+  async #answersSoon(
+    wanted: (one: LocalRegistry) => boolean,
+    patience: Millis,
+  ): Promise<LocalRegistry | undefined> {
+    const { clock } = this.#options.host;
+    const until = clock.now() + patience;
+    for (;;) {
       const found = await findServed(
         this.#options,
         this.#network.fingerprint === '' ? undefined : this.#network,
       );
-      const ours = found.find(
-        (one) => one.store === this.#network.store || one.fingerprint === this.#network.fingerprint,
-      );
-      if (ours !== undefined) {
-        this.#network = ours;
-        return true;
-      }
-      await host.clock.sleep(100);
+      const match = found.find(wanted);
+      if (match !== undefined) return match;
+      if (clock.now() >= until || this.#stopped.signal.aborted) return undefined;
+      await clock.sleep(ASK_AGAIN);
     }
-    return true;
   }
 
   async #watch(): Promise<void> {
