@@ -183,6 +183,9 @@ export class Correspondence {
       this.#tombstoneTold(errand.peer, 'tellRegistry');
     }
     for (const departure of departures) this.#send(departure, now);
+    // A message too long for the direct way makes its relay due at once.
+    if (departures.length > 0 && (this.#errands.nextTimeout() ?? Number.POSITIVE_INFINITY) <= now)
+      this.run(now);
   }
 
   nextTimeout(): Instant | undefined {
