@@ -1,0 +1,85 @@
+/** Registry and beacon in one process. */
+import type { Crypto } from '../base/crypto.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint } from '../base/units.ts';
+import { type Beacon, startBeacon } from '../beacon/index.ts';
+import {
+  createRegistryService,
+  memoryStore,
+  type RegistryConfig,
+  RegistryServer,
+  type Store,
+} from '../registry/index.ts';
+import type { Clock, Log, Net, Storage, TlsServerOptions } from '../runtime/ports.ts';
+
+export interface RendezvousOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  readonly storage: Storage;
+  readonly registryBind: Endpoint;
+  readonly beaconBind: Endpoint;
+  /** Where facts are kept. @default a memory store: everything is lost at the end */
+  readonly store?: Store;
+  /** With it the registry speaks TLS and plaintext on one port. */
+  readonly tls?: TlsServerOptions & { readonly fingerprint: string };
+  readonly config?: Partial<RegistryConfig>;
+}
+
+export interface Rendezvous {
+  readonly registryEndpoint: Endpoint;
+  readonly beaconEndpoint: Endpoint;
+  /** SHA-256 of the registry's certificate, lower-case hex; empty without TLS. */
+  readonly fingerprint: string;
+  readonly beacon: Beacon;
+  close(): Promise<void>;
+}
+
+/** Errors: `port_in_use`, `io_error`. */
+export async function startRendezvous(options: RendezvousOptions): Promise<Rendezvous> {
+  const { net, clock, random, crypto, log } = options;
+  const fingerprint = options.tls?.fingerprint ?? '';
+  const store = options.store ?? memoryStore();
+  const lookup: { key: (node: number) => Promise<Uint8Array | undefined> } = { key: async () => undefined };
+  const beacon = await startBeacon({
+    net,
+    clock,
+    random: random.fork('beacon'),
+    crypto,
+    log,
+    bind: options.beaconBind,
+    lookupKey: (node) => lookup.key(node),
+  });
+  const service = createRegistryService({
+    store,
+    clock,
+    random: random.fork('registry'),
+    crypto,
+    log,
+    config: { beacons: [beacon.endpoint], fingerprint, ...options.config },
+  });
+  lookup.key = (node) => service.identityKey(node);
+  const server = await RegistryServer.listen({
+    net,
+    clock,
+    log,
+    service,
+    bind: options.registryBind,
+    ...(options.tls && { tls: options.tls }),
+  }).catch(async (error: unknown) => {
+    await beacon.close();
+    throw error;
+  });
+  return {
+    registryEndpoint: server.endpoint,
+    beaconEndpoint: beacon.endpoint,
+    fingerprint,
+    beacon,
+    async close() {
+      await server.close();
+      await beacon.close();
+    },
+  };
+}
