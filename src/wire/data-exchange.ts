@@ -67,6 +67,11 @@ export class DataFrameReader {
     return this.#queue.length > 0;
   }
 
+  /** Bytes held back until the rest of their frame is here. */
+  get pendingBytes(): number {
+    return this.#queue.length;
+  }
+
   push(bytes: Uint8Array): void {
     if (this.#error === undefined) this.#queue.push(bytes);
   }
