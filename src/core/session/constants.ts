@@ -29,6 +29,8 @@ export const MAX_RETIRED = 64;
 export const FRESH: Millis = 2_000;
 /** An offer with no key in answer after this many sendings is replaced: an old peer answers only a changed key. */
 export const OFFER_SENDINGS = 3;
+/** A key derived from our offer that no frame has proven by now was not the peer's. */
+export const PROOF_PATIENCE: Millis = 5_000;
 /** Nothing is ever sealed beyond this counter; a new key is asked for long before. */
 export const MAX_COUNTER = 2 ** 48;
 

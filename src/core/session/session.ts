@@ -8,6 +8,7 @@ import {
   MAX_RETIRED,
   OFFER_SENDINGS,
   PREVIOUS_LIFETIME,
+  PROOF_PATIENCE,
   type SessionConfig,
   UNPROVEN_SEND_TIME,
 } from './constants.ts';
@@ -94,12 +95,16 @@ export class Session {
     return this.#offer;
   }
 
-  /** True when the offer was sent often and no key came back, or the keys that came back were never proven. */
-  offerIsStale(now: Instant): boolean {
+  /**
+   * True when the outstanding offer should make room for a fresh one: it was sent often, or frames that no key opens
+   * show that the peer took it (`missed`), and yet no key came back; or the one that came back was never proven.
+   */
+  offerIsStale(missed: boolean, now: Instant): boolean {
     const offer = this.#offer;
-    if (offer === undefined || offer.sendings < OFFER_SENDINGS) return false;
-    const latest = this.#candidates.findLast((slot) => slot.offer === offer);
-    return latest === undefined || now - latest.createdAt > 2 * UNPROVEN_SEND_TIME;
+    if (offer === undefined) return false;
+    const answer = this.#candidates.findLast((slot) => slot.offer === offer);
+    if (answer !== undefined) return now - answer.createdAt > PROOF_PATIENCE;
+    return missed || offer.sendings >= OFFER_SENDINGS;
   }
 
   /** Drops the outstanding offer, so that the next one is fresh: old peers answer only a changed key. */

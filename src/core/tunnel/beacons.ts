@@ -12,6 +12,8 @@ import type { TunnelEvent } from './types.ts';
 const LOST_AFTER = 3;
 /** An unanswered registration is repeated sooner than the next regular one. */
 const REPEAT: readonly Millis[] = [500, 1_000, 2_000, 5_000];
+/** Least time between registrations that silent peers cause. */
+const REFRESH_PAUSE: Millis = 1_500;
 /** Challenges answered per registration: a beacon that keeps asking is not obeyed. */
 const MAX_PROOFS = 2;
 
@@ -23,6 +25,7 @@ interface Registration {
   proofs: number;
   /** Signed Discover of the last challenge; beacons may keep accepting it. */
   signed: { readonly challenge: Uint8Array; readonly message: Uint8Array } | undefined;
+  sentAt: Instant;
   nextAt: Instant;
 }
 
@@ -70,6 +73,7 @@ export class Beacons {
           unanswered: 0,
           proofs: 0,
           signed: undefined,
+          sentAt: Number.NEGATIVE_INFINITY,
           nextAt: now,
         },
     );
@@ -117,6 +121,13 @@ export class Beacons {
     this.#transmit(one.endpoint, one.signed.message);
   }
 
+  /** Registers again soon: relaying does not seem to work, our endpoint may have changed. */
+  refresh(now: Instant): void {
+    for (const one of this.#registrations) {
+      if (now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
+    }
+  }
+
   handleTimeout(now: Instant): void {
     for (const one of this.#registrations) {
       if (one.nextAt > now) continue;
@@ -127,6 +138,7 @@ export class Beacons {
         this.#event({ name: 'beacon.lost', beacon: one.endpoint });
       }
       this.#transmit(one.endpoint, one.signed?.message ?? encodeDiscover(this.#node));
+      one.sentAt = now;
       one.proofs = 0;
       const pause = REPEAT[Math.min(one.unanswered, REPEAT.length - 1)]!;
       one.unanswered++;

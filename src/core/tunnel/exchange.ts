@@ -17,6 +17,7 @@ export class Exchange {
   readonly since: Instant;
   nextAt: Instant;
   #sendings = 0;
+  #sentAt: Instant = Number.NEGATIVE_INFINITY;
   #pause: Millis = FIRST_RETRY;
   #reported = false;
 
@@ -48,8 +49,14 @@ export class Exchange {
     return this.#sendings > 2;
   }
 
+  /** True when our frame left so recently that the peer's answer to it may be on its way. */
+  awaitsAnswer(now: Instant): boolean {
+    return now - this.#sentAt < FIRST_RETRY;
+  }
+
   sent(now: Instant): void {
     this.#sendings++;
+    this.#sentAt = now;
     this.nextAt = now + this.#pause;
     this.#pause = Math.min(2 * this.#pause, now - this.since < PATIENCE ? LONGEST_RETRY : LONGEST_LATE_RETRY);
   }

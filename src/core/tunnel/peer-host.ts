@@ -16,6 +16,7 @@ export type DropReason =
   | 'unknown_magic'
   | 'own_node'
   | 'no_node'
+  | 'relay_only'
   | 'exchange_limit'
   | 'exchange_key_mismatch'
   | 'exchange_bad_signature'
@@ -50,6 +51,8 @@ export interface PeerHost {
   observed(): Endpoint | undefined;
   /** Beacons to relay through, best first. */
   relays(): readonly Endpoint[];
+  /** Relaying does not seem to work. */
+  refreshBeacons(now: Instant): void;
   transmit(to: Endpoint, data: Uint8Array): void;
   deliver(peer: NodeId, packet: Packet, path: PathKind): void;
   event(event: TunnelEvent): void;

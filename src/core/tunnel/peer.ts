@@ -156,16 +156,16 @@ export class Peer {
     const { slot } = outcome;
     const path = this.#suggestedPath(relay, from, now);
     if (outcome.kind === 'new') {
-      // In an exchange of ours the peer's frame is the answer to the one we keep sending.
-      if (!outcome.answered || this.#exchange === undefined) this.#answer(slot, path, relay, from, now);
+      // In an exchange of ours the peer's frame most likely answers the one we have just sent.
+      if (!outcome.answered || this.#exchange?.awaitsAnswer(now) !== true) {
+        this.#answer(slot, path, relay, from, now);
+      }
       if (path !== undefined) this.#link.ping(slot, path, now);
       this.#flush(slot, now);
     } else if (slot.heardAt === undefined || now - slot.heardAt >= FRESH) {
       const pause = slot.confirmedAt === undefined ? ANSWER_PAUSE : HELLO_PAUSE;
       if (now - (path?.answeredAt ?? this.#answeredAt) >= pause) {
-        if (this.#exchange === undefined || slot.confirmedAt !== undefined) {
-          this.#answer(slot, path, relay, from, now);
-        }
+        if (this.#exchange?.awaitsAnswer(now) !== true) this.#answer(slot, path, relay, from, now);
         if (path !== undefined) this.#link.ping(slot, path, now);
       }
     }
@@ -284,6 +284,7 @@ export class Peer {
   /** No answer on the selected path: the peer moved, or restarted and lost the keys. Both are tried at once. */
   #fellSilent(now: Instant): void {
     this.#relayAt = now;
+    this.#host.refreshBeacons(now);
     if (this.#exchange !== undefined || now - this.#exchangedAt < REESTABLISH_PAUSE) return;
     this.#begin('silence', now);
   }
@@ -298,13 +299,12 @@ export class Peer {
       this.#host.event({ name: 'tunnel.unreachable', peer: this.node, reason: 'no_answer' });
     }
     const missed = this.#unopenedAt !== undefined && now - this.#unopenedAt >= UNOPENED_PATIENCE;
-    if (missed || this.#session.offerIsStale(now)) {
-      this.#unopenedAt = undefined;
-      this.#session.withdrawOffer();
-    }
+    if (missed) this.#unopenedAt = undefined;
+    if (this.#session.offerIsStale(missed, now)) this.#session.withdrawOffer();
     const offer = this.#session.offered(now);
     offer.sendings++;
     exchange.sent(now);
+    if (exchange.doubtful && exchange.reason !== 'rekey') this.#host.refreshBeacons(now);
     const { paths } = this.#link;
     const only = exchange.cautious ? paths.selected : undefined;
     for (const path of only === undefined ? paths.all : [only]) this.#link.frame(path, offer.pila, now);

@@ -1,4 +1,6 @@
 /** A small seeded internet for the tunnel's tests: hosts behind NATs, a beacon, a directory, one virtual clock. */
+import { toHex } from '../../base/bytes.ts';
+import type { Crypto } from '../../base/crypto.ts';
 import { endpointKey, sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
@@ -16,6 +18,35 @@ import { Tunnel } from './tunnel.ts';
 import type { TunnelEvent, TunnelOutput } from './types.ts';
 
 export const crypto = nodeCrypto();
+
+/**
+ * The platform's crypto, remembering every nonce sealed under every key by anyone it was given to: a repetition,
+ * the one thing AES-GCM does not survive, throws at once.
+ */
+export function watchedCrypto(): Crypto & { sealed(): number } {
+  const used = new Map<string, Set<string>>();
+  let sealed = 0;
+  return {
+    ...crypto,
+    aead(key) {
+      const inner = crypto.aead(key);
+      const name = toHex(key);
+      const nonces = used.get(name) ?? new Set();
+      used.set(name, nonces);
+      return {
+        open: inner.open,
+        sealInto(nonce, aad, plaintext, out, at) {
+          const text = toHex(nonce);
+          if (nonces.has(text)) throw new Error(`nonce ${text} sealed twice under one key`);
+          nonces.add(text);
+          sealed++;
+          inner.sealInto(nonce, aad, plaintext, out, at);
+        },
+      };
+    },
+    sealed: () => sealed,
+  };
+}
 
 /** xoshiro128** seeded by a label: reproducible, not secret. */
 export function seeded(seed: string): Random {
@@ -90,6 +121,8 @@ export interface Link {
 export class Internet {
   now: Instant = 1_000;
   readonly random: Random;
+  /** Shared by all hosts, so that nonces are compared across both ends of a tunnel. */
+  readonly crypto = watchedCrypto();
   readonly link: Link = { delay: 10, jitter: 0, loss: 0, duplicate: 0 };
   /** Drops a datagram on its way, after NAT translation of the source. */
   filter: (datagram: Datagram) => boolean = () => true;
@@ -350,7 +383,7 @@ export class TestNode implements Host {
 
   #boot(): Tunnel {
     const tunnel = new Tunnel({
-      crypto,
+      crypto: this.internet.crypto,
       random: this.internet.random.fork(`node ${this.node} life ${this.#lives++}`),
       identity: identityOf(this.node),
       beacons: this.beacons,
@@ -453,11 +486,32 @@ export class TestBeacon implements Host {
 
 export const BEACON: Endpoint = { host: '203.0.113.1', port: 9001 };
 
+export interface Pair {
+  readonly internet: Internet;
+  readonly directory: TestDirectory;
+  readonly beacon: TestBeacon;
+  readonly a: TestNode;
+  readonly b: TestNode;
+}
+
+/** Has `from` say `count` numbered texts, one every `every` ms. */
+export function chatter(
+  { internet }: Pair,
+  from: TestNode,
+  to: NodeId,
+  text: string,
+  every: Millis,
+  count: number,
+): void {
+  const start = internet.now;
+  for (let i = 0; i < count; i++) internet.at(start + every * i, () => from.say(to, `${text} ${i}`));
+}
+
 /** Two nodes, one beacon, one directory. */
 export function pair(
   seed: string,
   options: { a?: NatKind; b?: NatKind; beacon?: boolean; config?: Partial<TunnelConfig> } = {},
-): { internet: Internet; directory: TestDirectory; beacon: TestBeacon; a: TestNode; b: TestNode } {
+): Pair {
   const internet = new Internet(seed);
   const directory = new TestDirectory();
   const beacon = new TestBeacon(internet, BEACON);

@@ -92,6 +92,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       lan: [],
       observed: () => this.#beacons.observed(),
       relays: () => this.#beacons.usable(),
+      refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
