@@ -197,7 +197,13 @@ export class Daemon {
       },
     });
     this.#trustEffects = new TrustEffects({
-      host: { node: this.#node, run, now, changed: (peer) => this.#trustChanged(peer) },
+      host: {
+        node: this.#node,
+        run,
+        now,
+        changed: (peer) => this.#trustChanged(peer),
+        named: (peer, hostname) => this.#book.named(peer, hostname),
+      },
       registry: this.#registry,
       gate: this.#trustGate,
       log,

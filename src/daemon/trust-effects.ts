@@ -15,6 +15,8 @@ export interface TrustEffectsHost {
   now(): Instant;
   /** Trust in the peer, or a request for it, has changed. */
   changed(peer: NodeId): void;
+  /** The registry told a peer's name. */
+  named(peer: NodeId, hostname: string): void;
 }
 
 /** Carries out what the trust machine decides: saves it, then tells the registry. Results go back to the machine. */
@@ -72,7 +74,10 @@ export class TrustEffects {
         const { node } = this.#host;
         this.#host.run(() => {
           const now = this.#host.now();
-          for (const request of polled.requests) node.relayedRequest(inSeconds(request), now);
+          for (const request of polled.requests) {
+            if (request.hostname !== '') this.#host.named(request.from, request.hostname);
+            node.relayedRequest(inSeconds(request), now);
+          }
           for (const response of polled.responses) node.relayedResponse(inSeconds(response), now);
           for (const revocation of polled.revocations) node.relayedRevoke(revocation, now);
         });

@@ -61,6 +61,7 @@ export function readPolled(reply: JsonObject): PolledHandshakes {
   return {
     requests: objects(reply.requests).map((item) => ({
       ...relayed(item),
+      hostname: optionalText(item.from_hostname) ?? '',
       justification: optionalText(item.justification) ?? '',
     })),
     responses: objects(reply.responses).map((item) => ({ ...relayed(item), accept: item.accept === true })),

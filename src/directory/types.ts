@@ -61,6 +61,8 @@ export type HandshakeTarget = { readonly node: NodeId } | { readonly hostname: s
 /** A relayed message; `message` is the sender's signed content, empty from old peers. */
 export interface RelayedRequest {
   readonly from: NodeId;
+  /** The requester's name at the registry; empty when it has none. */
+  readonly hostname: string;
   readonly justification: string;
   readonly timestamp: UnixMillis;
   readonly message: string;

@@ -101,7 +101,7 @@ export const pollHandshakes: Handler = async (call) => {
   const id = u32(request.node_id);
   await authenticate(call, id, signedString.pollHandshakes(id));
   const ack = request.ack;
-  if (typeof ack !== 'number') return polled(await shared.store.takeInbox(id), false);
+  if (typeof ack !== 'number') return polled(call, await shared.store.takeInbox(id), false);
   const entries = await shared.store.pollInbox(
     id,
     Number.isSafeInteger(ack) && ack > 0 ? ack : 0,
@@ -109,24 +109,30 @@ export const pollHandshakes: Handler = async (call) => {
   );
   const page = entries.slice(0, POLL_LIMIT);
   return {
-    ...polled(page, isOurs(call)),
+    ...(await polled(call, page, isOurs(call))),
     revocations: page.filter(({ kind }) => kind === 'revocation').map(revocation),
     cursor: page.at(-1)?.sequence ?? ack,
     more: entries.length > page.length,
   };
 };
 
-function polled(entries: readonly InboxEntry[], ours: boolean): Reply {
+async function polled(call: Call, entries: readonly InboxEntry[], ours: boolean): Promise<Reply> {
+  const requests: Reply[] = [];
+  for (const entry of entries) {
+    if (entry.kind !== 'request') continue;
+    requests.push({
+      from_node_id: entry.from,
+      justification: entry.justification,
+      timestamp: unixSeconds(entry.at),
+      // Who asks for trust shows its name, so that it can be approved by name.
+      ...(ours
+        ? { message: entry.message, from_hostname: (await call.shared.store.node(entry.from))?.hostname ?? '' }
+        : {}),
+    });
+  }
   return {
     type: 'poll_handshakes_ok',
-    requests: entries
-      .filter(({ kind }) => kind === 'request')
-      .map((entry) => ({
-        from_node_id: entry.from,
-        justification: entry.justification,
-        timestamp: unixSeconds(entry.at),
-        ...(ours ? { message: entry.message } : {}),
-      })),
+    requests,
     responses: entries
       .filter(({ kind }) => kind === 'response')
       .map((entry) => ({
