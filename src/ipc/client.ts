@@ -176,7 +176,7 @@ export class IpcClient {
     const text = typeof target === 'string' ? target : formatAddress(target);
     const result = await this.call(
       'dial',
-      { target: text, port, timeout_ms: options.timeout, no_delay: options.noDelay },
+      { target: text, port, timeout_ms: wholeMillis(options.timeout), no_delay: options.noDelay },
       options.signal,
     );
     return this.#conns.get(result.connection) ?? Promise.reject(lostConn());
@@ -402,4 +402,9 @@ function endError(reason: string): PilotError {
     default:
       return new PilotError('connection_failed', `The stream ended: ${reason}`);
   }
+}
+
+/** Timeouts on the wire are whole milliseconds, at least one. */
+export function wholeMillis(time: number | undefined): number | undefined {
+  return time === undefined ? undefined : Math.max(1, Math.ceil(time));
 }

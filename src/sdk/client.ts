@@ -2,7 +2,7 @@ import { asPilotError, PilotError } from '../api/errors.ts';
 import type { Conn, Listener } from '../api/stream.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Address, Millis, Port } from '../base/units.ts';
-import { type Datagram, type DialOptions, IpcClient } from '../ipc/client.ts';
+import { type Datagram, type DialOptions, IpcClient, wholeMillis } from '../ipc/client.ts';
 import type {
   ConnectionRow,
   HandshakeResult,
@@ -164,7 +164,7 @@ export class PilotClient {
 
   /** One round trip to the peer's node, inside the tunnel. Errors: `timeout`, `not_found`, `untrusted`. */
   pingOnce(target: string, options: { timeout?: Millis; signal?: Abort } = {}): Promise<PingReply> {
-    return this.#ipc.call('ping', { target, timeout_ms: options.timeout }, options.signal);
+    return this.#ipc.call('ping', { target, timeout_ms: wholeMillis(options.timeout) }, options.signal);
   }
 
   /** A series of pings. A lost one does not end it; an unknown target does. */
@@ -204,7 +204,7 @@ export class PilotClient {
     timeout: Millis,
     signal?: Abort,
   ): Promise<{ node_id: number; trusted: boolean }> {
-    return this.#ipc.call('trust_wait', { target, timeout_ms: timeout }, signal);
+    return this.#ipc.call('trust_wait', { target, timeout_ms: wholeMillis(timeout) }, signal);
   }
 
   /** Requests of others that wait for `approve` or `reject`. */
