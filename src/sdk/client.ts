@@ -204,7 +204,7 @@ export class PilotClient {
     timeout: Millis,
     signal?: Abort,
   ): Promise<{ node_id: number; trusted: boolean }> {
-    return this.#ipc.call('trust_wait', { target, timeout_ms: wholeMillis(timeout) }, signal);
+    return this.#ipc.call('trust_wait', { target, timeout_ms: Math.max(1, Math.ceil(timeout)) }, signal);
   }
 
   /** Requests of others that wait for `approve` or `reject`. */
