@@ -4,6 +4,9 @@ import type { LocalStream, StreamEnd } from './backend.ts';
 import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
 import type { FrameWriter } from './frame-writer.ts';
 
+/** Credit goes back in steps: one frame for each few dozen segments. */
+const GRANT_STEP = INITIAL_CREDIT / 8;
+
 /** What a binding tells the client session that holds it. */
 export interface BindingHost {
   readonly writer: FrameWriter;
@@ -24,6 +27,8 @@ export class StreamBinding {
   #credit: number;
   /** Bytes the client may still send. */
   #granted = INITIAL_CREDIT;
+  /** Taken by the stream, not granted anew yet. */
+  #ungranted = 0;
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
   #scheduled = false;
@@ -157,8 +162,12 @@ export class StreamBinding {
 
   #grant(bytes: number): void {
     if (bytes === 0 || !this.#host?.extended) return;
-    this.#granted += bytes;
-    this.#host.writer.push(encodeIpcFrame(CREDIT, encodeCredit(this.stream.id, bytes)));
+    this.#ungranted += bytes;
+    // A client stops only at zero, so what is held back never stalls it: all the rest is then on its side.
+    if (this.#ungranted < GRANT_STEP) return;
+    this.#granted += this.#ungranted;
+    this.#host.writer.push(encodeIpcFrame(CREDIT, encodeCredit(this.stream.id, this.#ungranted)));
+    this.#ungranted = 0;
   }
 
   #onClosed(reason: StreamEnd): void {
