@@ -21,10 +21,11 @@ export class Exchange {
   #pause: Millis = FIRST_RETRY;
   #reported = false;
 
-  constructor(reason: ExchangeReason, now: Instant) {
+  /** `delay`: before the first frame, where one of the peer may make it needless. */
+  constructor(reason: ExchangeReason, now: Instant, delay: Millis) {
     this.reason = reason;
     this.since = now;
-    this.nextAt = now;
+    this.nextAt = now + delay;
   }
 
   /** A rekey ends after some attempts, the key in use still works; else the peer must be wanted. */

@@ -12,6 +12,7 @@ import { type Opened, Session } from '../session/session.ts';
 import {
   ANSWER_PAUSE,
   ENDPOINTS_PAUSE,
+  FIRST_RETRY,
   HELLO_PAUSE,
   MAX_PLAINTEXT,
   MAX_PUNCH_BEACONS,
@@ -93,6 +94,8 @@ export class Peer {
     }
     if (slot.confirmedAt === undefined) {
       if (this.#pending.add(packet, slot, now)) this.#host.drop('pending_full');
+      // The key may come from a replay: unless a frame proves it soon, ours is offered too.
+      if (this.#exchange === undefined) this.#begin('first', now, FIRST_RETRY);
     } else if (this.#exchange === undefined) {
       this.#maintain(slot, now);
     }
@@ -258,8 +261,8 @@ export class Peer {
     };
   }
 
-  #begin(reason: ExchangeReason, now: Instant): void {
-    this.#exchange = new Exchange(reason, now);
+  #begin(reason: ExchangeReason, now: Instant, delay = 0): void {
+    this.#exchange = new Exchange(reason, now, delay);
     this.#exchangedAt = now;
     this.#unopenedAt = undefined;
     if (reason !== 'rekey') {
@@ -267,7 +270,7 @@ export class Peer {
       this.#askEndpoints(now);
       this.#punch(now);
     }
-    this.#continue(this.#exchange, now);
+    if (delay === 0) this.#continue(this.#exchange, now);
     this.#host.rearm(this.nextTimeout());
   }
 

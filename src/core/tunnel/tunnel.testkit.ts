@@ -106,7 +106,6 @@ interface Place {
   /** Host of the public side; equal to the local host without NAT. */
   publicHost: string;
   mappings: Mapping[];
-  nextPort: number;
 }
 
 export interface Link {
@@ -129,6 +128,8 @@ export class Internet {
   /** Sees every datagram that was put on the wire. */
   tap: (datagram: Datagram) => void = () => {};
   readonly #hosts: { readonly host: Host; readonly place: Place }[] = [];
+  /** Next external port of each public host. */
+  readonly #ports = new Map<string, number>();
   #events: { at: Instant; order: number; run: () => void }[] = [];
   #order = 0;
 
@@ -137,7 +138,7 @@ export class Internet {
   }
 
   attach(host: Host, nat: NatKind = 'none', publicHost = host.local.host): void {
-    this.#hosts.push({ host, place: { nat, publicHost, mappings: [], nextPort: 40_000 } });
+    this.#hosts.push({ host, place: { nat, publicHost, mappings: [] } });
   }
 
   detach(host: Host): void {
@@ -149,7 +150,6 @@ export class Internet {
   rebind(host: Host, publicHost?: string): void {
     const { place } = this.#of(host);
     place.mappings = [];
-    place.nextPort += 1000;
     if (publicHost !== undefined) place.publicHost = publicHost;
   }
 
@@ -235,7 +235,9 @@ export class Internet {
     const only = place.nat === 'symmetric' ? key : undefined;
     let mapping = place.mappings.find((one) => one.only === only);
     if (mapping === undefined) {
-      mapping = { external: place.nextPort++, contacted: new Set(), only };
+      const external = this.#ports.get(place.publicHost) ?? 40_000;
+      this.#ports.set(place.publicHost, external + 1);
+      mapping = { external, contacted: new Set(), only };
       place.mappings.push(mapping);
     }
     mapping.contacted.add(place.nat === 'address' ? to.host : key);
@@ -243,6 +245,8 @@ export class Internet {
   }
 
   #route(datagram: Datagram): void {
+    // Routers do not turn packets of their own network around.
+    if (datagram.from.host === datagram.to.host) return;
     const target = this.#hosts.find(({ host, place }) => {
       if (place.publicHost !== datagram.to.host) return false;
       return place.nat === 'none' ? host.local.port === datagram.to.port : this.#admits(place, datagram);
@@ -510,12 +514,18 @@ export function chatter(
 /** Two nodes, one beacon, one directory. */
 export function pair(
   seed: string,
-  options: { a?: NatKind; b?: NatKind; beacon?: boolean; config?: Partial<TunnelConfig> } = {},
+  options: {
+    a?: NatKind;
+    b?: NatKind;
+    beacon?: boolean;
+    beacons?: readonly Endpoint[];
+    config?: Partial<TunnelConfig>;
+  } = {},
 ): Pair {
   const internet = new Internet(seed);
   const directory = new TestDirectory();
   const beacon = new TestBeacon(internet, BEACON);
-  const beacons = options.beacon === false ? [] : [BEACON];
+  const beacons = options.beacons ?? (options.beacon === false ? [] : [BEACON]);
   const shared = { internet, directory, beacons, config: options.config };
   const nat = (
     kind: NatKind | undefined,
