@@ -47,10 +47,16 @@ test('two nodes register, ask, accept, resolve and revoke', async () => {
   await a.directory.requestHandshake({ target: { hostname: 'nobody' }, justification: 'hi', message: 'm1' });
   const polled = await b.directory.pollHandshakes();
   assert.equal(polled.requests.length, 1);
-  assert.deepEqual([polled.requests[0]!.from, polled.requests[0]!.justification, polled.requests[0]!.message], [1, 'hi', 'm1']);
+  assert.deepEqual(
+    [polled.requests[0]!.from, polled.requests[0]!.justification, polled.requests[0]!.message],
+    [1, 'hi', 'm1'],
+  );
   assert.equal((await b.directory.pollHandshakes()).requests.length, 0);
   await b.directory.respondHandshake({ peer: a.node, accept: true, message: 'm2' });
-  assert.deepEqual((await a.directory.pollHandshakes()).responses.map((r) => [r.from, r.accept, r.message]), [[2, true, 'm2']]);
+  assert.deepEqual(
+    (await a.directory.pollHandshakes()).responses.map((r) => [r.from, r.accept, r.message]),
+    [[2, true, 'm2']],
+  );
   assert.equal(await a.directory.checkTrust(b.node), true);
   assert.deepEqual(await a.directory.resolve(b.node), {
     endpoint: { host: '127.0.0.1', port: 4002 },
@@ -59,7 +65,10 @@ test('two nodes register, ask, accept, resolve and revoke', async () => {
   assert.equal((await a.directory.resolveHostname('beta')).node, 2);
   await b.directory.revokeTrust(a.node);
   assert.equal(await a.directory.checkTrust(b.node), false);
-  assert.deepEqual((await a.directory.pollHandshakes()).revocations.map((r) => r.from), [2]);
+  assert.deepEqual(
+    (await a.directory.pollHandshakes()).revocations.map((r) => r.from),
+    [2],
+  );
   await a.directory.heartbeat();
   assert.deepEqual(await a.directory.identityKey(2), new Uint8Array(b.identity.publicKey));
   assert.equal(await a.directory.identityKey(99), undefined);

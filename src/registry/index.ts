@@ -8,5 +8,6 @@ export {
   type RegistryService,
   type RegistryServiceOptions,
 } from './service/service.ts';
+export { type EmbeddedStoreOptions, openEmbeddedStore } from './store/embedded.ts';
 export { memoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';

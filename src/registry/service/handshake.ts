@@ -126,7 +126,10 @@ async function polled(call: Call, entries: readonly InboxEntry[], ours: boolean)
       timestamp: unixSeconds(entry.at),
       // Who asks for trust shows its name, so that it can be approved by name.
       ...(ours
-        ? { message: entry.message, from_hostname: (await call.shared.store.node(entry.from))?.hostname ?? '' }
+        ? {
+            message: entry.message,
+            from_hostname: (await call.shared.store.node(entry.from))?.hostname ?? '',
+          }
         : {}),
     });
   }

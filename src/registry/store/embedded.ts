@@ -1,0 +1,176 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { PilotError } from '../../api/errors.ts';
+import type { Bytes, Millis } from '../../base/units.ts';
+import type { Clock, Log, Timer } from '../../runtime/ports.ts';
+import { GroupCommit } from './embedded/group-commit.ts';
+import { InboxTable } from './embedded/inbox.ts';
+import { NetworkTable } from './embedded/networks.ts';
+import { NodeTable } from './embedded/nodes.ts';
+import { migrate } from './embedded/schema.ts';
+import { Sql, storeError } from './embedded/sql.ts';
+import { TrustTable } from './embedded/trust.ts';
+import type { Store } from './store.ts';
+
+/** How long a heartbeat may stay in memory only. */
+const SOFT_DELAY: Millis = 5000;
+/** Heartbeats written in one go; more would hold up requests. */
+const SOFT_BATCH = 5000;
+
+/** Files up to this size are checked in depth when opened; larger ones for structure only. */
+const DEEP_CHECK_LIMIT: Bytes = 64 * 1024 * 1024;
+
+export interface EmbeddedStoreOptions {
+  /** The database file; its directory is made when missing. A second file with the suffix `-wal` lies beside it. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Runs a function after the current turn of the event loop. @default setImmediate */
+  readonly defer?: (run: () => void) => void;
+}
+
+/**
+ * The default store: one SQLite file, no server. A change is acknowledged after its write-ahead log is synced;
+ * changes of one turn share a sync. Opening checks the whole file.
+ * Errors: `state_corrupt`, `disk_full`, `io_error`, `unavailable` (another process has it, or a newer version wrote it).
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+  const { path } = options;
+  // The native library is loaded by nobody who does not open a store.
+  const { default: Database } = await import('libsql');
+  prepareFile(path);
+  let sql: Sql | undefined;
+  try {
+    sql = new Sql(new Database(path));
+    configure(sql);
+    check(sql, path);
+    migrate(sql, path);
+    return storeOver(sql, options);
+  } catch (error) {
+    if (sql !== undefined) release(sql);
+    throw storeError(error, path);
+  }
+}
+
+/** SQLite would create the file readable for everybody. */
+function prepareFile(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, 'a', 0o600));
+    const directory = openSync(dirname(path), 'r');
+    fsyncSync(directory);
+    closeSync(directory);
+  } catch (error) {
+    const code = (error as { code?: string }).code === 'ENOSPC' ? 'disk_full' : 'io_error';
+    const text = error instanceof Error ? error.message : String(error);
+    throw new PilotError(code, `Cannot open the registry store ${path}: ${text}`, { cause: error });
+  }
+}
+
+function configure(sql: Sql): void {
+  // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
+  sql.one('PRAGMA locking_mode = EXCLUSIVE');
+  sql.one('PRAGMA journal_mode = WAL');
+  sql.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY');
+  // Takes the lock now rather than at the first change.
+  sql.exec('BEGIN IMMEDIATE; COMMIT');
+}
+
+/** Indexes are compared with their tables only while that takes no more than a few seconds. */
+function check(sql: Sql, path: string): void {
+  const kind = statSync(path).size <= DEEP_CHECK_LIMIT ? 'integrity_check' : 'quick_check';
+  const finding = sql.one(`PRAGMA ${kind}(1)`)?.[kind];
+  if (finding === 'ok') return;
+  throw new PilotError('state_corrupt', `Cannot open the registry store ${path}: ${String(finding)}`);
+}
+
+/**
+ * Leaves one file with everything in it, and lets go of the lock: the library closes a database only when the
+ * garbage collector has taken the last of its statements.
+ */
+function release(sql: Sql): void {
+  try {
+    sql.one('PRAGMA journal_mode = DELETE');
+    sql.one('PRAGMA locking_mode = NORMAL');
+    sql.one('SELECT 1 FROM sqlite_master');
+  } catch {
+    // A full disk, or not a database: the log stays beside the file and is read at the next opening.
+  }
+  sql.close();
+}
+
+function storeOver(sql: Sql, { path, clock, log, defer = setImmediate }: EmbeddedStoreOptions): Store {
+  const commit = new GroupCommit(sql, path, defer);
+  const nodes = new NodeTable(sql);
+  const inbox = new InboxTable(sql);
+  const trust = new TrustTable(sql, inbox);
+  const networks = new NetworkTable(sql);
+  let softTimer: Timer | undefined;
+
+  /** Moves remembered heartbeats to disk. What can't be written stays in memory for the next time. */
+  async function flushSoft(): Promise<void> {
+    try {
+      while (nodes.unflushed > 0) nodes.forgetSeen(await commit.write(() => nodes.writeSeen(SOFT_BATCH)));
+    } catch (error) {
+      log.event('warn', 'registry.store.soft_write_failed', { error: storeError(error, path).message });
+    }
+  }
+  function armSoft(): void {
+    softTimer ??= clock.at(clock.now() + SOFT_DELAY, () => {
+      softTimer = undefined;
+      void flushSoft().then(() => {
+        if (nodes.unflushed > 0) armSoft();
+      });
+    });
+  }
+
+  return {
+    node: (id) => commit.read(() => nodes.byId(id)),
+    nodeByKey: (publicKey) => commit.read(() => nodes.byKey(publicKey)),
+    nodeByHostname: (hostname) => commit.read(() => nodes.byHostname(hostname)),
+    listNodes: (after, limit) => commit.read(() => nodes.list(after, limit)),
+    counts: () =>
+      commit.read(() => ({ nodes: nodes.count(), pairs: trust.count(), networks: networks.count() })),
+    register: (registration) => commit.write(() => nodes.register(registration)),
+    patchNode: (id, patch, at) => commit.write(() => nodes.patch(id, patch, at)),
+    setHostname: (id, hostname, release) => commit.write(() => nodes.setHostname(id, hostname, release)),
+    rotateKey: (id, publicKey, at) => commit.write(() => nodes.rotateKey(id, publicKey, at)),
+    deregister: (id) => commit.write(() => nodes.deregister(id)),
+    touch(id, at) {
+      nodes.touch(id, at);
+      armSoft();
+    },
+    trusted: (a, b) => commit.read(() => trust.trusted(a, b)),
+    trustProof: (a, b) => commit.read(() => trust.proof(a, b)),
+    trustPeers: (id, limit) => commit.read(() => trust.peers(id, limit)),
+    reportTrust: (from, peer, at, askedAfter) => commit.write(() => trust.report(from, peer, at, askedAfter)),
+    revokeTrust: (revocation) => commit.write(() => trust.revoke(revocation)),
+    requestHandshake: (request) => commit.write(() => trust.request(request)),
+    respondHandshake: (response) => commit.write(() => trust.respond(response)),
+    async takeInbox(node) {
+      // Most polls find nothing, and reading costs no sync.
+      const empty = await commit.read(() => inbox.isEmpty(node, Number.MAX_SAFE_INTEGER));
+      return empty ? [] : commit.write(() => inbox.take(node));
+    },
+    async pollInbox(node, ack, limit) {
+      const nothingToDrop = await commit.read(() => inbox.isEmpty(node, ack));
+      if (!nothingToDrop) await commit.write(() => inbox.acknowledge(node, ack));
+      return commit.read(() => inbox.list(node, limit));
+    },
+    createNetwork: (network) => commit.write(() => networks.create(network)),
+    network: (id) => commit.read(() => networks.record(id)),
+    listNetworks: (limit) => commit.read(() => networks.list(limit)),
+    joinNetwork: (id, node) => commit.write(() => networks.join(id, node)),
+    leaveNetwork: (id, node) => commit.write(() => networks.leave(id, node)),
+    members: (id, limit) => commit.read(() => networks.members(id, limit)),
+    networksOf: (node) => commit.read(() => networks.of(node)),
+    async close() {
+      softTimer?.cancel();
+      commit.commit();
+      await flushSoft();
+      softTimer?.cancel();
+      commit.close();
+      release(sql);
+    },
+  };
+}

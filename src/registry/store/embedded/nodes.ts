@@ -1,0 +1,208 @@
+import { PilotError } from '../../../api/errors.ts';
+import type { NodeId, UnixMillis } from '../../../base/units.ts';
+import { mayTakeHostname } from '../rules.ts';
+import type { HostnameRelease, NodePatch, NodeRecord, Registration, RegistrationOutcome } from '../store.ts';
+import { bytesOf, type Row, type Sql, type Value } from './sql.ts';
+
+/** Largest node id; the one above means "everyone". spec/01 §1.3 */
+const LAST_NODE: NodeId = 0xffff_fffe;
+
+/** Node records. `lastSeen` of recent heartbeats lives in memory until `flushSeen`. */
+export class NodeTable {
+  readonly #sql: Sql;
+  readonly #seen = new Map<NodeId, UnixMillis>();
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  get unflushed(): number {
+    return this.#seen.size;
+  }
+  byId(id: NodeId): NodeRecord | undefined {
+    return this.#record(this.#sql.one('SELECT * FROM nodes WHERE id = ?', id));
+  }
+  byKey(publicKey: Uint8Array): NodeRecord | undefined {
+    return this.#record(this.#sql.one('SELECT * FROM nodes WHERE public_key = ?', publicKey));
+  }
+  byHostname(hostname: string): NodeRecord | undefined {
+    return this.#record(this.#sql.one('SELECT * FROM nodes WHERE hostname = ?', hostname));
+  }
+  list(after: NodeId, limit: number): NodeRecord[] {
+    return this.#sql
+      .all('SELECT * FROM nodes WHERE id > ? ORDER BY id LIMIT ?', after, limit)
+      .map((row) => this.#record(row)!);
+  }
+  /** Records are never deleted and ids never skipped, so the last id is their number: counting rows takes long. */
+  count(): number {
+    return Number(this.#sql.one('SELECT coalesce(max(id), 0) AS last FROM nodes')!.last);
+  }
+
+  register(input: Registration): RegistrationOutcome {
+    const known = this.byKey(input.publicKey);
+    if (known?.proven && !input.proven) return { kind: 'proof_required' };
+    const lan = JSON.stringify(input.lan);
+    let id: NodeId;
+    let moved = false;
+    if (known === undefined) {
+      if (this.count() >= input.maxNodes) return { kind: 'full' };
+      id = this.#sql.insert(
+        `INSERT INTO nodes (public_key, owner, endpoint, lan, version, relay_only, proven, last_seen, key_created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        input.publicKey,
+        input.owner,
+        input.endpoint,
+        lan,
+        input.version,
+        Number(input.relayOnly),
+        Number(input.proven),
+        input.at,
+        input.at,
+      );
+      if (id > LAST_NODE) {
+        this.#sql.run('DELETE FROM nodes WHERE id = ?', id);
+        return { kind: 'full' };
+      }
+    } else {
+      id = known.id;
+      moved = known.endpoint !== input.endpoint || known.lan.join() !== input.lan.join();
+      this.#sql.run(
+        `UPDATE nodes SET endpoint = ?, lan = ?, version = CASE WHEN ? = '' THEN version ELSE ? END,
+           owner = CASE WHEN owner = '' THEN ? ELSE owner END, relay_only = ?, proven = max(proven, ?),
+           registered = 1, last_seen = ? WHERE id = ?`,
+        input.endpoint,
+        lan,
+        input.version,
+        input.version,
+        input.owner,
+        Number(input.relayOnly),
+        Number(input.proven),
+        input.at,
+        id,
+      );
+      this.#seen.delete(id);
+    }
+    const holder = input.hostname === undefined ? undefined : this.#claim(id, input.hostname, input.release);
+    return {
+      kind: known === undefined ? 'created' : 'known',
+      node: this.byId(id)!,
+      moved,
+      ...(holder === undefined ? {} : { hostnameHolder: holder }),
+    };
+  }
+
+  patch(id: NodeId, patch: NodePatch, at: UnixMillis): NodeRecord | undefined {
+    const columns: [string, Value][] = [];
+    if (patch.public !== undefined) columns.push(['public', Number(patch.public)]);
+    if (patch.tags !== undefined) columns.push(['tags', JSON.stringify(patch.tags)]);
+    if (patch.taskExec !== undefined) columns.push(['task_exec', Number(patch.taskExec)]);
+    if (patch.poloScore !== undefined) columns.push(['polo_score', patch.poloScore]);
+    if (patch.keyExpiresAt !== undefined) columns.push(['key_expires_at', patch.keyExpiresAt]);
+    for (const [column, value] of columns)
+      this.#sql.run(`UPDATE nodes SET ${column} = ? WHERE id = ?`, value, id);
+    if (patch.poloScore !== undefined) this.touch(id, at);
+    return this.byId(id);
+  }
+
+  setHostname(
+    id: NodeId,
+    hostname: string,
+    release: HostnameRelease,
+  ): 'set' | 'no_node' | { readonly holder: NodeRecord } {
+    if (this.byId(id) === undefined) return 'no_node';
+    const holder = this.#claim(id, hostname, release);
+    return holder === undefined ? 'set' : { holder };
+  }
+
+  rotateKey(id: NodeId, publicKey: Uint8Array, at: UnixMillis): NodeRecord | 'no_node' | 'key_in_use' {
+    if (this.byId(id) === undefined) return 'no_node';
+    if (this.byKey(publicKey) !== undefined) return 'key_in_use';
+    this.#sql.run(
+      'UPDATE nodes SET public_key = ?, key_rotated_at = ?, key_rotations = key_rotations + 1, last_seen = ? WHERE id = ?',
+      publicKey,
+      at,
+      at,
+      id,
+    );
+    this.#seen.delete(id);
+    return this.byId(id)!;
+  }
+
+  deregister(id: NodeId): boolean {
+    return this.#sql.run('UPDATE nodes SET registered = 0 WHERE id = ? AND registered = 1', id) > 0;
+  }
+
+  touch(id: NodeId, at: UnixMillis): void {
+    if (at > (this.#seen.get(id) ?? 0)) this.#seen.set(id, at);
+  }
+  /** Writes up to `limit` of the remembered times; they are forgotten only by `forgetSeen`, after the commit. */
+  writeSeen(limit: number): ReadonlyMap<NodeId, UnixMillis> {
+    const written = new Map<NodeId, UnixMillis>();
+    for (const [id, at] of this.#seen) {
+      if (written.size >= limit) break;
+      this.#sql.run('UPDATE nodes SET last_seen = ? WHERE id = ? AND last_seen < ?', at, id, at);
+      written.set(id, at);
+    }
+    return written;
+  }
+  forgetSeen(written: ReadonlyMap<NodeId, UnixMillis>): void {
+    for (const [id, at] of written) if (this.#seen.get(id) === at) this.#seen.delete(id);
+  }
+
+  /** Gives the name to `id`, or returns who holds it. */
+  #claim(id: NodeId, hostname: string, release: HostnameRelease): NodeRecord | undefined {
+    if (hostname !== '') {
+      const holder = this.byHostname(hostname);
+      if (holder !== undefined && holder.id !== id) {
+        if (!mayTakeHostname(holder, release)) return holder;
+        this.#sql.run('UPDATE nodes SET hostname = NULL WHERE id = ?', holder.id);
+      }
+    }
+    this.#sql.run('UPDATE nodes SET hostname = ? WHERE id = ?', hostname === '' ? null : hostname, id);
+    return undefined;
+  }
+
+  #record(row: Row | undefined): NodeRecord | undefined {
+    if (row === undefined) return undefined;
+    const id = Number(row.id);
+    return {
+      id,
+      publicKey: bytesOf(row.public_key),
+      owner: String(row.owner),
+      endpoint: String(row.endpoint),
+      lan: textList(row.lan),
+      public: row.public === 1,
+      hostname: row.hostname === null ? '' : String(row.hostname),
+      tags: textList(row.tags),
+      poloScore: Number(row.polo_score),
+      taskExec: row.task_exec === 1,
+      version: String(row.version),
+      relayOnly: row.relay_only === 1,
+      proven: row.proven === 1,
+      registered: row.registered === 1,
+      lastSeen: Math.max(Number(row.last_seen), this.#seen.get(id) ?? 0),
+      keyCreatedAt: Number(row.key_created_at),
+      keyRotatedAt: optionalNumber(row.key_rotated_at),
+      keyRotations: Number(row.key_rotations),
+      keyExpiresAt: optionalNumber(row.key_expires_at),
+    };
+  }
+}
+
+function optionalNumber(value: unknown): number | undefined {
+  return value === null ? undefined : Number(value);
+}
+
+/** A list stored as JSON. Throws `state_corrupt`. */
+function textList(value: unknown): string[] {
+  try {
+    const list: unknown = JSON.parse(String(value));
+    if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list;
+  } catch {
+    // Said below.
+  }
+  throw new PilotError(
+    'state_corrupt',
+    'Cannot read a node record of the registry store: its lists are damaged',
+  );
+}

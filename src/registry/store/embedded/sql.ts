@@ -1,0 +1,72 @@
+import type Libsql from 'libsql';
+import { type ErrorCode, PilotError } from '../../../api/errors.ts';
+
+export type Value = number | string | Uint8Array | null;
+export type Row = Readonly<Record<string, unknown>>;
+
+/** The few things the store does with a database. Parameters always travel as one list: the library reads a lone byte array as named parameters. */
+export class Sql {
+  readonly #db: Libsql.Database;
+  readonly #statements = new Map<string, Libsql.Statement<unknown[]>>();
+
+  constructor(db: Libsql.Database) {
+    this.#db = db;
+  }
+
+  get inTransaction(): boolean {
+    return this.#db.inTransaction;
+  }
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+  one(sql: string, ...values: readonly Value[]): Row | undefined {
+    return this.#prepared(sql).get([...values]) as Row | undefined;
+  }
+  all(sql: string, ...values: readonly Value[]): Row[] {
+    return this.#prepared(sql).all([...values]) as Row[];
+  }
+  /** Rows changed. */
+  run(sql: string, ...values: readonly Value[]): number {
+    return this.#prepared(sql).run([...values]).changes;
+  }
+  /** Id of the row inserted. */
+  insert(sql: string, ...values: readonly Value[]): number {
+    return Number(this.#prepared(sql).run([...values]).lastInsertRowid);
+  }
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #prepared(sql: string): Libsql.Statement<unknown[]> {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** The library hands out byte columns as Buffer or ArrayBuffer, depending on the method. */
+export function bytesOf(value: unknown): Uint8Array {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : Uint8Array.from(value as Uint8Array);
+}
+
+/** What a failing statement means to callers. */
+export function storeError(thrown: unknown, path: string): PilotError {
+  if (thrown instanceof PilotError) return thrown;
+  const native = thrown as { code?: unknown; message?: unknown };
+  const text = typeof native.message === 'string' ? native.message : String(thrown);
+  return new PilotError(codeOf(String(native.code)), `Cannot use the registry store ${path}: ${text}`, {
+    cause: thrown,
+  });
+}
+
+function codeOf(native: string): ErrorCode {
+  if (native === 'SQLITE_FULL') return 'disk_full';
+  if (native.startsWith('SQLITE_CORRUPT') || native === 'SQLITE_NOTADB') return 'state_corrupt';
+  if (native.startsWith('SQLITE_BUSY') || native.startsWith('SQLITE_LOCKED')) return 'unavailable';
+  if (/^SQLITE_(IOERR|CANTOPEN|READONLY|PERM|AUTH)/.test(native)) return 'io_error';
+  return 'internal';
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import { nodeClock } from '../../platform/index.ts';
+import { key, registration, request, response, revocation, T0 } from './contract.testkit.ts';
+import { openEmbeddedStore } from './embedded.ts';
+import { memoryStore } from './memory.ts';
+import type { Store } from './store.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'pilot-stores-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+const clock = nodeClock();
+const log = { event() {} };
+
+type Step = { readonly name: string; readonly run: (store: Store) => Promise<unknown> };
+
+const node = fc.integer({ min: 0, max: 6 });
+const at = fc.integer({ min: T0 - 2000, max: T0 + 2000 });
+const hostname = fc.constantFrom('', 'alpha', 'beta', 'gamma');
+const release = fc.record({
+  unprovenSeenBefore: fc.constantFrom(0, T0),
+  anySeenBefore: fc.constantFrom(0, T0),
+});
+const text = fc.constantFrom('', 'x', 'naïve "quoted" 💥', 'a'.repeat(300));
+
+function step<T>(
+  name: string,
+  input: fc.Arbitrary<T>,
+  run: (store: Store, value: T) => Promise<unknown>,
+): fc.Arbitrary<Step> {
+  return input.map((value) => ({
+    name: `${name} ${JSON.stringify(value)}`,
+    run: (store) => run(store, value),
+  }));
+}
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: step(
+        'register',
+        fc.record({
+          n: node,
+          proven: fc.boolean(),
+          hostname: fc.option(hostname, { nil: undefined }),
+          owner: text,
+          version: text,
+          lan: fc.array(text, { maxLength: 3 }),
+          relayOnly: fc.boolean(),
+          release,
+          maxNodes: fc.constantFrom(3, 100),
+          at,
+        }),
+        (store, { n, ...changes }) => store.register(registration(n, changes)),
+      ),
+    },
+    step(
+      'patchNode',
+      fc.record({
+        id: node,
+        patch: fc.record(
+          {
+            public: fc.boolean(),
+            tags: fc.array(text, { maxLength: 3 }),
+            taskExec: fc.boolean(),
+            poloScore: fc.integer({ min: -9, max: 9 }),
+            keyExpiresAt: fc.option(at, { nil: null }),
+          },
+          { requiredKeys: [] },
+        ),
+        at,
+      }),
+      (store, { id, patch, at }) => store.patchNode(id, patch, at),
+    ),
+    step('setHostname', fc.record({ id: node, hostname, release }), (store, { id, hostname, release }) =>
+      store.setHostname(id, hostname, release),
+    ),
+    step('rotateKey', fc.record({ id: node, n: node, at }), (store, { id, n, at }) =>
+      store.rotateKey(id, key(n), at),
+    ),
+    step('deregister', node, (store, id) => store.deregister(id)),
+    step('touch', fc.record({ id: node, at }), async (store, { id, at }) => store.touch(id, at)),
+    {
+      weight: 3,
+      arbitrary: step('reportTrust', fc.record({ from: node, peer: node, at }), (store, { from, peer, at }) =>
+        store.reportTrust(from, peer, at, T0 - 1000),
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: step(
+        'revokeTrust',
+        fc.record({ from: node, peer: node, deliver: fc.boolean(), message: text, at }),
+        (store, { from, peer, ...changes }) => store.revokeTrust(revocation(from, peer, changes)),
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: step(
+        'requestHandshake',
+        fc.record({
+          from: node,
+          to: node,
+          replace: fc.boolean(),
+          source: fc.constantFrom('a', 'b'),
+          justification: text,
+          message: text,
+          at,
+        }),
+        (store, { from, to, ...changes }) => store.requestHandshake(request(from, to, changes)),
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: step(
+        'respondHandshake',
+        fc.record({
+          from: node,
+          to: node,
+          accept: fc.boolean(),
+          deliverUnasked: fc.boolean(),
+          message: text,
+          at,
+        }),
+        (store, { from, to, ...changes }) => store.respondHandshake(response(from, to, changes)),
+      ),
+    },
+    step('takeInbox', node, (store, id) => store.takeInbox(id)),
+    step(
+      'pollInbox',
+      fc.record({ id: node, ack: fc.integer({ min: 0, max: 30 }), limit: fc.integer({ min: 1, max: 5 }) }),
+      (store, { id, ack, limit }) => store.pollInbox(id, ack, limit),
+    ),
+    step(
+      'createNetwork',
+      fc.record({
+        name: hostname,
+        joinRule: fc.constant('open'),
+        token: text,
+        enterprise: fc.boolean(),
+        creator: node,
+        at,
+      }),
+      (store, network) => store.createNetwork(network),
+    ),
+    step('joinNetwork', fc.record({ id: node, node }), (store, { id, node }) => store.joinNetwork(id, node)),
+    step('leaveNetwork', fc.record({ id: node, node }), (store, { id, node }) =>
+      store.leaveNetwork(id, node),
+    ),
+  ),
+  { maxLength: 60 },
+);
+
+async function everything(store: Store): Promise<unknown> {
+  const ids = [0, 1, 2, 3, 4, 5, 6];
+  const nodes = await store.listNodes(0, 100);
+  const pairs = await Promise.all(ids.flatMap((a) => ids.map((b) => store.trustProof(a, b))));
+  const inboxes = await Promise.all(ids.map((id) => store.pollInbox(id, 0, 100)));
+  const peers = await Promise.all(ids.map((id) => store.trustPeers(id, 100)));
+  const named = await Promise.all(['alpha', 'beta', 'gamma'].map((name) => store.nodeByHostname(name)));
+  const networks = await store.listNetworks(100);
+  const members = await Promise.all(networks.map(({ id }) => store.members(id, 100)));
+  return { nodes, pairs, inboxes, peers, named, networks, members, counts: await store.counts() };
+}
+
+test('both stores give equal answers to any sequence of operations, also across restarts', async () => {
+  let count = 0;
+  await fc.assert(
+    fc.asyncProperty(steps, fc.integer({ min: 0, max: 60 }), async (sequence, restartAt) => {
+      const path = join(directory, `${++count}.db`);
+      const memory = memoryStore();
+      let embedded = await openEmbeddedStore({ path, clock, log });
+      try {
+        for (const [index, { name, run }] of sequence.entries()) {
+          if (index === restartAt) {
+            await embedded.close();
+            embedded = await openEmbeddedStore({ path, clock, log });
+          }
+          const [expected, actual] = [await run(memory), await run(embedded)];
+          assert.deepEqual(actual, expected, `step ${index}: ${name}`);
+        }
+        assert.deepEqual(await everything(embedded), await everything(memory));
+      } finally {
+        await embedded.close();
+        rmSync(path, { force: true });
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
