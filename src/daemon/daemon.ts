@@ -532,10 +532,11 @@ export class Daemon {
 
   async #sendDatagram(to: Address, port: number, data: Uint8Array, fromPort?: number): Promise<void> {
     this.#address();
-    let result: 'sent' | 'too_large' | 'invalid' = 'invalid';
+    const sent: { result: ReturnType<PilotNode['sendDatagram']> } = { result: 'invalid' };
     this.#driver.run(() => {
-      result = this.#node.sendDatagram(to, port, data, this.#options.clock.now(), fromPort);
+      sent.result = this.#node.sendDatagram(to, port, data, this.#options.clock.now(), fromPort);
     });
+    const { result } = sent;
     if (result === 'too_large')
       throw new PilotError('too_large', `A datagram of ${data.length} bytes is too large`);
     if (result === 'invalid')
