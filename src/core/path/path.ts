@@ -10,7 +10,7 @@ import {
 } from './constants.ts';
 
 /** Where a candidate came from. Candidates of a kind further down make room for others first. */
-export type PathOrigin = 'registered' | 'lan' | 'beacon' | 'commanded' | 'heard' | 'exchange';
+export type PathOrigin = 'registered' | 'lan' | 'beacon' | 'heard' | 'commanded' | 'exchange';
 
 /**
  * `unproven`: no probe answered yet. `proven`: the last probe was answered, so frames sent here reach the peer.

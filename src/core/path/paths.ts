@@ -27,7 +27,7 @@ export interface PathWork {
 }
 
 const PREFERENCE: Record<PathKind, number> = { lan: 0, direct: 1, relay: 2 };
-const ORIGINS: readonly PathOrigin[] = ['registered', 'lan', 'beacon', 'commanded', 'heard', 'exchange'];
+const ORIGINS: readonly PathOrigin[] = ['registered', 'lan', 'beacon', 'heard', 'commanded', 'exchange'];
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
