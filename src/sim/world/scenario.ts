@@ -7,6 +7,8 @@ import { randomTransition } from './transitions.ts';
 export interface ScenarioOptions {
   /** How many things happen before the network heals. @default 12 to 40, drawn from the seed */
   readonly transitions?: number;
+  /** Gets the world before anything happens in it: for looking closer at a seed. */
+  readonly onWorld?: (pilot: PilotWorld) => void;
 }
 
 export interface Outcome {
@@ -43,6 +45,7 @@ type Pair = readonly [Machine, Machine];
 export async function runScenario(seed: string | number, options: ScenarioOptions = {}): Promise<Outcome> {
   const pilot = new PilotWorld(seed);
   const { world, random, promises } = pilot;
+  options.onWorld?.(pilot);
   try {
     pilot.addRandomMachines(2 + random.below(3), 0.1);
     const attacker = new Attacker(pilot);
