@@ -21,7 +21,9 @@ export class TrustBook {
   #changed = false;
 
   constructor(snapshot: TrustSnapshot | undefined) {
-    this.registers = new Registers(snapshot?.registers);
+    const toUnknown = (snapshot?.outgoing ?? []).filter(({ node }) => node === undefined);
+    const saidToUnknown = toUnknown.reduce((last, { statedAt }) => Math.max(last, statedAt ?? 0), 0);
+    this.registers = new Registers(snapshot?.registers, saidToUnknown);
     for (const record of snapshot?.trusted ?? []) this.#trusted.set(record.node, record);
     for (const request of snapshot?.pending ?? []) this.#pending.set(request.node, request);
     for (const request of snapshot?.outgoing ?? []) this.#outgoing.set(request.requestId, request);

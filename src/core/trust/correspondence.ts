@@ -77,18 +77,21 @@ export class Correspondence {
     }
   }
 
-  /** The first, signed form of a request; undefined when it is too long to be sent by any way. */
+  /** The first, signed form of a request, and its time; undefined when it is too long to be sent by any way. */
   composeRequest(
-    node: NodeId | undefined,
-    hostname: string | undefined,
-    justification: string,
-    requestId: string,
+    request: Pick<OutgoingRequest, 'requestId' | 'node' | 'hostname' | 'justification'>,
     wall: UnixMillis,
-  ): string | undefined {
-    const timestamp = this.#book.registers.newStatement(node, Math.floor(wall / 1000));
+  ): { readonly message: string; readonly statedAt: number } | undefined {
+    const { registers } = this.#book;
+    const seconds = Math.floor(wall / 1000);
+    const statedAt =
+      request.node === undefined
+        ? registers.newStatementToUnknown(seconds)
+        : registers.newStatement(request.node, seconds);
     try {
-      const bytes = this.#composeRequest({ requestId, node, hostname, justification }, timestamp);
-      return bytes.length > HANDSHAKE_LIMIT - COMPOSE_MARGIN ? undefined : fromUtf8(bytes);
+      const bytes = this.#composeRequest(request, statedAt);
+      if (bytes.length > HANDSHAKE_LIMIT - COMPOSE_MARGIN) return undefined;
+      return { message: fromUtf8(bytes), statedAt };
     } catch (error) {
       if (error instanceof RangeError) return undefined;
       throw error;
@@ -244,8 +247,11 @@ export class Correspondence {
       return;
     }
     const { node, hostname, justification, requestId } = request;
+    // A question to an unknown node keeps its time, so that it never overtakes what its node was told since.
     const timestamp =
-      node === undefined ? wallSeconds : this.#book.registers.repeatStatement(node, wallSeconds);
+      node === undefined
+        ? (request.statedAt ?? wallSeconds)
+        : this.#book.registers.repeatStatement(node, wallSeconds);
     const bytes = this.#composeRequest(request, timestamp);
     if (departure.leg === 'direct' && node !== undefined) this.#sendDirect(departure, node, bytes, now);
     else if (departure.leg === 'relay') {

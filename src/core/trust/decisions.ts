@@ -56,13 +56,13 @@ export class Decisions {
     const { from, id, justification } = claim;
     const { registers } = this.#book;
     if (this.#isStaleYes(claim)) {
-      this.refuse(from, 'stale');
+      this.#onStaleRequest(claim, now);
       return;
     }
     const missedRevocation = claim.replyTo !== '' && claim.replyTo !== registers.heardRevoke(from);
     if (missedRevocation) {
       registers.heardNo(from, claim.timestamp, claim.replyTo);
-      this.#revokedByPeer(from, '', now);
+      this.#revokedByPeer(from, '', now, true);
     }
     if (claim.signed) registers.heardYes(from, claim.timestamp);
     const pending: PendingRequest = {
@@ -94,9 +94,21 @@ export class Decisions {
     }
   }
 
+  /** A question that a newer statement of its asker overtook. Only an answer makes its asker drop it. */
+  #onStaleRequest({ from, id, signed }: Claim, now: Instant): void {
+    this.refuse(from, 'stale');
+    if (!signed) return;
+    if (this.#isTrusted(from)) this.answer(from, id, 'accepted', '', now);
+    else if (this.#book.pendingOf(from) === undefined) this.answer(from, id, 'revoked', 'overtaken', now);
+  }
+
   onAccept(claim: Claim, key: Uint8Array, now: Instant): void {
     const { from, replyTo } = claim;
-    const request = this.#answeredRequest(claim);
+    let request = this.#answeredRequest(claim);
+    if (request !== undefined && this.#isWithdrawn(request, from)) {
+      this.#close(request);
+      request = undefined;
+    }
     if (request === undefined) {
       if (this.#isTrusted(from)) return;
       this.refuse(from, 'unsolicited');
@@ -141,12 +153,12 @@ export class Decisions {
     if (!claim.signed) {
       const record = this.#book.record(from);
       if (claim.message !== undefined) {
-        this.#revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now);
+        this.#revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now, false);
       } else if (record?.proof !== undefined) {
         // A registry alone can't end what two signatures made.
         this.refuse(from, 'unsigned');
       } else if (record !== undefined) {
-        this.#revokedByPeer(from, '', now);
+        this.#revokedByPeer(from, '', now, false);
       }
       return;
     }
@@ -158,7 +170,7 @@ export class Decisions {
     if (!isRepeated) {
       registers.heardNo(from, timestamp, id);
       this.#book.markChanged();
-      this.#revokedByPeer(from, replyTo, now);
+      this.#revokedByPeer(from, replyTo, now, true);
     }
     this.#correspondence.acknowledge(from, id, now);
   }
@@ -168,6 +180,16 @@ export class Decisions {
     if (!claim.signed) return this.#book.outgoingTo(claim.from);
     const request = this.#book.outgoingBy(claim.replyTo);
     return request?.node === undefined || request.node === claim.from ? request : undefined;
+  }
+
+  /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
+  #isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
+    const tombstone = this.#book.tombstone(from);
+    return (
+      request.node === undefined &&
+      tombstone?.revokeId !== undefined &&
+      request.createdAt <= tombstone.revokedAt
+    );
   }
 
   /** Whether the peer withdrew after saying this. */
@@ -225,15 +247,23 @@ export class Decisions {
     };
   }
 
-  /** The peer's withdrawal takes our consent with it: it was given to what the peer wanted before. */
-  #revokedByPeer(peer: NodeId, requestId: string, now: Instant): void {
+  /**
+   * The peer's withdrawal takes our consent with it: it was given to what the peer wanted before. Peers of ours are
+   * told so, because a question of ours may still be on its way to them.
+   */
+  #revokedByPeer(peer: NodeId, requestId: string, now: Instant, tellPeer: boolean): void {
     const wasTrusted = this.endTrust(peer);
     this.#book.deletePending(peer);
     const request = this.#book.outgoingBy(requestId);
     if (request?.node === peer) this.#close(request);
     if (!wasTrusted) return;
     this.#event({ name: 'trust.revoked_by_peer', peer });
-    const tombstone = { node: peer, revokedAt: this.#wall(now), tellPeer: false, tellRegistry: true };
+    const wall = this.#wall(now);
+    if (tellPeer) {
+      this.tellRevocation(peer, undefined, wall, now, { tellRegistry: true });
+      return;
+    }
+    const tombstone = { node: peer, revokedAt: wall, tellPeer, tellRegistry: true };
     this.#book.setTombstone(tombstone);
     this.#correspondence.revoke(tombstone, now);
   }
@@ -298,18 +328,16 @@ export class Decisions {
     wall: UnixMillis,
   ): OutgoingRequest {
     const requestId = newId(this.#random);
-    const message = this.#correspondence.composeRequest(node, hostname, justification, requestId, wall);
-    if (message === undefined)
+    const question = { requestId, node, hostname, justification };
+    const composed = this.#correspondence.composeRequest(question, wall);
+    if (composed === undefined) {
       throw new PilotError('too_large', 'Cannot ask for trust: the justification is too long');
-    const request = {
-      requestId,
-      node,
-      hostname,
-      justification,
-      createdAt: wall,
-      expiresAt: wall + REQUEST_LIFETIME,
-      message,
-    };
+    }
+    // Questions and withdrawals of the same millisecond stay in their order.
+    const createdAt = this.#book
+      .tombstones()
+      .reduce((at, { revokedAt }) => Math.max(at, revokedAt + 1), wall);
+    const request = { ...question, ...composed, createdAt, expiresAt: createdAt + REQUEST_LIFETIME };
     this.#book.setOutgoing(request);
     // From here on the request itself carries the withdrawal to the peer.
     if (node !== undefined) this.#correspondence.leaveRevocationToRequest(node);

@@ -12,22 +12,28 @@ type Register = { -readonly [K in keyof StatementRegister]: StatementRegister[K]
 export class Registers {
   readonly #registers = new Map<NodeId, Register>();
 
-  constructor(restored: readonly StatementRegister[] = []) {
+  #saidToUnknown: number;
+
+  /** `saidToUnknown`: time of the newest statement to a peer whose id is unknown. */
+  constructor(restored: readonly StatementRegister[] = [], saidToUnknown = 0) {
+    this.#saidToUnknown = saidToUnknown;
     for (const register of restored.slice(-REGISTER_LIMIT))
       this.#registers.set(register.node, { ...register });
   }
 
-  /** Time for a new statement to `peer`, or to a peer whose id is unknown: later than everything said to it before. */
-  newStatement(peer: NodeId | undefined, wallSeconds: number): number {
-    let last = Number.NEGATIVE_INFINITY;
-    if (peer === undefined) {
-      for (const register of this.#registers.values()) last = Math.max(last, register.saidAt);
-    } else {
-      last = this.#registers.get(peer)?.saidAt ?? last;
-    }
-    const at = Math.max(wallSeconds, last + 1);
-    if (peer !== undefined) this.said(peer, at);
+  /** Time for a new statement to `peer`: later than everything said to it, or to nobody in particular, before. */
+  newStatement(peer: NodeId, wallSeconds: number): number {
+    const at = Math.max(wallSeconds, (this.#registers.get(peer)?.saidAt ?? 0) + 1, this.#saidToUnknown + 1);
+    this.said(peer, at);
     return at;
+  }
+
+  /** Time for a new statement to a peer whose id is unknown: later than everything said to anyone before. */
+  newStatementToUnknown(wallSeconds: number): number {
+    let last = this.#saidToUnknown;
+    for (const register of this.#registers.values()) last = Math.max(last, register.saidAt);
+    this.#saidToUnknown = Math.max(wallSeconds, last + 1);
+    return this.#saidToUnknown;
   }
 
   /** Time for saying once more what still holds. */

@@ -42,6 +42,7 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       created_at: formatTime(request.createdAt),
       expires_at: formatTime(request.expiresAt),
       message: request.message,
+      stated_at: request.statedAt,
     })),
     tombstones: snapshot.tombstones.map((tombstone) => ({
       node_id: tombstone.node,
@@ -133,6 +134,7 @@ function outgoingRequest(item: Fields): OutgoingRequest {
     createdAt: time(item.created_at),
     expiresAt: time(item.expires_at),
     message: string(item.message),
+    ...(item.stated_at !== undefined && { statedAt: whole(item.stated_at) }),
   };
 }
 

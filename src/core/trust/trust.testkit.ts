@@ -30,6 +30,8 @@ export class TrustNode {
   trust: Trust;
   stored: TrustSnapshot | undefined;
   readonly events: TrustEvent[] = [];
+  /** How far its wall clock is off, ms. */
+  skew = 0;
   readonly #seed: string;
   readonly #autoApprove: boolean;
   #starts = 0;
@@ -97,6 +99,8 @@ export class TrustBus {
   /** Calls to the registry with their results, newest last. */
   readonly calls: { readonly from: NodeId; readonly output: TrustOutput }[] = [];
   registryUp = true;
+  /** Sees each parcel just before it is delivered. */
+  onDeliver: ((parcel: Parcel) => void) | undefined;
   readonly #keysDue: { node: TrustNode; peer: NodeId }[] = [];
 
   constructor(nodes: TrustNode[]) {
@@ -105,6 +109,10 @@ export class TrustBus {
 
   get wall(): number {
     return WALL + this.now;
+  }
+
+  wallOf(node: TrustNode): number {
+    return this.wall + node.skew;
   }
 
   node(id: NodeId): TrustNode {
@@ -122,16 +130,16 @@ export class TrustBus {
 
   ask(from: TrustNode, to: TrustNode | string): string {
     const target = typeof to === 'string' ? { hostname: to } : { node: to.id };
-    return this.do(from, (trust) => trust.request(target, 'please', this.wall, this.now).status);
+    return this.do(from, (trust) => trust.request(target, 'please', this.wallOf(from), this.now).status);
   }
   approve(node: TrustNode, peer: TrustNode): string {
-    return this.do(node, (trust) => trust.approve(peer.id, this.wall, this.now));
+    return this.do(node, (trust) => trust.approve(peer.id, this.wallOf(node), this.now));
   }
   reject(node: TrustNode, peer: TrustNode, reason = 'no'): string {
-    return this.do(node, (trust) => trust.reject(peer.id, reason, this.wall, this.now));
+    return this.do(node, (trust) => trust.reject(peer.id, reason, this.wallOf(node), this.now));
   }
   untrust(node: TrustNode, peer: TrustNode): string {
-    return this.do(node, (trust) => trust.untrust(peer.id, this.wall, this.now));
+    return this.do(node, (trust) => trust.untrust(peer.id, this.wallOf(node), this.now));
   }
 
   collect(node: TrustNode): void {
@@ -142,22 +150,23 @@ export class TrustBus {
   deliver(parcel: Parcel): void {
     const to = this.nodes.find((node) => node.id === parcel.to);
     if (to === undefined) return;
+    this.onDeliver?.(parcel);
     const { from, message, timestamp } = { message: '', timestamp: 0, ...parcel };
     if (parcel.kind === 'direct') {
-      this.do(to, (trust) => trust.directMessage(from, parcel.bytes, this.wall, this.now));
+      this.do(to, (trust) => trust.directMessage(from, parcel.bytes, this.wallOf(to), this.now));
       this.settleDirect(parcel, true);
     } else if (parcel.kind === 'request') {
       const { justification } = parcel;
       this.do(to, (trust) =>
-        trust.relayedRequest({ from, justification, timestamp, message }, this.wall, this.now),
+        trust.relayedRequest({ from, justification, timestamp, message }, this.wallOf(to), this.now),
       );
     } else if (parcel.kind === 'response') {
       const { accept } = parcel;
       this.do(to, (trust) =>
-        trust.relayedResponse({ from, accept, timestamp, message }, this.wall, this.now),
+        trust.relayedResponse({ from, accept, timestamp, message }, this.wallOf(to), this.now),
       );
     } else {
-      this.do(to, (trust) => trust.relayedRevoke({ from, message }, this.wall, this.now));
+      this.do(to, (trust) => trust.relayedRevoke({ from, message }, this.wallOf(to), this.now));
     }
     this.answerKeys();
   }

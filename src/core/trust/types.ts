@@ -38,6 +38,8 @@ export interface OutgoingRequest {
   readonly createdAt: UnixMillis;
   readonly expiresAt: UnixMillis;
   readonly message: string;
+  /** When the question was stated, unix seconds; with it, a question by hostname keeps its place among our statements. */
+  readonly statedAt?: number;
 }
 
 /** A withdrawn trust: sticky until both sides approve anew. */
