@@ -18,8 +18,8 @@ export function plausibleLan(
     .slice(0, MAX_LAN);
 }
 
-/** True for equal hosts, and for IPv4 hosts of one /24: a carrier's address pool. */
-function sameNetwork(a: string, b: string): boolean {
+/** True for equal hosts, and for IPv4 hosts of one /24: a local network, or a carrier's address pool. */
+export function sameNetwork(a: string, b: string): boolean {
   if (a === b) return true;
   if (a.includes(':') || b.includes(':')) return false;
   return a.slice(0, a.lastIndexOf('.')) === b.slice(0, b.lastIndexOf('.'));

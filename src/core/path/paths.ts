@@ -67,7 +67,7 @@ export class Paths {
 
   /** Adds a candidate and starts probing it; undefined when better ones hold every place. */
   add(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant): Path | undefined {
-    if (this.#config.relayOnly && kind !== 'relay') return undefined;
+    if ((this.#config.relayOnly && kind !== 'relay') || endpoint.port === 0) return undefined;
     const known = this.find(kind === 'relay', endpoint);
     if (known !== undefined) {
       if (ORIGINS.indexOf(origin) < ORIGINS.indexOf(known.origin)) known.origin = origin;
@@ -101,18 +101,21 @@ export class Paths {
     return change;
   }
 
-  /** Notes that data of applications moves, in either direction: only then paths are kept alive and improved. */
-  used(now: Instant): void {
+  /**
+   * Notes that data of applications moves, or is to move: only then paths are kept open and improved.
+   * Returns when the next attempt to leave the relay is due.
+   */
+  used(now: Instant): Instant {
     this.#usedAt = now;
+    if (this.#upgradeAt === NEVER && this.#selected?.relay !== false)
+      this.#upgradeAt = now + this.#upgradeEvery;
+    return this.#upgradeAt;
   }
 
   /** The path for one frame of data, watched from now on; undefined while none is proven: see `likeliest`. */
   use(now: Instant): Path | undefined {
-    this.#usedAt = now;
+    this.used(now);
     const selected = this.#selected;
-    if ((selected === undefined || selected.relay) && this.#upgradeAt === NEVER) {
-      this.#upgradeAt = now + this.#upgradeEvery;
-    }
     if (selected === undefined) return undefined;
     if (this.#watchAt === NEVER) {
       if (selected.stale(now)) {

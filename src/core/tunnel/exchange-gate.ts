@@ -4,7 +4,7 @@ import { TokenBucket } from './token-bucket.ts';
 // Chosen: a verification costs about 0.15 ms, so all of them together may take a tenth of a core.
 
 const MAX_SOURCES = 512;
-const PER_SOURCE = { rate: 20, burst: 40 };
+const PER_SOURCE = { rate: 10, burst: 30 };
 const STRANGERS = { rate: 300, burst: 100 };
 const CHOSEN = { rate: 300, burst: 100 };
 

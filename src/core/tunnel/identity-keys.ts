@@ -12,8 +12,15 @@ const MAX_WAITING = 128;
 const MAX_HELD = 4;
 /** A question without an answer may be asked again after this. */
 const ASK_AGAIN: Millis = 5_000;
-/** A node the directory does not know is not asked for again at once. */
+/** A node the directory does not know is not asked for again at once, unless somebody here waits for it. */
 const REFUSED_FOR: Millis = 2_000;
+const REFUSED_FOR_USER: Millis = 500;
+
+/**
+ * Who causes a lookup: a user here who wants to reach the peer; a key exchange frame, signed by whoever sent it; or any
+ * frame at all, which costs its sender nothing. The last two have budgets of their own.
+ */
+export type Asker = 'user' | 'exchange' | 'frame';
 
 /** A frame that waits for the sender's identity key. */
 export interface Held {
@@ -34,8 +41,8 @@ export class IdentityKeys {
   readonly #known = new Map<NodeId, { key: Uint8Array; at: Instant }>();
   readonly #waiting = new Map<NodeId, Waiting>();
   readonly #refused = new Map<NodeId, Instant>();
-  /** Lookups that strangers cause. */
-  readonly #strangers = new TokenBucket(20, 40);
+  readonly #exchanges = new TokenBucket(50, 100);
+  readonly #frames = new TokenBucket(5, 20);
 
   constructor(ask: (node: NodeId) => void) {
     this.#ask = ask;
@@ -64,19 +71,17 @@ export class IdentityKeys {
     return !this.#pinned.has(node) && known !== undefined && now - known.at > REFRESH_AFTER;
   }
 
-  /**
-   * Asks for a key, keeping `held` until the answer. Nodes we did not choose to talk to share a budget.
-   * False when the question was not asked and the frame not kept.
-   */
-  want(node: NodeId, held: Held | undefined, chosen: boolean, now: Instant): boolean {
+  /** Asks for a key, keeping `held` until the answer. False when the question was not asked and the frame not kept. */
+  want(node: NodeId, held: Held | undefined, asker: Asker, now: Instant): boolean {
     const waiting = this.#waiting.get(node);
     if (waiting !== undefined && now - waiting.askedAt < ASK_AGAIN) {
       if (held !== undefined) hold(waiting, held);
       return true;
     }
-    const refusedAt = this.#refused.get(node);
-    if (refusedAt !== undefined && now - refusedAt < REFUSED_FOR && !chosen) return false;
-    if (!chosen && !this.#strangers.take(now)) return false;
+    const refusedFor = now - (this.#refused.get(node) ?? Number.NEGATIVE_INFINITY);
+    if (refusedFor < (asker === 'user' ? REFUSED_FOR_USER : REFUSED_FOR)) return false;
+    if (asker === 'exchange' && !this.#exchanges.take(now)) return false;
+    if (asker === 'frame' && !this.#frames.take(now)) return false;
     const next: Waiting = { askedAt: now, held: waiting?.held ?? [] };
     if (held !== undefined) hold(next, held);
     this.#waiting.delete(node);

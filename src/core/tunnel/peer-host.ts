@@ -49,6 +49,8 @@ export interface PeerHost {
   readonly node: NodeId;
   readonly lan: readonly Endpoint[];
   observed(): Endpoint | undefined;
+  /** True when the peer's identity key is pinned or was looked up. */
+  knowsKey(peer: NodeId): boolean;
   /** Beacons to relay through, best first. */
   relays(): readonly Endpoint[];
   /** Relaying does not seem to work. */

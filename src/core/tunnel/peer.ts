@@ -4,7 +4,7 @@ import { encodePunchRequest } from '../../wire/beacon.ts';
 import { decodePacket } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
-import { plausibleLan } from '../path/lan.ts';
+import { plausibleLan, sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
 import { FRESH } from '../session/constants.ts';
 import type { KeySlot } from '../session/key-slot.ts';
@@ -107,11 +107,11 @@ export class Peer {
     this.#wantedAt = now;
     this.activeAt = now;
     const { paths } = this.#link;
+    paths.used(now);
     if (!this.established) {
       if (this.#exchange === undefined) this.#begin('first', now);
     } else {
       this.#askEndpoints(now);
-      paths.used(now);
       paths.retry(now);
       if (paths.selected?.relay !== false) this.#punch(now);
     }
@@ -269,6 +269,7 @@ export class Peer {
       this.#relayAt = reason === 'first' ? now + this.#host.config.relayAfter : now;
       this.#askEndpoints(now);
       this.#punch(now);
+      this.#link.paths.used(now);
     }
     if (delay === 0) this.#continue(this.#exchange, now);
     this.#host.rearm(this.nextTimeout());
@@ -299,7 +300,11 @@ export class Peer {
       return;
     }
     if (exchange.reportable(now)) {
-      this.#host.event({ name: 'tunnel.unreachable', peer: this.node, reason: 'no_answer' });
+      this.#host.event({
+        name: 'tunnel.unreachable',
+        peer: this.node,
+        reason: this.#host.knowsKey(this.node) ? 'no_answer' : 'no_identity_key',
+      });
     }
     const missed = this.#unopenedAt !== undefined && now - this.#unopenedAt >= UNOPENED_PATIENCE;
     if (missed) this.#unopenedAt = undefined;
@@ -391,7 +396,7 @@ export class Peer {
       this.#host.rearm(this.nextTimeout());
     } else {
       this.#bytesReceived += plaintext.length;
-      this.#link.paths.used(now);
+      this.#host.rearm(this.#link.paths.used(now));
       this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(relay, from));
       if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }
@@ -413,6 +418,9 @@ export class Peer {
 
   #kind(relay: boolean, from: Endpoint): 'lan' | 'direct' | 'relay' {
     if (relay) return 'relay';
-    return this.#lan.some((lan) => sameEndpoint(lan, from)) ? 'lan' : 'direct';
+    const lan =
+      this.#lan.some((one) => sameEndpoint(one, from)) ||
+      this.#host.lan.some((own) => sameNetwork(own.host, from.host));
+    return lan ? 'lan' : 'direct';
   }
 }

@@ -91,6 +91,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       node: 0,
       lan: [],
       observed: () => this.#beacons.observed(),
+      knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
@@ -304,7 +305,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   #greet(node: NodeId, held: { frame: Uint8Array; relay: boolean; from: Endpoint }, now: Instant): void {
     if (node === this.#node || node === 0) return;
     if (this.#keys.key(node) === undefined) {
-      if (!this.#keys.want(node, held, false, now)) this.#drop('lookup_limit');
+      if (!this.#keys.want(node, held, 'frame', now)) this.#drop('lookup_limit');
       return;
     }
     if (!this.#greetings.take(now)) {
@@ -357,22 +358,24 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#drop('exchange_bad_signature');
       return false;
     }
+    const asker = chosen ? 'user' : 'exchange';
     if (known !== undefined && equal(known, pila.ed25519)) {
-      if (this.#keys.outdated(pila.node, now)) this.#keys.want(pila.node, undefined, chosen, now);
+      // The key may have been replaced since: look, but go on meanwhile, the directory may be out of reach.
+      if (this.#keys.outdated(pila.node, now)) this.#keys.want(pila.node, undefined, asker, now);
       return true;
     }
     if (known !== undefined && !this.#keys.outdated(pila.node, now)) {
       this.#drop('exchange_key_mismatch');
       return false;
     }
-    if (!this.#keys.want(pila.node, held, chosen, now)) this.#drop('lookup_limit');
+    if (!this.#keys.want(pila.node, held, asker, now)) this.#drop('lookup_limit');
     return false;
   }
 
   #punch(target: Endpoint, now: Instant): void {
     const name = endpointKey(target);
     const last = this.#punched.get(name);
-    if ((last !== undefined && now - last < PUNCH_PAUSE) || !this.#punches.take(now)) {
+    if (target.port === 0 || (last !== undefined && now - last < PUNCH_PAUSE) || !this.#punches.take(now)) {
       this.#drop('punch_limit');
       return;
     }
@@ -397,7 +400,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#strangers.delete(node);
       return known;
     }
-    if (this.#keys.key(node) === undefined) this.#keys.want(node, undefined, true, now);
+    if (this.#keys.key(node) === undefined) this.#keys.want(node, undefined, 'user', now);
     if (this.#peers.size >= this.#config.maxPeers) this.#evict(0, now);
     const peer = new Peer(node, this.#host, now);
     this.#peers.set(node, peer);
