@@ -18,6 +18,8 @@ export interface DaemonConfig {
   readonly public?: boolean;
   /** Approve every trust request. Only for closed test networks. @default false */
   readonly autoApprove?: boolean;
+  /** Never use a direct path: peers see only the beacon. @default false */
+  readonly relayOnly?: boolean;
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;

@@ -142,6 +142,7 @@ export class Daemon {
       public: this.#state.public,
       ...(saved.trust !== undefined && { trust: saved.trust }),
       ...(config.autoApprove === true && { autoApprove: true }),
+      ...(config.relayOnly === true && { relayOnly: true }),
     });
     this.#driver = drive(this.#node, clock, (output) => this.#onOutput(output));
     const run = (mutation: () => void): void => this.#driver.run(mutation);
@@ -229,6 +230,7 @@ export class Daemon {
           tags: this.#state.tags,
           version: config.version,
           owner: config.owner,
+          relayOnly: config.relayOnly ?? false,
         }),
         registered: (result) => this.#registered(result),
         poll: () => void this.#trustEffects.poll(),

@@ -22,6 +22,7 @@ export interface Presence {
   readonly tags: readonly string[];
   readonly version: string;
   readonly owner: string | undefined;
+  readonly relayOnly: boolean;
 }
 
 export interface RegistrationHost {
@@ -166,6 +167,7 @@ export class Registration {
       version: presence.version,
       ...(presence.hostname !== '' && { hostname: presence.hostname }),
       ...(presence.owner !== undefined && { owner: presence.owner }),
+      ...(presence.relayOnly && { relayOnly: true }),
     });
     if (this.#stopped) return;
     const isFirst = this.#node === undefined;
