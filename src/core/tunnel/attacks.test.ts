@@ -260,6 +260,32 @@ test('a flood of random frames stays bounded in memory, answers and time, and th
   assert.ok(b.heard().includes('on 49'));
 });
 
+test('no datagram makes the tunnel throw', () => {
+  const { world, recorded } = recording('damaged', true);
+  const { internet, a, b } = world;
+  const random = seeded('damage');
+  const samples = [
+    ...recorded.map(({ data }) => data),
+    encodePunchCommand(a.local),
+    encodeRelayDeliver(1, recorded[0]!.data),
+  ];
+  for (let i = 0; i < 20_000; i++) {
+    const data =
+      random.below(4) === 0
+        ? random.bytes(random.below(200))
+        : samples[random.below(samples.length)]!.slice();
+    for (let n = random.below(4); n > 0 && data.length > 0; n--)
+      data[random.below(data.length)] = random.u32();
+    const cut = random.below(3) === 0 ? data.subarray(0, random.below(data.length + 1)) : data;
+    b.tunnel.handleDatagram([MALLORY, a.local, BEACON][random.below(3)]!, cut, internet.now);
+    b.drain();
+    if (i % 20 === 0) internet.run(1);
+  }
+  chatter(world, a, 2, 'on', 20, 50);
+  internet.run(5000);
+  assert.ok(b.heard().includes('on 49'));
+});
+
 test('registered strangers that never prove a key are forgotten, oldest first', () => {
   const { internet, directory, a, b } = pair('strangers', { beacon: false, config: { maxStrangers: 16 } });
   a.say(2, 'hello');

@@ -257,6 +257,48 @@ test('a node without a beacon and without an endpoint is reported unreachable, n
   assert.ok(a.events.some((event) => event.name === 'tunnel.unreachable'));
 });
 
+test('a node that uses only relays sends nothing directly and hears nothing that comes so', () => {
+  const internet = new Internet('relay only');
+  const directory = new TestDirectory();
+  const beacon = new TestBeacon(internet, BEACON);
+  const shared = { internet, directory, beacons: [BEACON] };
+  const a = new TestNode({
+    ...shared,
+    node: 1,
+    local: { host: '203.0.113.10', port: 4000 },
+    config: { relayOnly: true, relayAfter: 0 },
+  });
+  const b = new TestNode({ ...shared, node: 2, local: { host: '198.51.100.20', port: 4000 } });
+  internet.run(100);
+  let direct = 0;
+  internet.tap = ({ from, to }) => {
+    if (from.host === a.local.host && to.host !== BEACON.host) direct++;
+  };
+  const world = { internet, directory, beacon, a, b };
+  chatter(world, a, 2, 'a', 100, 50);
+  chatter(world, b, 1, 'b', 100, 50);
+  internet.run(10_000);
+  assert.equal(a.path(2), 'relay');
+  assert.equal(b.path(1), 'relay');
+  assert.equal(direct, 0);
+  assert.equal(a.heard().length, 50);
+  assert.equal(b.heard().length, 50);
+});
+
+test('an established pair whose paths are all idle looks for a better one when it is told to connect', () => {
+  const world = pair('connect', { a: 'port', b: 'port' });
+  const { internet, a } = world;
+  block(internet, ({ from, to }) => from.host !== BEACON.host && to.host !== BEACON.host);
+  a.say(2, 'hello');
+  internet.run(1000);
+  assert.equal(a.path(2), 'relay');
+  internet.filter = () => true;
+  a.tunnel.connect(2, internet.now);
+  a.drain();
+  const took = internet.until(() => a.path(2) === 'direct', 5000);
+  assert.ok(took <= 500, `${took} ms`);
+});
+
 test('round trips are measured per path', () => {
   const world = direct('rtt');
   const { a } = world;

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { equal } from '../../base/bytes.ts';
+import type { Endpoint, Instant } from '../../base/units.ts';
+import { type BeaconMessage, decodeBeaconMessage, discoverSignedBytes } from '../../wire/beacon.ts';
+import { Beacons } from './beacons.ts';
+import { crypto, identityOf, seeded } from './tunnel.testkit.ts';
+import type { TunnelEvent } from './types.ts';
+
+const ONE: Endpoint = { host: '203.0.113.1', port: 9001 };
+const TWO: Endpoint = { host: '203.0.113.2', port: 9001 };
+const SEEN: Endpoint = { host: '198.51.100.7', port: 41_000 };
+const NODE = 7;
+
+test('registers at once, and every 20 s while answered', () => {
+  const { beacons, discovers, run } = world([ONE]);
+  run(0, 100_000, true);
+  assert.ok(discovers.length >= 5 && discovers.length <= 7, `${discovers.length}`);
+  for (const { message } of discovers) assert.equal(message.node, NODE);
+  assert.deepEqual(beacons.observed(), SEEN);
+});
+
+test('repeats sooner while unanswered, reports the loss once and the return of our endpoint', () => {
+  const { beacons, discovers, events, run } = world([ONE]);
+  run(0, 60_000, false);
+  assert.ok(discovers[1]!.at - discovers[0]!.at <= 600);
+  assert.ok(discovers.length >= 10);
+  assert.equal(events.filter(({ name }) => name === 'beacon.lost').length, 1);
+  run(60_000, 61_000, false);
+  beacons.discoverReply(ONE, SEEN, undefined, 61_000);
+  assert.deepEqual(beacons.observed(), SEEN);
+  assert.equal(events.filter(({ name }) => name === 'beacon.observed').length, 1);
+});
+
+test('reports our endpoint only when it changes', () => {
+  const { beacons, events, run } = world([ONE]);
+  run(0, 100_000, true);
+  assert.equal(events.length, 1);
+  beacons.discoverReply(ONE, { ...SEEN, port: 42_000 }, undefined, 100_001);
+  assert.equal(events.length, 2);
+});
+
+test('proves ownership of the node when the beacon asks, and keeps the proof for the next registration', () => {
+  const { beacons, discovers, run } = world([ONE]);
+  run(0, 1, false);
+  const challenge = new Uint8Array(16).fill(3);
+  beacons.discoverReply(ONE, SEEN, challenge, 10);
+  const signed = discovers.at(-1)!.message;
+  assert.ok(equal(signed.challenge!, challenge));
+  const { publicKey } = identityOf(NODE);
+  assert.ok(crypto.verify(publicKey, discoverSignedBytes(NODE, challenge), signed.signature!));
+  const before = discovers.length;
+  beacons.discoverReply(ONE, SEEN, challenge, 20);
+  assert.equal(discovers.length, before);
+  run(10, 25_000, false);
+  assert.ok(discovers.length > before);
+  assert.ok(discovers.slice(before).every(({ message }) => message.signature !== undefined));
+});
+
+test('a beacon that asks for ever new proofs gets two per registration', () => {
+  const { beacons, discovers, run } = world([ONE]);
+  run(0, 1, false);
+  for (let i = 0; i < 100; i++) beacons.discoverReply(ONE, SEEN, new Uint8Array(16).fill(i), 10 + i);
+  assert.equal(discovers.length, 3);
+});
+
+test('a proof is not made for a node id we do not have yet', () => {
+  const { beacons, discovers, run } = world([ONE], 0);
+  run(0, 1, false);
+  beacons.discoverReply(ONE, SEEN, new Uint8Array(16).fill(1), 10);
+  assert.equal(discovers.length, 1);
+  assert.deepEqual(beacons.observed(), SEEN);
+});
+
+test('relays go through beacons that answer, best first, and through any when none does', () => {
+  const { beacons, run } = world([ONE, TWO]);
+  run(0, 1, false);
+  assert.deepEqual(beacons.usable(), [ONE, TWO]);
+  for (let now = 0; now < 20_000; now += 100) {
+    beacons.handleTimeout(now);
+    beacons.discoverReply(TWO, SEEN, undefined, now);
+  }
+  assert.deepEqual(beacons.usable(), [TWO]);
+  for (let now = 20_000; now < 60_000; now += 100) beacons.handleTimeout(now);
+  assert.deepEqual(beacons.usable(), [ONE, TWO]);
+});
+
+test('answers of strangers are ignored', () => {
+  const { beacons } = world([ONE]);
+  beacons.discoverReply(TWO, SEEN, undefined, 10);
+  assert.equal(beacons.observed(), undefined);
+});
+
+function world(
+  endpoints: readonly Endpoint[],
+  node = NODE,
+): {
+  beacons: Beacons;
+  discovers: { at: Instant; to: Endpoint; message: Extract<BeaconMessage, { type: 'discover' }> }[];
+  events: TunnelEvent[];
+  run: (from: Instant, to: Instant, answered: boolean) => void;
+} {
+  let now: Instant = 0;
+  const discovers: { at: Instant; to: Endpoint; message: Extract<BeaconMessage, { type: 'discover' }> }[] =
+    [];
+  const events: TunnelEvent[] = [];
+  const beacons = new Beacons({
+    random: seeded('beacons'),
+    identity: identityOf(NODE),
+    every: 20_000,
+    transmit: (to, data) => {
+      const message = decodeBeaconMessage(data);
+      if (typeof message === 'string' || message.type !== 'discover') assert.fail('not a Discover');
+      discovers.push({ at: now, to, message });
+    },
+    event: (event) => events.push(event),
+  });
+  beacons.set(endpoints, 0);
+  if (node !== 0) beacons.setNode(node);
+  const run = (from: Instant, to: Instant, answered: boolean): void => {
+    for (now = from; now < to; now += 50) {
+      const before = discovers.length;
+      beacons.handleTimeout(now);
+      if (answered && discovers.length > before) beacons.discoverReply(ONE, SEEN, undefined, now);
+    }
+  };
+  return { beacons, discovers, events, run };
+}
