@@ -8,9 +8,9 @@ import type { StartReport } from '../src/cli/host.ts';
 import { LocalNetwork } from '../src/cli/local/network.ts';
 import { Daemon } from '../src/daemon/daemon.ts';
 import { nodeLog } from '../src/platform/index.ts';
-import { startRendezvous } from '../src/rendezvous/rendezvous.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
+import { serve } from './host/serve.ts';
 import { untilStopped } from './host/until-stopped.ts';
 
 const MB = 1024 * 1024;
@@ -43,20 +43,15 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         note,
         registryPort: settings.local_registry_port,
         beaconPort: settings.local_beacon_port,
-        async serve(store, registryBind, beaconBind) {
-          const storage = host.storage(store);
-          const serving = await startRendezvous({
-            net,
-            clock,
-            random,
-            crypto,
-            log,
-            storage,
-            registryBind,
-            beaconBind,
-          });
-          const { registryEndpoint: registry, beaconEndpoint: beacon, fingerprint } = serving;
-          return { registry, beacon, fingerprint, close: () => serving.close() };
+        async serve(store, registry, beacon) {
+          const serving = await serve({ host, log, store, registry, beacon });
+          const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
+          return {
+            registry: registryEndpoint,
+            beacon: beaconEndpoint,
+            fingerprint,
+            close: () => serving.close(),
+          };
         },
       });
     }
@@ -74,7 +69,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         socketPath: settings.socket,
         listen: settings.listen,
         registries: [registry],
-        ...(fingerprint === undefined ? {} : { tls: { fingerprint } }),
+        ...(fingerprint === undefined || fingerprint === '' ? {} : { tls: { fingerprint } }),
         beacons: beacon === undefined ? [] : [beacon],
         ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
         ...(launch.public === undefined ? {} : { public: launch.public }),
@@ -94,7 +89,8 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       socket: settings.socket,
       log_file: home.daemon.log,
       registry: formatEndpoint(registry),
-      registered: info.registered,
+      // Registered, though perhaps about to tell of a new endpoint.
+      registered: info.node_id !== 0 && info.registry_connected,
       network: local === undefined ? 'configured' : local.role,
       flags,
     };

@@ -7,9 +7,9 @@ import type { StartReport } from '../src/cli/host.ts';
 import { storeLock } from '../src/cli/local/handover.ts';
 import { isWildcard } from '../src/cli/registry-probe.ts';
 import { nodeLog } from '../src/platform/index.ts';
-import { startRendezvous } from '../src/rendezvous/rendezvous.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
+import { serve } from './host/serve.ts';
 import { untilStopped } from './host/until-stopped.ts';
 
 const MB = 1024 * 1024;
@@ -29,19 +29,12 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
   let lock: Claim | undefined;
   try {
     lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
-    const { net, clock, random, crypto } = host;
-    const serving = await startRendezvous({
-      net,
-      clock,
-      random,
-      crypto,
-      log,
-      storage: host.storage(launch.store),
-      registryBind: launch.registry,
-      beaconBind: launch.beacon,
-    }).catch((thrown: unknown) => {
-      throw portExplained(thrown);
-    });
+    const { store, registry, beacon, publicHost } = launch;
+    const serving = await serve({ host, log, store, registry, beacon, publicHost }).catch(
+      (thrown: unknown) => {
+        throw portExplained(thrown);
+      },
+    );
     const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
     const facts: RendezvousFacts = {
       registry: formatEndpoint(registryEndpoint),
@@ -51,7 +44,7 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       log_file: home.rendezvous.log,
       hosts:
         launch.publicHost === undefined
-          ? reachableAs(registryEndpoint.host, net.localAddresses())
+          ? reachableAs(registryEndpoint.host, host.net.localAddresses())
           : [launch.publicHost],
     };
     await run.update({ ...facts });

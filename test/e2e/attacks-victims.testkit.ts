@@ -1,0 +1,173 @@
+/** Who is attacked: a rendezvous and two daemons that trust each other, as real processes on loopback. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseHostPort } from '../../src/base/endpoint.ts';
+import type { Endpoint } from '../../src/base/units.ts';
+import { nodeClock, nodeCrypto, nodeNet } from '../../src/platform/index.ts';
+import { PilotClient } from '../../src/sdk/client.ts';
+import { eventually, type Node, Sandbox } from './pilotctl.ts';
+
+export interface VictimOptions {
+  /** Both daemons use nothing but the relay. */
+  readonly relayOnly?: boolean;
+  /** Puts something between the daemons and the beacon; returns where the daemons find it. */
+  readonly interpose?: (beacon: Endpoint) => Promise<Endpoint>;
+  /** Home of node b, when it must lie elsewhere. */
+  readonly homeOfB?: string;
+}
+
+/** One daemon under attack, with a program connected to it. */
+export interface Victim {
+  readonly node: Node;
+  readonly client: PilotClient;
+  readonly id: number;
+  /** Where its tunnel socket is. */
+  readonly endpoint: Endpoint;
+  /** Base64. */
+  readonly publicKey: string;
+}
+
+export class Victims {
+  readonly sandbox: Sandbox;
+  readonly rendezvous: Node;
+  readonly registry: Endpoint;
+  readonly beacon: Endpoint;
+  readonly a: Victim;
+  readonly b: Victim;
+
+  static async open(options: VictimOptions = {}): Promise<Victims> {
+    const sandbox = await Sandbox.open();
+    try {
+      const rendezvous = sandbox.node('rendezvous');
+      const served = await rendezvous.data<{ registry: string; beacon: string; fingerprint: string }>([
+        'rendezvous',
+        'start',
+        '--registry-addr=127.0.0.1:0',
+        '--beacon-addr=127.0.0.1:0',
+      ]);
+      const beacon = parseHostPort(served.beacon)!;
+      const seen = options.interpose === undefined ? beacon : await options.interpose(beacon);
+      const start = (name: string): Promise<Victim> =>
+        startVictim(sandbox.node(name), [
+          `--registry=${served.registry}`,
+          `--fingerprint=${served.fingerprint}`,
+          `--beacon=${seen.host}:${seen.port}`,
+          `--hostname=${name}`,
+          ...(options.relayOnly === true ? ['--relay-only'] : []),
+        ]);
+      const [a, b] = await Promise.all([start('victim-a'), start('victim-b')]);
+      const victims = new Victims(sandbox, rendezvous, parseHostPort(served.registry)!, beacon, a, b);
+      await victims.#trustEachOther();
+      return victims;
+    } catch (error) {
+      await sandbox.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    sandbox: Sandbox,
+    rendezvous: Node,
+    registry: Endpoint,
+    beacon: Endpoint,
+    a: Victim,
+    b: Victim,
+  ) {
+    this.sandbox = sandbox;
+    this.rendezvous = rendezvous;
+    this.registry = registry;
+    this.beacon = beacon;
+    this.a = a;
+    this.b = b;
+  }
+
+  /** Both directions answer, the registry finds names, a message is stored, and trust is what it was. */
+  async assertFine(): Promise<void> {
+    const { a, b } = this;
+    for (const [from, to, name] of [
+      [a, b, 'victim-b'],
+      [b, a, 'victim-a'],
+    ] as const) {
+      const pinged = await from.client.pingOnce(name, { timeout: 5_000 });
+      assert.ok(pinged.rtt_ms >= 0);
+      assert.equal((await from.client.find(name)).node_id, to.id);
+      const sent = await from.client.sendMessage(name, { type: 'text', data: Buffer.from('still here') });
+      assert.match(sent.ack, /^ACK TEXT 10 bytes/);
+      assert.deepEqual(
+        (await from.client.trusted()).map((row) => row.node_id),
+        [to.id],
+      );
+    }
+  }
+
+  /** How often the daemon has dropped something for this reason. */
+  async drops(victim: Victim, reason: string): Promise<number> {
+    return (await victim.client.info()).drops?.[reason] ?? 0;
+  }
+
+  /** Runs an attack and waits until the daemon has counted at least `count` more drops for the reason. */
+  async assertDropped(victim: Victim, reason: string, attack: () => unknown, count = 1): Promise<void> {
+    const before = await this.drops(victim, reason);
+    await attack();
+    await eventually(async () => {
+      const info = await victim.client.info();
+      const after = info.drops?.[reason] ?? 0;
+      assert.ok(after >= before + count, `${reason}: ${before} -> ${after}: ${JSON.stringify(info.drops)}`);
+    }, 5_000);
+  }
+
+  /** Megabytes in memory of the daemons and the rendezvous. */
+  memory(): { a: number; b: number; rendezvous: number } {
+    return {
+      a: residentMegabytes(this.a.node.pid),
+      b: residentMegabytes(this.b.node.pid),
+      rendezvous: residentMegabytes(
+        Number(readFileSync(join(this.rendezvous.home, 'rendezvous.pid'), 'utf8')),
+      ),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.a.client.close();
+    this.b.client.close();
+    await this.sandbox.close();
+  }
+
+  async #trustEachOther(): Promise<void> {
+    const { a, b } = this;
+    await a.client.handshake('victim-b', 'colleagues');
+    await eventually(async () => assert.equal((await b.client.pending()).length, 1));
+    await b.client.approve(String(a.id));
+    await eventually(async () => assert.equal((await a.client.trusted()).length, 1));
+    await this.assertFine();
+  }
+}
+
+export function residentMegabytes(pid: number): number {
+  if (process.platform !== 'linux') return 0;
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1000;
+}
+
+/** Starts a daemon and connects to it. */
+export async function startVictim(node: Node, flags: readonly string[]): Promise<Victim> {
+  await node.data(['daemon', 'start', ...flags]);
+  return connectVictim(node);
+}
+
+export async function connectVictim(node: Node): Promise<Victim> {
+  const client = await PilotClient.connect({
+    net: nodeNet(),
+    clock: nodeClock(),
+    crypto: nodeCrypto(),
+    socketPath: join(node.home, 'pilot.sock'),
+  });
+  const info = await client.info();
+  return {
+    node,
+    client,
+    id: info.node_id,
+    endpoint: parseHostPort(info.listen_endpoint ?? '')!,
+    publicKey: info.public_key,
+  };
+}
