@@ -11,3 +11,4 @@ export {
 export { type EmbeddedStoreOptions, openEmbeddedStore } from './store/embedded.ts';
 export { memoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';
+export { persistedCertificate, type ServerCertificate } from './tls-certificate.ts';

@@ -1,5 +1,6 @@
+import { writeU32 } from '../base/bytes.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
-import { fitFrame } from './fit-frame.ts';
+import { fitReply } from './fit-reply.ts';
 import type { Protocol } from './protocol.ts';
 
 /** Length-prefixed JSON. spec/10 §1.4 */
@@ -11,7 +12,13 @@ export function jsonProtocol(): Protocol {
     broken: () => reader.error !== undefined,
     buffered: () => reader.pendingBytes,
     inOrder: (frame) => (frame as { request_id?: unknown }).request_id === undefined,
-    answer: async (frame, service, context) => fitFrame(await service.handle(frame, context)),
+    async answer(frame, service, context) {
+      const json = fitReply(await service.handle(frame, context));
+      const out = new Uint8Array(4 + json.length);
+      writeU32(out, 0, json.length);
+      out.set(json, 4);
+      return out;
+    },
     encodePush: encodeJsonFrame,
   };
 }

@@ -1,3 +1,13 @@
+import { concat, EMPTY } from '../base/bytes.ts';
+import {
+  BINARY,
+  BINARY_VERSION,
+  detectProtocol,
+  encodeBinaryError,
+  encodeBinaryFrame,
+} from '../wire/registry-binary.ts';
+import { binaryProtocol } from './protocol-binary.ts';
+import { jsonProtocol } from './protocol-json.ts';
 import type { CallContext } from './service/call.ts';
 import type { RegistryService } from './service/service.ts';
 
@@ -12,7 +22,27 @@ export interface Protocol {
   buffered(): number;
   /** True when the answer must not overtake earlier ones. */
   inOrder(frame: object): boolean;
-  /** Never rejects; undefined when there is nothing to say. */
-  answer(frame: object, service: RegistryService, context: CallContext): Promise<Uint8Array | undefined>;
+  /** Never rejects. */
+  answer(frame: object, service: RegistryService, context: CallContext): Promise<Uint8Array>;
   encodePush(message: object): Uint8Array;
+}
+
+/** Tells the encodings apart by the first bytes. spec/10 §1.3 */
+export class ProtocolGuess {
+  #greeting: Uint8Array = EMPTY;
+
+  /** Undefined while more bytes are needed. A refusal is sent before closing. */
+  push(data: Uint8Array): { readonly protocol: Protocol } | { readonly refusal: Uint8Array } | undefined {
+    this.#greeting = this.#greeting.length === 0 ? data : concat(this.#greeting, data);
+    const detected = detectProtocol(this.#greeting);
+    if (detected === 'incomplete') return undefined;
+    if (detected !== 'json' && detected.version !== BINARY_VERSION) {
+      const text = encodeBinaryError(`unsupported wire version ${detected.version}`);
+      return { refusal: encodeBinaryFrame(BINARY.error, text) };
+    }
+    const protocol = detected === 'json' ? jsonProtocol() : binaryProtocol();
+    protocol.push(detected === 'json' ? this.#greeting : this.#greeting.subarray(5));
+    this.#greeting = EMPTY;
+    return { protocol };
+  }
 }

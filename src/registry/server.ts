@@ -2,7 +2,7 @@ import type { Endpoint } from '../base/units.ts';
 import type { Clock, Log, Net, Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
-import { type SharedBuffer, serveSession } from './session.ts';
+import { Session, type SharedBuffer } from './session.ts';
 
 /** For this long after the start, no more than this many connections a second are begun. spec/10 §1.5 */
 const START_PERIOD = 60_000;
@@ -70,7 +70,7 @@ export class RegistryServer {
     const onClosed = (): void => this.#forget(pipe);
     const begin = (): void => {
       const { clock, service } = this.#options;
-      serveSession({ pipe, clock, service, limits: this.#limits, shared: this.#shared, onClosed });
+      new Session({ pipe, clock, service, limits: this.#limits, shared: this.#shared, onClosed });
     };
     const wait = this.#startDelay();
     if (wait === 0) begin();

@@ -2,8 +2,7 @@ import type { Instant } from '../base/units.ts';
 import type { Clock, Pipe, Timer } from '../runtime/ports.ts';
 import { ConnectionState } from './connection.ts';
 import { Outbox } from './outbox.ts';
-import type { Protocol } from './protocol.ts';
-import { jsonProtocol } from './protocol-json.ts';
+import { type Protocol, ProtocolGuess } from './protocol.ts';
 import { RATE_GRACE, type ServerLimits, SLOW_DELAY } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
 
@@ -12,7 +11,7 @@ export interface SharedBuffer {
   bytes: number;
 }
 
-interface SessionOptions {
+export interface SessionOptions {
   readonly pipe: Pipe;
   readonly clock: Clock;
   readonly service: RegistryService;
@@ -22,123 +21,157 @@ interface SessionOptions {
 }
 
 /**
- * One client. Frames are answered in order; those that carry a `request_id` may overtake each other.
- * A new frame is read only when its answer can be worked on and the client takes what it is sent.
+ * One client. Frames are answered in order; those that carry a `request_id` may overtake each other. A frame is
+ * read only when its answer can be worked on and the client takes what it is sent. spec/10 §1.5
  */
-export function serveSession({ pipe, clock, service, limits, shared, onClosed }: SessionOptions): void {
-  const startedAt = clock.now();
-  const outbox = new Outbox(pipe, clock, limits, () => pump());
-  const state = new ConnectionState(pipe.remote, pipe.secure, (message) => {
-    if (protocol !== undefined) outbox.send(protocol.encodePush(message));
-  });
-  const greeting = new Uint8Array(0);
-  let protocol: Protocol | undefined;
-  let held: object | undefined;
-  let inFlight = 0;
-  let exclusive = false;
-  let delayed = false;
-  let requests = 0;
-  let lastFrameAt: Instant = startedAt;
-  let buffered = 0;
-  let closed = false;
-  let timer: Timer;
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #outbox: Outbox;
+  readonly #state: ConnectionState;
+  readonly #startedAt: Instant;
+  readonly #guess = new ProtocolGuess();
+  #protocol: Protocol | undefined;
+  /** Read, counted, and waiting for its turn. */
+  #held: object | undefined;
+  #inFlight = 0;
+  /** A frame without `request_id` is being answered: nothing may overtake it. */
+  #exclusive = false;
+  #delayed = false;
+  #requests = 0;
+  #lastFrameAt: Instant;
+  #partialSince: Instant | undefined;
+  #buffered = 0;
+  #closed = false;
+  #timer: Timer | undefined;
 
-  function account(): void {
-    const now = protocol === undefined ? greeting.length : protocol.buffered();
-    shared.bytes += now - buffered;
-    buffered = now;
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    const { pipe, clock, limits } = options;
+    this.#startedAt = clock.now();
+    this.#lastFrameAt = this.#startedAt;
+    this.#outbox = new Outbox(pipe, clock, limits, () => this.#pump());
+    this.#state = new ConnectionState(pipe.remote, pipe.secure, (message) => {
+      if (this.#protocol !== undefined) this.#outbox.send(this.#protocol.encodePush(message));
+    });
+    pipe.onClose(() => this.#end());
+    pipe.onData((data) => this.#receive(data));
+    this.#watch();
   }
-  function pump(): void {
-    if (protocol === undefined) return;
-    while (!closed && !delayed && !exclusive && !outbox.blocked && inFlight < limits.concurrent) {
-      const frame = held ?? protocol.next();
-      held = undefined;
+
+  #receive(data: Uint8Array): void {
+    if (this.#closed) return;
+    if (this.#protocol === undefined) {
+      const guessed = this.#guess.push(data);
+      if (guessed === undefined) return;
+      if ('refusal' in guessed) {
+        this.#outbox.send(guessed.refusal);
+        this.#options.pipe.end();
+        return;
+      }
+      this.#protocol = guessed.protocol;
+    } else this.#protocol.push(data);
+    this.#pump();
+    if (this.#options.shared.bytes > this.#options.limits.buffered && this.#buffered > 0)
+      this.#options.pipe.destroy();
+  }
+
+  #pump(): void {
+    const { pipe } = this.#options;
+    while (!this.#closed && this.#mayAnswer()) {
+      const frame = this.#take();
       if (frame === undefined) break;
-      const ordered = protocol.inOrder(frame);
-      if (ordered && inFlight > 0) {
-        held = frame;
+      if (this.#inFlight > 0 && this.#protocol!.inOrder(frame)) {
+        this.#held = frame;
         break;
       }
-      lastFrameAt = clock.now();
-      if (!withinRate(frame)) break;
-      run(frame, ordered);
+      this.#answer(frame);
     }
-    account();
-    if (protocol.broken() && inFlight === 0 && held === undefined && !delayed) pipe.end();
-    const busy =
-      held !== undefined || delayed || exclusive || outbox.blocked || inFlight >= limits.concurrent;
-    if (busy) pipe.pause();
-    else pipe.resume();
+    this.#account();
+    if (this.#closed) return;
+    const waiting = this.#held !== undefined || this.#inFlight > 0;
+    // A client that broke the framing gets the answers it is owed, and nothing about the rest.
+    if (this.#protocol!.broken() && !waiting) pipe.end();
+    else if (this.#mayAnswer() && this.#held === undefined) pipe.resume();
+    else pipe.pause();
   }
-  /** False when the request waits or the connection is cut. */
-  function withinRate(frame: object): boolean {
-    const age = clock.now() - startedAt;
-    if (age < RATE_GRACE || delayedFrames.delete(frame)) {
-      requests++;
-      return true;
-    }
-    const rate = ((requests + 1) * 1000) / age;
+
+  #mayAnswer(): boolean {
+    return (
+      !this.#delayed &&
+      !this.#exclusive &&
+      !this.#outbox.blocked &&
+      this.#inFlight < this.#options.limits.concurrent
+    );
+  }
+
+  /** The next frame that may be answered now, unless the client is too fast. */
+  #take(): object | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) return held;
+    const frame = this.#protocol!.next();
+    if (frame === undefined) return undefined;
+    const { clock, limits, pipe } = this.#options;
+    this.#lastFrameAt = clock.now();
+    this.#partialSince = undefined;
+    this.#requests++;
+    const age = this.#lastFrameAt - this.#startedAt;
+    const rate = age < RATE_GRACE ? 0 : (this.#requests * 1000) / age;
+    if (rate <= limits.slowRate) return frame;
     if (rate > limits.cutRate) {
       pipe.destroy();
-      return false;
+      return undefined;
     }
-    if (rate <= limits.slowRate) {
-      requests++;
-      return true;
-    }
-    delayed = true;
-    held = frame;
-    delayedFrames.add(frame);
+    this.#held = frame;
+    this.#delayed = true;
     void clock.sleep(SLOW_DELAY).then(() => {
-      delayed = false;
-      pump();
+      this.#delayed = false;
+      if (!this.#closed) this.#pump();
     });
-    return false;
-  }
-  const delayedFrames = new WeakSet<object>();
-
-  function run(frame: object, ordered: boolean): void {
-    inFlight++;
-    exclusive = ordered;
-    void protocol!.answer(frame, service, { remote: pipe.remote, connection: state }).then((reply) => {
-      inFlight--;
-      if (ordered) exclusive = false;
-      if (closed) return;
-      if (reply !== undefined) outbox.send(reply);
-      pump();
-    });
+    return undefined;
   }
 
-  function watch(): void {
-    const unfinished = protocol === undefined || (buffered > 0 && inFlight === 0 && held === undefined);
-    const deadline = lastFrameAt + (unfinished ? limits.frame : limits.idle);
-    if (clock.now() >= deadline && inFlight === 0 && held === undefined) pipe.destroy();
-    else
-      timer = clock.at(Math.max(clock.now() + 1000, Math.min(deadline, clock.now() + limits.frame)), watch);
+  #answer(frame: object): void {
+    const { pipe, service } = this.#options;
+    const ordered = this.#protocol!.inOrder(frame);
+    this.#inFlight++;
+    this.#exclusive = ordered;
+    void this.#protocol!.answer(frame, service, { remote: pipe.remote, connection: this.#state }).then(
+      (reply) => {
+        this.#inFlight--;
+        if (ordered) this.#exclusive = false;
+        if (this.#closed) return;
+        this.#outbox.send(reply);
+        this.#pump();
+      },
+    );
   }
 
-  pipe.onData((data) => {
-    if (closed) return;
-    if (protocol === undefined) {
-      protocol = jsonProtocol();
-      protocol.push(data);
-    } else protocol.push(data);
-    account();
-    if (shared.bytes > limits.buffered && buffered > 0) {
-      pipe.destroy();
-      return;
-    }
-    pump();
-  });
-  pipe.onClose(() => {
-    closed = true;
-    outbox.close();
-    timer.cancel();
-    shared.bytes -= buffered;
-    buffered = 0;
-    service.disconnected(state);
-    onClosed();
-  });
-  timer = clock.at(startedAt + limits.frame, watch);
-  void greeting;
+  #account(): void {
+    const now = this.#closed ? 0 : (this.#protocol?.buffered() ?? 0);
+    this.#options.shared.bytes += now - this.#buffered;
+    this.#buffered = now;
+    if (now === 0) this.#partialSince = undefined;
+    else this.#partialSince ??= this.#options.clock.now();
+  }
+
+  /** Cuts clients that say nothing for too long, or never finish what they began to say. */
+  #watch(): void {
+    const { clock, limits, pipe } = this.#options;
+    const now = clock.now();
+    const busy = this.#inFlight > 0 || this.#held !== undefined;
+    const idle = now - this.#lastFrameAt >= limits.idle;
+    const dribbling = this.#partialSince !== undefined && now - this.#partialSince >= limits.frame;
+    if (!busy && (idle || dribbling)) pipe.destroy();
+    else this.#timer = clock.at(now + Math.min(limits.frame, limits.idle), () => this.#watch());
+  }
+
+  #end(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#outbox.close();
+    this.#account();
+    this.#options.service.disconnected(this.#state);
+    this.#options.onClosed();
+  }
 }

@@ -7,6 +7,7 @@ import { pollHandshakes, requestHandshake, respondHandshake } from './handshake.
 import { heartbeat } from './heartbeat.ts';
 import { getKeyInfo, rotateKey, setKeyExpiry } from './keys.ts';
 import { lookup } from './lookup.ts';
+import * as networks from './networks.ts';
 import { punch } from './punch.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';
@@ -43,4 +44,47 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['subscribe', subscribe],
   ['beacon_register', beaconRegister],
   ['beacon_list', beaconList],
+  ['create_network', networks.createNetwork],
+  ['join_network', networks.joinNetwork],
+  ['leave_network', networks.leaveNetwork],
+  ['list_networks', networks.listNetworks],
+  ['list_nodes', networks.listNodes],
+  ['get_network_policy', networks.getNetworkPolicy],
+  ['poll_invites', networks.pollInvites],
+]);
+
+/** Requests of spec/12 and spec/13 that exist elsewhere but not here; the answer says so instead of "request failed". */
+export const NOT_OFFERED: ReadonlySet<string> = new Set([
+  'delete_network',
+  'rename_network',
+  'set_network_policy',
+  'get_expr_policy',
+  'set_expr_policy',
+  'get_member_tags',
+  'set_member_tags',
+  'invite_to_network',
+  'respond_invite',
+  'set_network_enterprise',
+  'kick_member',
+  'promote_member',
+  'demote_member',
+  'transfer_ownership',
+  'get_member_role',
+  'provision_network',
+  'get_provision_status',
+  'set_idp_config',
+  'get_idp_config',
+  'set_identity_webhook',
+  'set_external_id',
+  'get_identity',
+  'validate_token',
+  'directory_sync',
+  'directory_status',
+  'get_audit_log',
+  'set_audit_export',
+  'get_audit_export',
+  'set_webhook',
+  'get_webhook',
+  'get_webhook_dlq',
+  'subscribe_replication',
 ]);

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import { BeaconList } from './beacon-list.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
 import { type Fields, text } from './fields.ts';
-import { HANDLERS } from './handlers.ts';
+import { HANDLERS, NOT_OFFERED } from './handlers.ts';
 import { NewNodeBudget } from './new-node-budget.ts';
 import { masked, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
@@ -58,6 +58,9 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     const fields = request as Fields;
     const type = text(fields.type);
     const handler = HANDLERS.get(type);
+    if (NOT_OFFERED.has(type)) {
+      throw refusal('unavailable', `enterprise feature: ${type} is not offered by this registry`);
+    }
     if (handler === undefined)
       throw refusal('invalid_argument', `unknown message type: "${type.slice(0, 64)}"`);
     const call: Call = { ...context, shared, request: fields, at: clock.wallNow() };

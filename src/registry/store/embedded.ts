@@ -25,7 +25,7 @@ export interface EmbeddedStoreOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Runs a function after the current turn of the event loop. @default setImmediate */
+  /** Runs a function after the current turn of the event loop; what happens until then shares a sync. @default the clock's next tick */
   readonly defer?: (run: () => void) => void;
 }
 
@@ -99,8 +99,9 @@ function release(sql: Sql): void {
   sql.close();
 }
 
-function storeOver(sql: Sql, { path, clock, log, defer = setImmediate }: EmbeddedStoreOptions): Store {
-  const commit = new GroupCommit(sql, path, defer);
+function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions): Store {
+  const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
+  const commit = new GroupCommit(sql, path, nextTurn);
   const nodes = new NodeTable(sql);
   const inbox = new InboxTable(sql);
   const trust = new TrustTable(sql, inbox);

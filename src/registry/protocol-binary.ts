@@ -1,0 +1,142 @@
+/** The binary fast path, for old clients that have it. spec/10 §8 */
+import { asPilotError } from '../api/errors.ts';
+import { fromUtf8 } from '../base/bytes.ts';
+import { decodeBase64, encodeBase64 } from '../wire/base64.ts';
+import { encodeJson, isJsonObject, parseJson } from '../wire/json.ts';
+import * as binary from '../wire/registry-binary.ts';
+import { fitReply } from './fit-reply.ts';
+import type { Protocol } from './protocol.ts';
+import type { CallContext, Reply } from './service/call.ts';
+import type { RegistryService } from './service/service.ts';
+
+const { BINARY } = binary;
+
+export function binaryProtocol(): Protocol {
+  const reader = new binary.BinaryFrameReader();
+  return {
+    push: (data) => reader.push(data),
+    next: () => reader.next(),
+    broken: () => reader.error !== undefined,
+    buffered: () => reader.pendingBytes,
+    inOrder: () => true,
+    answer: (frame, service, context) => answer(frame as binary.BinaryFrame, service, context),
+    encodePush: (message) => binary.encodeBinaryFrame(BINARY.json, encodeJson(message)),
+  };
+}
+
+async function answer(
+  frame: binary.BinaryFrame,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  try {
+    switch (frame.type) {
+      case BINARY.json:
+        return await answerJson(frame.payload, service, context);
+      case BINARY.heartbeat:
+        return await heartbeat(frame.payload, service, context);
+      case BINARY.lookup:
+        return await lookup(frame.payload, service, context);
+      case BINARY.resolve:
+        return await resolve(frame.payload, service, context);
+      default:
+        return refused(`unknown message type 0x${frame.type.toString(16).padStart(2, '0')}`);
+    }
+  } catch (thrown) {
+    const error = asPilotError(thrown);
+    // This path never masked its errors, but what went wrong inside is nobody's business.
+    if (error.code === 'internal') return refused('request failed');
+    return refused(error.message.replace(/^(node \d+): node not found$/, '$1: not found'));
+  }
+}
+
+async function answerJson(
+  payload: Uint8Array,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  const parsed = parseJson(payload);
+  if (typeof parsed === 'string') return refused(`json decode: ${whyNotJson(payload)}`);
+  const request = parsed.value ?? {};
+  if (!isJsonObject(request)) return refused('json decode: not an object');
+  if (request.type === 'subscribe_replication')
+    return refused('replication not supported over binary protocol');
+  const reply = fitReply(await service.handle(request, context));
+  return binary.encodeBinaryFrame(BINARY.json, reply);
+}
+
+async function heartbeat(
+  payload: Uint8Array,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  const asked = binary.decodeBinaryHeartbeat(payload);
+  if (typeof asked === 'string') return refused(`heartbeat request too short: ${payload.length} bytes`);
+  const signature = encodeBase64(asked.signature);
+  const reply = await service.perform({ type: 'heartbeat', node_id: asked.node, signature }, context);
+  const ok = { time: Number(reply.time), keyExpiryWarning: reply.key_expiry_warning === true };
+  return binary.encodeBinaryFrame(BINARY.heartbeatOk, binary.encodeBinaryHeartbeatOk(ok));
+}
+
+async function lookup(
+  payload: Uint8Array,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  const asked = binary.decodeBinaryLookup(payload);
+  if (typeof asked === 'string') return refused(`lookup request too short: ${payload.length} bytes`);
+  const reply = await service.perform({ type: 'lookup', node_id: asked.node }, context);
+  const ok = {
+    node: asked.node,
+    public: reply.public === true,
+    taskExec: reply.task_exec === true,
+    poloScore: Number(reply.polo_score),
+    networks: reply.networks as number[],
+    publicKey: decodeBase64(String(reply.public_key))!,
+    hostname: textField(reply, 'hostname'),
+    tags: (reply.tags ?? []) as string[],
+    realAddr: textField(reply, 'real_addr'),
+    externalId: '',
+  };
+  return binary.encodeBinaryFrame(BINARY.lookupOk, binary.encodeBinaryLookupOk(ok));
+}
+
+async function resolve(
+  payload: Uint8Array,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  const asked = binary.decodeBinaryResolve(payload);
+  if (typeof asked === 'string') return refused(`resolve request too short: ${payload.length} bytes`);
+  const { target, requester } = asked;
+  const signature = encodeBase64(asked.signature);
+  const reply = await service.perform(
+    { type: 'resolve', node_id: target, requester_id: requester, signature },
+    context,
+  );
+  const ok = {
+    node: target,
+    realAddr: textField(reply, 'real_addr'),
+    lanAddrs: (reply.lan_addrs ?? []) as string[],
+    keyAgeDays: Number(reply.key_age_days),
+  };
+  return binary.encodeBinaryFrame(BINARY.resolveOk, binary.encodeBinaryResolveOk(ok));
+}
+
+function refused(text: string): Uint8Array {
+  return binary.encodeBinaryFrame(BINARY.error, binary.encodeBinaryError(text));
+}
+
+function textField(reply: Reply, name: string): string {
+  const value = reply[name];
+  return typeof value === 'string' ? value : '';
+}
+
+/** In the words old clients may log; only the first character is looked at. */
+function whyNotJson(payload: Uint8Array): string {
+  const text = fromUtf8(payload.subarray(0, 256)).trimStart();
+  if (text === '') return 'unexpected end of JSON input';
+  return /^[[{"\-0-9tfn]/.test(text)
+    ? 'invalid JSON'
+    : `invalid character '${text[0]}' looking for beginning of value`;
+}
