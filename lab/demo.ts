@@ -150,7 +150,6 @@ async function story(): Promise<void> {
       `${host}:${beaconEndpoint.port}`,
       '--hostname',
       actor.name,
-      ...(fingerprint === '' ? ['--no-tls'] : []),
     ]);
     if (!inNamespaces) stage.pilotctl(actor, ['config', '--set', 'relay_only=true'], { quiet: true });
   }

@@ -1,21 +1,26 @@
-/** A rendezvous whose beacon records every datagram it sees. Usage: node recording-rendezvous.js HOST DIRECTORY [PORT] */
+/**
+ * A rendezvous whose beacon records every datagram it sees.
+ * Usage: node recording-rendezvous.js HOST DIRECTORY [PORT], where PORT 0 takes any free ports.
+ */
 import { join } from 'node:path';
-import { nodeClock, nodeCrypto, nodeLog, nodeNet, nodeRandom, nodeStorage } from '../src/platform/index.ts';
-import { startRendezvous } from '../src/rendezvous/rendezvous.ts';
+import { nodeHost } from '../bin/host/node-host.ts';
+import { serve } from '../bin/host/serve.ts';
+import { nodeLog } from '../src/platform/index.ts';
 import { recordingNet } from './recording-net.ts';
 
-const [host, directory, port = '9000'] = process.argv.slice(2);
-if (host === undefined || directory === undefined)
+const [address, directory, port = '9000'] = process.argv.slice(2);
+if (address === undefined || directory === undefined) {
   throw new Error('usage: recording-rendezvous HOST DIRECTORY [PORT]');
-const rendezvous = await startRendezvous({
-  net: recordingNet(nodeNet(), join(directory, 'beacon.recording')),
-  clock: nodeClock(),
-  random: nodeRandom(),
-  crypto: nodeCrypto(),
+}
+const host = nodeHost();
+const registryPort = Number(port);
+const serving = await serve({
+  host: { ...host, net: recordingNet(host.net, join(directory, 'beacon.recording')) },
   log: nodeLog({ level: 'warn', destination: join(directory, 'rendezvous.log') }),
-  storage: nodeStorage(directory),
-  registryBind: { host, port: Number(port) },
-  beaconBind: { host, port: port === '0' ? 0 : Number(port) + 1 },
+  store: directory,
+  registry: { host: address, port: registryPort },
+  beacon: { host: address, port: registryPort === 0 ? 0 : registryPort + 1 },
 });
-console.log(JSON.stringify(rendezvous));
-process.on('SIGTERM', () => void rendezvous.close().then(() => process.exit(0)));
+const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
+console.log(JSON.stringify({ registryEndpoint, beaconEndpoint, fingerprint }));
+process.on('SIGTERM', () => void serving.close().then(() => process.exit(0)));
