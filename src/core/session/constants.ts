@@ -17,6 +17,8 @@ export const REKEY_PREFIXES = 8;
 
 /** Keys derived but not yet proven by a frame: the one in the making, and room for those that replays suggest. */
 export const MAX_CANDIDATES = 3;
+/** Keys of the peer one offer is combined with before a fresh one takes its place. */
+export const MAX_PAIRS = 32;
 /** A candidate nobody proves in this time is dropped. */
 export const CANDIDATE_LIFETIME: Millis = 15_000;
 /** How long the first key is trusted for sending before any frame has proven it: about one slow round trip. */

@@ -5,6 +5,7 @@ import type { Instant, NodeId } from '../../base/units.ts';
 import {
   CANDIDATE_LIFETIME,
   MAX_CANDIDATES,
+  MAX_PAIRS,
   MAX_RETIRED,
   OFFER_SENDINGS,
   PREVIOUS_LIFETIME,
@@ -132,6 +133,7 @@ export class Session {
     const peerKey = toHex(x25519);
     if (this.#retired.has(peerKey)) return { kind: 'retired' };
     this.#expireCandidates(now);
+    if (this.#offer !== undefined && this.#offer.paired.size >= MAX_PAIRS) this.withdrawOffer();
     const outstanding = this.#offer;
     if (outstanding !== undefined && !outstanding.paired.has(peerKey)) {
       const slot = this.#pair(outstanding, x25519, peerKey, now);

@@ -94,9 +94,15 @@ export class Beacons {
     return this.#registrations.find((one) => one.observed !== undefined && !one.lost)?.observed;
   }
 
-  discoverReply(from: Endpoint, observed: Endpoint, challenge: Uint8Array | undefined, now: Instant): void {
+  /** Takes an answer; true when this beacon saw us at another endpoint before. */
+  discoverReply(
+    from: Endpoint,
+    observed: Endpoint,
+    challenge: Uint8Array | undefined,
+    now: Instant,
+  ): boolean {
     const one = this.#find(from);
-    if (one === undefined) return;
+    if (one === undefined) return false;
     if (one.unanswered > 0) {
       one.unanswered = 0;
       one.nextAt = now + this.#every * (0.9 + 0.2 * this.#random.fraction());
@@ -105,20 +111,13 @@ export class Beacons {
       one.lost = false;
       this.#rank();
     }
-    if (one.observed === undefined || !sameEndpoint(one.observed, observed)) {
+    const moved = one.observed !== undefined && !sameEndpoint(one.observed, observed);
+    if (one.observed === undefined || moved) {
       one.observed = observed;
       this.#event({ name: 'beacon.observed', beacon: one.endpoint, endpoint: observed });
     }
-    if (challenge === undefined || this.#node === 0 || one.proofs >= MAX_PROOFS) return;
-    if (one.signed !== undefined && equal(one.signed.challenge, challenge)) return;
-    one.proofs++;
-    const kept = challenge.slice();
-    const signature = this.#identity.sign(discoverSignedBytes(this.#node, kept));
-    one.signed = {
-      challenge: kept,
-      message: encodeDiscover(this.#node, { challenge: kept, signature }),
-    };
-    this.#transmit(one.endpoint, one.signed.message);
+    if (challenge !== undefined) this.#prove(one, challenge);
+    return moved;
   }
 
   /** Registers again soon: relaying does not seem to work, our endpoint may have changed. */
@@ -150,6 +149,19 @@ export class Beacons {
     let next = Number.POSITIVE_INFINITY;
     for (const one of this.#registrations) if (one.nextAt < next) next = one.nextAt;
     return next;
+  }
+
+  #prove(one: Registration, challenge: Uint8Array): void {
+    if (this.#node === 0 || one.proofs >= MAX_PROOFS) return;
+    if (one.signed !== undefined && equal(one.signed.challenge, challenge)) return;
+    one.proofs++;
+    const kept = challenge.slice();
+    const signature = this.#identity.sign(discoverSignedBytes(this.#node, kept));
+    one.signed = {
+      challenge: kept,
+      message: encodeDiscover(this.#node, { challenge: kept, signature }),
+    };
+    this.#transmit(one.endpoint, one.signed.message);
   }
 
   #find(endpoint: Endpoint): Registration | undefined {

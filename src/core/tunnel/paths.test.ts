@@ -159,6 +159,17 @@ test('we move, and the peer must punch its NAT again: relayed, then direct withi
   assert.ok(took <= 2000, `${took} ms`);
 });
 
+test('an idle host whose NAT forgets everything notices at its next registration', () => {
+  const world = direct('idle rebind');
+  const { internet, a, b } = world;
+  internet.rebind(a, '192.0.2.77');
+  internet.run(30_000);
+  a.say(2, 'still here');
+  internet.run(50);
+  assert.ok(b.heard().includes('still here'));
+  assert.equal(b.tunnel.peer(1)?.selected?.endpoint.host, '192.0.2.77');
+});
+
 test('both move at once: the relay carries on, then a new direct path', () => {
   const world = direct('both roam');
   const { internet, a, b } = world;

@@ -118,6 +118,13 @@ export class Peer {
     this.#host.rearm(this.nextTimeout());
   }
 
+  /** Our own endpoint may have changed: are the paths of a peer in use still there? */
+  recheck(now: Instant): void {
+    if (!this.established || now - this.activeAt > this.#host.config.idleAfter) return;
+    this.#link.paths.retry(now);
+    this.#host.rearm(this.nextTimeout());
+  }
+
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
     const { paths } = this.#link;
     if (found?.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);

@@ -125,6 +125,12 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#host.lan = lan;
   }
 
+  /** The host changed networks, or may have: registers again and tries the paths in use. */
+  networkChanged(now: Instant): void {
+    this.#beacons.refresh(now);
+    for (const peer of this.#peers.values()) peer.recheck(now);
+  }
+
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
     const { kind } = classifyDatagram(data);
     if (kind === 'beacon') this.#handleBeacon(from, data, now);
@@ -235,7 +241,9 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     switch (message.type) {
       case 'discoverReply':
-        this.#beacons.discoverReply(from, message.endpoint, message.challenge, now);
+        // Seen elsewhere than before: the NAT forgot its mappings, those of our direct paths as well.
+        if (this.#beacons.discoverReply(from, message.endpoint, message.challenge, now))
+          this.networkChanged(now);
         return;
       case 'punchCommand':
         if (this.#config.relayOnly) this.#drop('relay_only');
