@@ -655,9 +655,9 @@ export class Connection implements Deadlined {
   }
 
   #quiet(now: Instant): void {
-    const silence = now - this.#heardAt;
     const limit = this.#confirmedAt === undefined ? UNCONFIRMED_LIMIT : this.#config.deadAfter;
-    if (silence >= limit) {
+    // The sum as in the deadline: the difference can round to just below the limit, and this would never end.
+    if (this.#heardAt + limit <= now) {
       this.abort('timeout', now);
       return;
     }
