@@ -13,7 +13,9 @@ const MAX_LAN = 16;
  * and unusable hosts fall back to the source address. spec/10 §4.4
  */
 export function advertisedEndpoint(listenAddress: string, remote: Endpoint, proven: boolean): string {
-  const claimed = listenAddress.length > MAX_TEXT ? undefined : parseHostPort(listenAddress);
+  // Old daemons may leave out the host.
+  const text = listenAddress.startsWith(':') ? `0.0.0.0${listenAddress}` : listenAddress;
+  const claimed = text.length > MAX_TEXT ? undefined : parseHostPort(text);
   if (claimed === undefined) return formatEndpoint(remote);
   const host = proven ? usableHost(claimed.host, remote.host) : undefined;
   return formatEndpoint({ host: host ?? remote.host, port: claimed.port });
