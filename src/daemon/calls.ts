@@ -1,12 +1,13 @@
 import { PilotError } from '../api/errors.ts';
-import type { Instant, NodeId, Port } from '../base/units.ts';
+import type { Instant, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
-import type { Method, Params, Result } from '../ipc/methods.ts';
+import type { Method, Result } from '../ipc/methods.ts';
 import { flagParam, intParam, textParam } from '../ipc/params.ts';
 import type { Abort, Clock } from '../runtime/ports.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import { connectionRow, healthOf, peerRow } from './info.ts';
+import type { OwnState } from './own-state.ts';
 import type { PeerBook } from './peer-book.ts';
 import type { PersistGate } from './persist-gate.ts';
 import type { Pings } from './pings.ts';
@@ -25,6 +26,8 @@ const MAX_TAGS = 3;
 
 /** What the calls work with. */
 export interface CallContext {
+  readonly version: string;
+  readonly own: OwnState;
   readonly node: PilotNode;
   readonly clock: Clock;
   readonly registry: RegistryClient;
@@ -35,12 +38,9 @@ export interface CallContext {
   readonly trustEffects: TrustEffects;
   readonly trustGate: PersistGate<TrustSnapshot>;
   run(mutation: () => void): void;
-  nodeId(): NodeId;
   info(): Result<'info'>;
-  setHostname(hostname: string): Promise<void>;
-  setVisibility(isPublic: boolean): Promise<void>;
-  setTags(tags: readonly string[]): Promise<void>;
-  deregister(): Promise<void>;
+  /** Stays out of the registry from now on. */
+  withdraw(): void;
   /** Calls back when trust in anybody changed, until cancelled. */
   onTrustChange(receiver: () => void): () => void;
 }
@@ -70,13 +70,13 @@ const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
   lookup,
   set_hostname: async (context, params) => {
     const hostname = textParam(params, 'hostname').toLowerCase();
-    await context.setHostname(hostname);
-    return { hostname, node_id: context.nodeId() };
+    await context.own.setHostname(hostname);
+    return { hostname, node_id: context.own.nodeId };
   },
   set_visibility: async (context, params) => {
     const isPublic = flagParam(params, 'public');
-    await context.setVisibility(isPublic);
-    return { node_id: context.nodeId(), visibility: isPublic ? 'public' : 'private' };
+    await context.own.setVisibility(isPublic);
+    return { node_id: context.own.nodeId, visibility: isPublic ? 'public' : 'private' };
   },
   set_tags: async (context, params) => {
     const tags = params.tags;
@@ -86,12 +86,13 @@ const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
         `Parameter tags must be a list of at most ${MAX_TAGS} strings`,
       );
     }
-    await context.setTags(tags);
-    return { node_id: context.nodeId(), tags };
+    await context.own.setTags(tags);
+    return { node_id: context.own.nodeId, tags };
   },
   deregister: async (context) => {
-    await context.deregister();
-    return { node_id: context.nodeId() };
+    await context.registry.deregister();
+    context.withdraw();
+    return { node_id: context.own.nodeId };
   },
   handshake,
   pending: async ({ node, book, targets }) => {
@@ -203,7 +204,7 @@ async function lookup(context: CallContext, params: Given, signal: Abort): Promi
 async function handshake(context: CallContext, params: Given, signal: Abort): Promise<Result<'handshake'>> {
   const text = textParam(params, 'target');
   const target = await context.targets.trustTarget(text);
-  if ('node' in target && target.node === context.nodeId()) {
+  if ('node' in target && target.node === context.own.nodeId) {
     throw new PilotError('invalid_argument', 'Cannot ask for trust: this is your own node');
   }
   const justification = textParam(params, 'justification', '');
@@ -314,7 +315,7 @@ async function ping(context: CallContext, params: Given, signal: Abort): Promise
 /** The network sub-commands of spec/20 §7 are the registry's own requests. */
 async function networkCall(context: CallContext, params: Given): Promise<object> {
   const network_id = params.network;
-  const node_id = context.nodeId();
+  const node_id = context.own.nodeId;
   const ask = (type: string, fields: object, signed = true): Promise<object> =>
     context.registry.call(type, fields, { signed });
   switch (params.sub) {
@@ -363,5 +364,3 @@ async function saved(context: CallContext): Promise<void> {
     });
   }
 }
-
-export type { Params, Port };

@@ -10,16 +10,16 @@ import { formatTrustFile } from '../core/trust/snapshot.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
 import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
-import type { IpcBackend } from '../ipc/backend.ts';
 import type { Info } from '../ipc/methods.ts';
-import { IpcServer } from '../ipc/server.ts';
+import type { IpcServer } from '../ipc/server.ts';
 import { drive } from '../runtime/drive.ts';
 import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
-import { answerCall, type CallContext } from './calls.ts';
+import { daemonBackend } from './backend.ts';
 import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
-import { loadIdentity } from './identity.ts';
 import { infoOf, type Traffic } from './info.ts';
+import { OwnState } from './own-state.ts';
+import { openParts, type Parts } from './parts.ts';
 import { PeerBook } from './peer-book.ts';
 import { PersistGate } from './persist-gate.ts';
 import { Pings } from './pings.ts';
@@ -27,10 +27,9 @@ import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { type Services, startServices } from './services.ts';
 import {
-  loadNodeState,
-  loadPeers,
-  loadTrust,
+  NODE_FILE,
   type NodeState,
+  PEERS_FILE,
   type PeerNote,
   saveNodeState,
   savePeers,
@@ -39,7 +38,7 @@ import {
 import { StreamTable } from './streams.ts';
 import { Targets } from './targets.ts';
 import { TrustEffects } from './trust-effects.ts';
-import { bindTunnel, localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
+import { localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
 
 const DEFAULT_START_WAIT = 3_000;
 const DEFAULT_HEARTBEAT = 30_000;
@@ -66,6 +65,8 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #identity: SigningKey;
   readonly #socket: UdpSocket;
+  readonly #ipc: IpcServer;
+  readonly #own: OwnState;
   readonly #node: PilotNode;
   readonly #driver: { run(mutation: () => void): void; stop(): void };
   readonly #registry: RegistryClient;
@@ -82,9 +83,7 @@ export class Daemon {
   readonly #traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   readonly #trustListeners = new Set<() => void>();
   readonly #started: Instant;
-  #state: NodeState;
   #beacons: readonly Endpoint[] = [];
-  #ipc: IpcServer | undefined;
   #services: Services | undefined;
   #peersChanged = false;
   #stopped: Promise<void> | undefined;
@@ -94,53 +93,32 @@ export class Daemon {
    * `state_corrupt` (both name the file and leave it), `socket_in_use`, `port_in_use`, `io_error`, `disk_full`.
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { storage, crypto, random, net, config } = options;
-    const identity = await loadIdentity(storage, crypto, random.fork('identity'));
-    const [trust, state, peers] = [
-      await loadTrust(storage),
-      await loadNodeState(storage),
-      await loadPeers(storage),
-    ];
-    const socket = await bindTunnel(net, config.listen ?? { host: '0.0.0.0', port: 0 }, state.udpPort);
-    let daemon: Daemon | undefined;
+    const daemon = new Daemon(options, await openParts(options));
     try {
-      daemon = new Daemon(options, identity, socket, { trust, state, peers });
       await daemon.#begin();
       return daemon;
     } catch (error) {
-      if (daemon === undefined) await socket.close();
-      else await daemon.stop();
+      await daemon.stop();
       throw error;
     }
   }
 
-  private constructor(
-    options: DaemonOptions,
-    identity: SigningKey,
-    socket: UdpSocket,
-    saved: { trust: TrustSnapshot | undefined; state: NodeState; peers: readonly PeerNote[] },
-  ) {
+  private constructor(options: DaemonOptions, parts: Parts) {
     const { clock, random, crypto, log, net, storage, config } = options;
+    const { identity, socket } = parts;
     this.#options = options;
     this.#identity = identity;
     this.#socket = socket;
+    this.#ipc = parts.ipc;
     this.#started = clock.now();
-    this.#state = {
-      ...saved.state,
-      ...(config.hostname !== undefined && { hostname: config.hostname }),
-      ...(config.public !== undefined && { public: config.public }),
-      ...(this.#knownHere(saved.state) ? {} : { node: undefined }),
-      registries: config.registries.map(formatEndpoint),
-      udpPort: socket.local.port,
-    };
     this.#node = new PilotNode({
       crypto,
       random: random.fork('node'),
       identity,
       wall: (now) => clock.wallNow() + (now - clock.now()),
       beacons: [],
-      public: this.#state.public,
-      ...(saved.trust !== undefined && { trust: saved.trust }),
+      public: parts.state.public,
+      ...(parts.trust !== undefined && { trust: parts.trust }),
       ...(config.autoApprove === true && { autoApprove: true }),
       ...(config.relayOnly === true && { relayOnly: true }),
     });
@@ -153,8 +131,8 @@ export class Daemon {
     this.#trustGate = gate(TRUST_FILE, (snapshot: TrustSnapshot) =>
       storage.replace(TRUST_FILE, utf8(formatTrustFile(snapshot))),
     );
-    this.#stateGate = gate('node.json', (state: NodeState) => saveNodeState(storage, state));
-    this.#peersGate = gate('peers.json', (peers: readonly PeerNote[]) => savePeers(storage, peers));
+    this.#stateGate = gate(NODE_FILE, (saved: NodeState) => saveNodeState(storage, saved));
+    this.#peersGate = gate(PEERS_FILE, (peers: readonly PeerNote[]) => savePeers(storage, peers));
 
     this.#registry =
       options.registry ??
@@ -168,8 +146,13 @@ export class Daemon {
         addresses: config.registries,
         ...(config.tls !== undefined && { tls: config.tls }),
       });
+    this.#own = new OwnState(
+      { node: this.#node, registry: this.#registry, run, now },
+      this.#stateGate,
+      parts.state,
+    );
     this.#book = new PeerBook(
-      saved.peers,
+      parts.peers,
       (node) => this.#isAcquainted(node),
       () => this.#savePeersSoon(),
     );
@@ -213,7 +196,10 @@ export class Daemon {
       registry: this.#registry,
       book: this.#book,
       clock,
-      own: () => ({ node: this.#nodeId, hostname: this.#state.hostname, public: this.#state.public }),
+      own: () => {
+        const { hostname, public: isPublic } = this.#own.current;
+        return { node: this.#own.nodeId, hostname, public: isPublic };
+      },
     });
     this.#registration = new Registration({
       registry: this.#registry,
@@ -225,9 +211,9 @@ export class Daemon {
         presence: () => ({
           listenEndpoint: this.#node.observed() ?? { host: '0.0.0.0', port: socket.local.port },
           lan: localEndpoints(net, socket.local),
-          hostname: this.#state.hostname,
-          public: this.#state.public,
-          tags: this.#state.tags,
+          hostname: this.#own.current.hostname,
+          public: this.#own.current.public,
+          tags: this.#own.current.tags,
           version: config.version,
           owner: config.owner,
           relayOnly: config.relayOnly ?? false,
@@ -242,15 +228,15 @@ export class Daemon {
     const { clock, config, storage } = this.#options;
     return infoOf({
       node: this.#node,
-      nodeId: this.#nodeId,
-      hostname: this.#state.hostname,
+      nodeId: this.#own.nodeId,
+      hostname: this.#own.current.hostname,
       owner: config.owner ?? '',
       version: config.version,
       publicKey: this.#identity.publicKey,
       uptime: clock.now() - this.#started,
       ports: this.#streams.listenerCount + 1,
       traffic: this.#traffic,
-      public: this.#state.public,
+      public: this.#own.current.public,
       registered: this.#registration.isRegistered,
       registry: config.registries.map(formatEndpoint).join(','),
       registryConnected: this.#registry.state === 'connected',
@@ -267,10 +253,6 @@ export class Daemon {
     return this.#stopped;
   }
 
-  get #nodeId(): NodeId {
-    return this.#state.node ?? 0;
-  }
-
   async #begin(): Promise<void> {
     const { clock, config, net, log } = this.#options;
     this.#socket.onDatagram((data, from) => {
@@ -279,8 +261,9 @@ export class Daemon {
       this.#driver.run(() => this.#node.handleDatagram(from, data, clock.now()));
     });
     this.#driver.run(() => this.#node.setLocalEndpoints(localEndpoints(net, this.#socket.local)));
-    if (this.#state.node !== undefined) this.#becomeNode(this.#state.node);
-    await this.#useBeacons(config.beacons?.length ? config.beacons : this.#state.beacons);
+    const { node, beacons } = this.#own.current;
+    if (node !== undefined) this.#becomeNode(node);
+    await this.#useBeacons(config.beacons?.length ? config.beacons : beacons);
     this.#registry.onPush((push) => {
       if (push.event === 'peer_moved' && push.from !== undefined) void this.#answers.moved(push.from);
       else void this.#trustEffects.poll();
@@ -290,13 +273,13 @@ export class Daemon {
       if (state === 'connected') this.#registration.reconnected();
     });
     this.#registry.start();
-    this.#registration.start(this.#state.node !== undefined && this.#beacons.length > 0);
-    await this.#saveState();
+    this.#registration.start(node !== undefined && this.#beacons.length > 0);
+    this.#saveOwnState();
     this.#services = startServices(this.#options, this.#streams);
     await this.#awaitRegistration(config.startWait ?? DEFAULT_START_WAIT);
-    this.#ipc = await IpcServer.start({ net, log, socketPath: config.socketPath, backend: this.#backend() });
+    this.#ipc.serve(this.#backend());
     log.event('info', 'daemon.started', {
-      node: this.#nodeId,
+      node: this.#own.nodeId,
       registered: this.#registration.isRegistered,
       socket: config.socketPath,
     });
@@ -305,16 +288,12 @@ export class Daemon {
   async #end(): Promise<void> {
     const { clock, log } = this.#options;
     log.event('info', 'daemon.stopping');
-    await this.#ipc?.close();
+    await this.#ipc.close();
     await this.#services?.stop();
     this.#registration.stop();
     const deadline = clock.now() + STOP_WAIT;
-    while (
-      this.#node.connections().some((conn) => UNFINISHED.includes(conn.state)) &&
-      clock.now() < deadline
-    ) {
-      await clock.sleep(20);
-    }
+    while (this.#streams.unfinishedCount > 0 && clock.now() < deadline) await clock.sleep(20);
+    this.#streams.abortAll();
     this.#driver.stop();
     this.#registry.close();
     if (this.#peersChanged) this.#peersGate.put(this.#book.kept());
@@ -347,7 +326,7 @@ export class Daemon {
         this.#trustEffects.handle(output.output);
         return;
       case 'datagram':
-        this.#ipc?.deliver({
+        this.#ipc.deliver({
           source: output.from,
           sourcePort: output.fromPort,
           destinationPort: output.toPort,
@@ -368,6 +347,9 @@ export class Daemon {
   #onEvent(event: Extract<NodeOutput, { type: 'event' }>['event']): void {
     const { name, ...fields } = event;
     this.#options.log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
+    if (event.name === 'tunnel.path_changed' && event.path !== 'relay') {
+      this.#book.seenAt(event.peer, event.path, event.endpoint);
+    }
     if (name === 'beacon.observed') queueMicrotask(() => this.#registration.presenceChanged());
   }
 
@@ -378,7 +360,7 @@ export class Daemon {
   }
 
   #becomeNode(node: NodeId): void {
-    const { hostname } = this.#state;
+    const { hostname } = this.#own.current;
     this.#driver.run(() =>
       this.#node.setNode(node, hostname === '' ? undefined : hostname, this.#options.clock.now()),
     );
@@ -386,21 +368,17 @@ export class Daemon {
 
   async #registered(result: Registered): Promise<void> {
     const { log, config } = this.#options;
+    const { hostname, node: before, beacons: known } = this.#own.current;
     if (result.hostnameError !== undefined) {
-      log.event('warn', 'node.hostname_refused', {
-        hostname: this.#state.hostname,
-        reason: result.hostnameError,
-      });
+      log.event('warn', 'node.hostname_refused', { hostname, reason: result.hostnameError });
     }
-    if (this.#state.node !== undefined && this.#state.node !== result.node) {
-      log.event('warn', 'node.id_changed', { before: this.#state.node, now: result.node });
+    if (before !== undefined && before !== result.node) {
+      log.event('warn', 'node.id_changed', { before, now: result.node });
     }
-    const isNew = this.#state.node !== result.node;
-    const beacons = result.beacons ?? this.#state.beacons;
-    this.#state = { ...this.#state, node: result.node, beacons };
-    if (isNew) this.#becomeNode(result.node);
+    const beacons = result.beacons ?? known;
+    this.#saveOwnState({ node: result.node, beacons });
+    if (before !== result.node) this.#becomeNode(result.node);
     if (!config.beacons?.length) await this.#useBeacons(beacons);
-    await this.#saveState();
   }
 
   async #useBeacons(beacons: readonly Endpoint[]): Promise<void> {
@@ -423,17 +401,12 @@ export class Daemon {
   }
 
   #address(): Address {
-    if (this.#nodeId !== 0) return { network: 0, node: this.#nodeId };
+    const { nodeId } = this.#own;
+    if (nodeId !== 0) return { network: 0, node: nodeId };
     const { config } = this.#options;
     throw new PilotError(
       'registry_unreachable',
       `This node has no address yet: it could not register at ${config.registries.map(formatEndpoint).join(', ')}`,
-    );
-  }
-
-  #knownHere(state: NodeState): boolean {
-    return this.#options.config.registries.some((registry) =>
-      state.registries.includes(formatEndpoint(registry)),
     );
   }
 
@@ -464,37 +437,18 @@ export class Daemon {
     });
   }
 
-  #saveState(): Promise<void> {
-    this.#stateGate.put(this.#state);
-    return this.#stateGate.settled();
+  /** A failure is logged, and saving is tried again; the registry knows all of it too. */
+  #saveOwnState(change: Partial<NodeState> = {}): void {
+    this.#own.save(change).catch(() => {});
   }
 
-  #backend(): IpcBackend {
-    const context = this.#callContext();
-    return {
+  #backend(): ReturnType<typeof daemonBackend> {
+    return daemonBackend({
       version: this.#options.config.version,
-      address: () => ({ network: 0, node: this.#nodeId }),
-      resolveTarget: async (target, signal) => ({
-        network: 0,
-        node: (await this.#targets.find(target, signal)).node,
-      }),
-      dial: (to, port, options) => this.#streams.dial(to, port, options),
-      listen: (port, onStream) => this.#streams.listen(port, onStream),
-      freePort: () => this.#streams.freePort(),
-      sendDatagram: (to, port, data, fromPort) => this.#sendDatagram(to, port, data, fromPort),
-      call: (method, params, signal) => answerCall(context, method, params, signal),
-    };
-  }
-
-  #callContext(): CallContext {
-    const change = async (state: Partial<NodeState>): Promise<void> => {
-      this.#state = { ...this.#state, ...state };
-      await this.#saveState();
-    };
-    return {
       node: this.#node,
       clock: this.#options.clock,
       registry: this.#registry,
+      own: this.#own,
       targets: this.#targets,
       book: this.#book,
       streams: this.#streams,
@@ -502,48 +456,12 @@ export class Daemon {
       trustEffects: this.#trustEffects,
       trustGate: this.#trustGate,
       run: (mutation) => this.#driver.run(mutation),
-      nodeId: () => this.#nodeId,
       info: () => this.info(),
-      setHostname: async (hostname) => {
-        await this.#registry.setHostname(hostname);
-        const { clock } = this.#options;
-        this.#driver.run(() => this.#node.setHostname(hostname === '' ? undefined : hostname, clock.now()));
-        await change({ hostname });
-      },
-      setVisibility: async (isPublic) => {
-        // The node's own gate moves first when it closes, last when it opens.
-        if (!isPublic) this.#node.setPublic(false);
-        await this.#registry.setVisibility(isPublic);
-        this.#node.setPublic(isPublic);
-        await change({ public: isPublic });
-      },
-      setTags: async (tags) => {
-        await this.#registry.setTags(tags);
-        await change({ tags });
-      },
-      deregister: async () => {
-        await this.#registry.deregister();
-        this.#registration.withdraw();
-      },
+      withdraw: () => this.#registration.withdraw(),
       onTrustChange: (receiver) => {
         this.#trustListeners.add(receiver);
         return () => this.#trustListeners.delete(receiver);
       },
-    };
-  }
-
-  async #sendDatagram(to: Address, port: number, data: Uint8Array, fromPort?: number): Promise<void> {
-    this.#address();
-    const sent: { result: ReturnType<PilotNode['sendDatagram']> } = { result: 'invalid' };
-    this.#driver.run(() => {
-      sent.result = this.#node.sendDatagram(to, port, data, this.#options.clock.now(), fromPort);
     });
-    const { result } = sent;
-    if (result === 'too_large')
-      throw new PilotError('too_large', `A datagram of ${data.length} bytes is too large`);
-    if (result === 'invalid')
-      throw new PilotError('invalid_argument', 'Cannot send a datagram to that address');
   }
 }
-
-const UNFINISHED: readonly string[] = ['FIN_WAIT', 'CLOSE_WAIT'];

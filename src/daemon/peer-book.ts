@@ -1,9 +1,12 @@
-import type { NodeId } from '../base/units.ts';
+import { sameEndpoint } from '../base/endpoint.ts';
+import type { Endpoint, NodeId } from '../base/units.ts';
 import type { PeerEndpoints } from '../core/node-types.ts';
 import type { PeerNote } from './state-file.ts';
 
 /** Peers remembered at once; those nobody trusts go first. Chosen: names and endpoints, some 200 bytes each. */
 const LIMIT = 4096;
+/** Local endpoints remembered of one peer. */
+const LAN_LIMIT = 4;
 
 /**
  * Names and last endpoints of peers, from every look-up that passed by: so that `approve bob` and a dial after a
@@ -51,6 +54,15 @@ export class PeerBook {
     const note = this.#noteOf(node);
     const same = JSON.stringify([note.endpoint, note.lan]) === JSON.stringify([found.endpoint, found.lan]);
     if (!same) this.#put({ ...note, endpoint: found.endpoint, lan: found.lan });
+  }
+
+  /** The tunnel has a proven path there: worth a try after a restart without the registry. */
+  seenAt(node: NodeId, kind: 'lan' | 'direct', endpoint: Endpoint): void {
+    const { endpoint: known, lan } = this.#noteOf(node);
+    if (kind === 'direct') this.located(node, { endpoint, lan });
+    else if (!lan.some((place) => sameEndpoint(place, endpoint))) {
+      this.located(node, { endpoint: known, lan: [endpoint, ...lan].slice(0, LAN_LIMIT) });
+    }
   }
 
   /** What is worth keeping on disk. */

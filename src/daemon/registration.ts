@@ -48,7 +48,9 @@ export class Registration {
   #running = false;
   #again = false;
   #failures = 0;
+  /** What it was told last; undefined makes the next turn a registration. */
   #told: Presence | undefined;
+  #registered = false;
   #node: NodeId | undefined;
   #stopped = false;
   #withdrawn = false;
@@ -71,8 +73,9 @@ export class Registration {
     this.#interval = options.heartbeatInterval;
   }
 
+  /** The registry knows us, perhaps not yet all that has changed since. */
   get isRegistered(): boolean {
-    return this.#told !== undefined;
+    return this.#registered;
   }
 
   /** `known`: we have a node id, so a beacon can tell our endpoint before the registry is asked. */
@@ -114,6 +117,7 @@ export class Registration {
   /** The user took us out of the registry: stay out until started again. */
   withdraw(): void {
     this.#withdrawn = true;
+    this.#registered = false;
     this.#told = undefined;
     this.#timer?.cancel();
   }
@@ -149,6 +153,7 @@ export class Registration {
     if (lost) {
       this.#log.event('info', 'node.forgotten', { message: error.message });
       this.#told = undefined;
+      this.#registered = false;
       return 0;
     }
     this.#failures++;
@@ -177,6 +182,7 @@ export class Registration {
     await this.#registry.setVisibility(presence.public);
     if (presence.tags.length > 0) await this.#registry.setTags(presence.tags);
     this.#told = presence;
+    this.#registered = true;
     this.#log.event('info', isFirst ? 'node.registered' : 'node.reregistered', {
       node: result.node,
       ...(result.hostnameError !== undefined && { hostname_error: result.hostnameError }),

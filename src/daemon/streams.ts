@@ -109,6 +109,18 @@ export class StreamTable {
     throw new PilotError('port_in_use', 'Cannot choose a port: all of 49152 to 65535 are in use');
   }
 
+  /** Streams whose data has not all been acknowledged. */
+  get unfinishedCount(): number {
+    let count = 0;
+    for (const stream of this.#streams.values()) if (!stream.isFinished) count++;
+    return count;
+  }
+
+  /** Resets every stream that has not finished. */
+  abortAll(): void {
+    for (const stream of [...this.#streams.values()]) if (!stream.isFinished) stream.abort();
+  }
+
   /** Resets a stream whoever owns it. False when there is none. */
   disconnect(conn: ConnId): boolean {
     const stream = this.#streams.get(conn);
@@ -143,7 +155,9 @@ export class StreamTable {
       case 'writable':
       case 'finished': {
         const stream = this.#streams.get(output.conn);
-        if (stream !== undefined) this.#later(() => stream.notify(output.type));
+        if (stream === undefined) return;
+        if (output.type === 'finished') stream.isFinished = true;
+        this.#later(() => stream.notify(output.type));
         return;
       }
       case 'closed': {
@@ -223,6 +237,8 @@ class NodeStream implements LocalStream {
   #over: StreamEnd | undefined;
   #sawEnd = false;
   #closing = false;
+  /** The peer has acknowledged everything we wrote, and our end. */
+  isFinished = false;
 
   constructor(host: StreamTableHost, id: ConnId, local: LocalStream['local'], remote: LocalStream['remote']) {
     this.#host = host;

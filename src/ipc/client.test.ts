@@ -21,7 +21,7 @@ async function world(options: { window?: number; cut?: boolean; highWater?: numb
   });
   const backends = [network.node(1), network.node(2)] as const;
   for (const backend of backends) {
-    await IpcServer.start({ net, log: quiet, socketPath: `${backend.id}`, backend });
+    (await IpcServer.claim({ net, log: quiet, socketPath: `${backend.id}` })).serve(backend);
   }
   return {
     network,

@@ -82,7 +82,8 @@ async function started(window?: number) {
   const backend = network.node(1);
   const other = network.node(2);
   const net = memoryNet();
-  const server = await IpcServer.start({ net, log: quiet, socketPath: 'sock', backend });
+  const server = await IpcServer.claim({ net, log: quiet, socketPath: 'sock' });
+  server.serve(backend);
   return { network, backend, other, net, server };
 }
 

@@ -9,28 +9,32 @@ const MAX_CLIENTS = 1024;
 
 /** The daemon's local socket: accepts clients and gives each a session. */
 export class IpcServer {
-  readonly #backend: IpcBackend;
+  #backend: IpcBackend | undefined;
+  /** Clients that came before there was anything to serve. */
+  #early: Pipe[] = [];
   readonly #log: Log;
   readonly #sessions = new Set<ClientSession>();
   readonly #datagramPorts = new Map<Port, ClientSession>();
   #server: PipeServer | undefined;
   #closed = false;
 
-  /** Errors: `socket_in_use`, `io_error`. */
-  static async start(options: {
-    net: Net;
-    log: Log;
-    socketPath: string;
-    backend: IpcBackend;
-  }): Promise<IpcServer> {
-    const server = new IpcServer(options.backend, options.log);
+  /**
+   * Takes the socket, so that no second daemon starts; clients are heard from `serve` on.
+   * Errors: `socket_in_use`, `io_error`.
+   */
+  static async claim(options: { net: Net; log: Log; socketPath: string }): Promise<IpcServer> {
+    const server = new IpcServer(options.log);
     server.#server = await options.net.listenLocal(options.socketPath, (pipe) => server.#accept(pipe));
     return server;
   }
 
-  private constructor(backend: IpcBackend, log: Log) {
-    this.#backend = backend;
+  private constructor(log: Log) {
     this.#log = log;
+  }
+
+  serve(backend: IpcBackend): void {
+    this.#backend = backend;
+    for (const pipe of this.#early.splice(0)) this.#accept(pipe);
   }
 
   get clientCount(): number {
@@ -53,15 +57,20 @@ export class IpcServer {
   async close(): Promise<void> {
     this.#closed = true;
     const stopped = this.#server?.close();
+    for (const pipe of this.#early.splice(0)) pipe.destroy();
     for (const session of [...this.#sessions]) session.close();
     await stopped;
   }
 
   #accept(pipe: Pipe): void {
-    if (this.#closed || this.#sessions.size >= MAX_CLIENTS) {
+    if (this.#closed || this.#sessions.size + this.#early.length >= MAX_CLIENTS) {
       pipe.write(encodeIpcFrame(CMD.error, encodeError(`too many clients: the limit is ${MAX_CLIENTS}`)));
       pipe.end();
       this.#log.event('warn', 'ipc.client_refused', { limit: MAX_CLIENTS });
+      return;
+    }
+    if (this.#backend === undefined) {
+      this.#early.push(pipe);
       return;
     }
     const session = new ClientSession(pipe, this.#backend, {

@@ -212,7 +212,11 @@ describe('two daemons with a rendezvous on loopback', () => {
     await daemons.get('node-a')!.stop();
     await daemons.get('node-b')!.stop();
     await site.rendezvous!.close();
-    if (verbose) console.error(readFileSync(join(site.home('node-a'), 'peers.json'), 'utf8'), readFileSync(join(site.home('node-a'), 'node.json'), 'utf8'));
+    if (verbose)
+      console.error(
+        readFileSync(join(site.home('node-a'), 'peers.json'), 'utf8'),
+        readFileSync(join(site.home('node-a'), 'node.json'), 'utf8'),
+      );
     const starting = Date.now();
     a = await start('node-a');
     b = await start('node-b');

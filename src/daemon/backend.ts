@@ -1,0 +1,44 @@
+import { PilotError } from '../api/errors.ts';
+import type { Address, Port } from '../base/units.ts';
+import type { PilotNode } from '../core/node.ts';
+import type { IpcBackend } from '../ipc/backend.ts';
+import { answerCall, type CallContext } from './calls.ts';
+
+/** What local programs can ask of the daemon. */
+export function daemonBackend(context: CallContext): IpcBackend {
+  const { own, streams, targets, version } = context;
+  return {
+    version,
+    address: () => ({ network: 0, node: own.nodeId }),
+    resolveTarget: async (target, signal) => ({
+      network: 0,
+      node: (await targets.find(target, signal)).node,
+    }),
+    dial: (to, port, options) => streams.dial(to, port, options),
+    listen: (port, onStream) => streams.listen(port, onStream),
+    freePort: () => streams.freePort(),
+    sendDatagram: (to, port, data, fromPort) => sendDatagram(context, to, port, data, fromPort),
+    call: (method, params, signal) => answerCall(context, method, params, signal),
+  };
+}
+
+async function sendDatagram(
+  context: CallContext,
+  to: Address,
+  port: Port,
+  data: Uint8Array,
+  fromPort: Port | undefined,
+): Promise<void> {
+  const { node, clock, own } = context;
+  if (own.nodeId === 0) throw new PilotError('registry_unreachable', 'This node has no address yet');
+  const sent: { result: ReturnType<PilotNode['sendDatagram']> } = { result: 'invalid' };
+  context.run(() => {
+    sent.result = node.sendDatagram(to, port, data, clock.now(), fromPort);
+  });
+  if (sent.result === 'too_large') {
+    throw new PilotError('too_large', `A datagram of ${data.length} bytes is too large`);
+  }
+  if (sent.result === 'invalid') {
+    throw new PilotError('invalid_argument', 'Cannot send an empty datagram, or one to that address');
+  }
+}
