@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly public?: boolean;
   /** Never uses a direct path. @default false */
   readonly relayOnly?: boolean;
+  /** Trusts whoever asks. @default false */
+  readonly autoApprove?: boolean;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
 }
@@ -70,5 +72,7 @@ export type NodeOutput =
   | { readonly type: 'event'; readonly event: TunnelEvent | NodeEvent };
 
 export type NodeEvent =
+  /** A trust message of ours reached the peer over the tunnel. */
+  | { readonly name: 'trust.delivered'; readonly peer: NodeId }
   | { readonly name: 'syn.rejected'; readonly peer: NodeId; readonly port: Port }
   | { readonly name: 'datagram.rejected'; readonly peer: NodeId; readonly port: Port };

@@ -66,6 +66,7 @@ export class PilotNode implements Machine<NodeOutput> {
       identity,
       snapshot: options.trust,
       wall: options.wall,
+      config: { autoApprove: options.autoApprove ?? false },
     });
     this.#trustChannel = new TrustChannel(this.#streams);
     this.#pinTrusted();
@@ -403,8 +404,10 @@ export class PilotNode implements Machine<NodeOutput> {
 
   #trustSent(result: TrustSendResult | undefined, now: Instant): void {
     if (result === undefined) return;
-    if (result.delivered) this.#trust.directDelivered(result.ref, now);
-    else this.#trust.directFailed(result.ref, now);
+    if (result.delivered) {
+      this.#outputs.push({ type: 'event', event: { name: 'trust.delivered', peer: result.to } });
+      this.#trust.directDelivered(result.ref, now);
+    } else this.#trust.directFailed(result.ref, now);
   }
 
   #onTrust(output: TrustOutput, now: Instant): void {

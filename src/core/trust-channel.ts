@@ -24,6 +24,7 @@ interface Incoming {
 }
 
 interface Outgoing {
+  readonly to: NodeId;
   readonly ref: number;
   readonly message: Uint8Array;
   sent: boolean;
@@ -33,6 +34,7 @@ interface Outgoing {
 
 /** What became of a message of ours. */
 export interface TrustSendResult {
+  readonly to: NodeId;
   readonly ref: number;
   readonly delivered: boolean;
 }
@@ -53,7 +55,7 @@ export class TrustChannel {
       timeout: SEND_TIMEOUT,
       noDelay: true,
     });
-    this.#outgoing.set(conn, { ref, message, sent: false, reported: false });
+    this.#outgoing.set(conn, { to, ref, message, sent: false, reported: false });
   }
 
   owns(conn: ConnId): boolean {
@@ -103,7 +105,7 @@ export class TrustChannel {
     const outgoing = this.#outgoing.get(conn);
     if (outgoing === undefined || outgoing.reported) return undefined;
     outgoing.reported = true;
-    return { ref: outgoing.ref, delivered: true };
+    return { to: outgoing.to, ref: outgoing.ref, delivered: true };
   }
 
   /** The stream is gone. Tells of a message that was never acknowledged. */
@@ -111,7 +113,8 @@ export class TrustChannel {
     this.#incoming.delete(conn);
     const outgoing = this.#outgoing.get(conn);
     this.#outgoing.delete(conn);
-    return outgoing === undefined || outgoing.reported ? undefined : { ref: outgoing.ref, delivered: false };
+    if (outgoing === undefined || outgoing.reported) return undefined;
+    return { to: outgoing.to, ref: outgoing.ref, delivered: false };
   }
 
   handleTimeout(now: Instant): void {

@@ -18,10 +18,8 @@ import type { TrustEffects } from './trust-effects.ts';
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** How long `handshake` waits to hear that the registry took the request, before it reports what it knows. */
+/** How long `handshake` waits to hear that the peer or the registry has the request, before it says what it knows. */
 const DELIVERY_WAIT = 10_000;
-/** A request that went straight to the peer is not handed to the registry: after this long nobody waits for that. */
-const DIRECT_WAIT = 2_000;
 const MAX_TAGS = 3;
 
 /** What the calls work with. */
@@ -212,7 +210,9 @@ async function handshake(context: CallContext, params: Given, signal: Abort): Pr
     context.node.requestTrust(target, justification, now),
   );
   await saved(context);
-  if (status === 'sent') await delivered(context, requestId, 'node' in target, signal);
+  if (status === 'sent') {
+    await delivered(context, requestId, 'node' in target ? target.node : undefined, signal);
+  }
   return {
     status,
     ...('node' in target ? { node_id: target.node } : { hostname: target.hostname }),
@@ -220,7 +220,12 @@ async function handshake(context: CallContext, params: Given, signal: Abort): Pr
 }
 
 /** Resolves when the request is under way, and rejects with the registry's reason when it is not. */
-function delivered(context: CallContext, requestId: string, direct: boolean, signal: Abort): Promise<void> {
+function delivered(
+  context: CallContext,
+  requestId: string,
+  peer: NodeId | undefined,
+  signal: Abort,
+): Promise<void> {
   const { clock } = context;
   return new Promise((resolve, reject) => {
     const finish = (error?: PilotError): void => {
@@ -232,8 +237,8 @@ function delivered(context: CallContext, requestId: string, direct: boolean, sig
     };
     const abort = (): void =>
       finish(new PilotError('cancelled', 'Cancelled: handshake; the request is kept'));
-    const timer = clock.at(clock.now() + (direct ? DIRECT_WAIT : DELIVERY_WAIT), () => finish());
-    const forget = context.trustEffects.onDelivery(requestId, finish);
+    const timer = clock.at(clock.now() + DELIVERY_WAIT, () => finish());
+    const forget = context.trustEffects.onDelivery(requestId, peer, finish);
     signal.addEventListener('abort', abort);
   });
 }

@@ -347,6 +347,7 @@ export class Daemon {
   #onEvent(event: Extract<NodeOutput, { type: 'event' }>['event']): void {
     const { name, ...fields } = event;
     this.#options.log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
+    if (event.name === 'trust.delivered') queueMicrotask(() => this.#trustEffects.delivered(event.peer));
     if (event.name === 'tunnel.path_changed' && event.path !== 'relay') {
       this.#book.seenAt(event.peer, event.path, event.endpoint);
     }

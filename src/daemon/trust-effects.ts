@@ -25,8 +25,11 @@ export class TrustEffects {
   readonly #registry: RegistryClient;
   readonly #gate: PersistGate<TrustSnapshot>;
   readonly #log: Log;
-  /** Who waits for the registry to take a request, by request id. */
-  readonly #deliveries = new Map<string, (outcome: PilotError | undefined) => void>();
+  /** Who waits for a request of ours to be under way, by request id. */
+  readonly #deliveries = new Map<
+    string,
+    { readonly peer: NodeId | undefined; readonly receiver: (outcome: PilotError | undefined) => void }
+  >();
   #polling: Promise<void> | undefined;
   #pollAgain = false;
 
@@ -48,10 +51,23 @@ export class TrustEffects {
     else this.#gate.after(() => this.#carryOut(effect));
   }
 
-  /** Calls back once with the outcome of handing this request to the registry. */
-  onDelivery(requestId: string, receiver: (outcome: PilotError | undefined) => void): () => void {
-    this.#deliveries.set(requestId, receiver);
+  /** Calls back once: when the peer has the request, or with what the registry said to it. */
+  onDelivery(
+    requestId: string,
+    peer: NodeId | undefined,
+    receiver: (outcome: PilotError | undefined) => void,
+  ): () => void {
+    this.#deliveries.set(requestId, { peer, receiver });
     return () => this.#deliveries.delete(requestId);
+  }
+
+  /** A trust message of ours reached the peer itself. */
+  delivered(peer: NodeId): void {
+    for (const [requestId, waiting] of this.#deliveries) {
+      if (waiting.peer !== peer) continue;
+      this.#deliveries.delete(requestId);
+      waiting.receiver(undefined);
+    }
   }
 
   /** Fetches what the registry keeps for us. A poll tells the registry that the last one's result is stored. */
@@ -147,7 +163,7 @@ export class TrustEffects {
         this.#host.node.registryDone(kind, subject, error === undefined, this.#host.now()),
       );
       if (typeof subject === 'string') {
-        this.#deliveries.get(subject)?.(error);
+        this.#deliveries.get(subject)?.receiver(error);
         this.#deliveries.delete(subject);
       }
     };
