@@ -90,6 +90,8 @@ export class Path {
         this.phase = 'failed';
         this.#probeAt = undefined;
         this.#misses = 0;
+        // The series ends here, or none could ever begin again.
+        this.#burstNext = BURST.length;
         return 'failed';
       }
       this.#probeAt = now;

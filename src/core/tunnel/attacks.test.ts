@@ -260,6 +260,36 @@ test('a flood of random frames stays bounded in memory, answers and time, and th
   assert.ok(b.heard().includes('on 49'));
 });
 
+test('under a flood of forged key exchanges a peer that restarts comes back, and a stranger gets in by the relay', () => {
+  const { world } = recording('crowd', true);
+  const { internet, directory, a, b } = world;
+  const c = new TestNode({
+    internet,
+    directory,
+    node: 3,
+    local: { host: '203.0.113.30', port: 4000 },
+    beacons: [BEACON],
+  });
+  internet.run(200);
+  const random = seeded('crowd');
+  for (let i = 0; i < 20_000; i++) {
+    const from = { host: `192.0.${random.below(256)}.${random.below(256)}`, port: 1 + random.below(65_535) };
+    const data = random.bytes(136);
+    data.set([0x50, 0x49, 0x4c, PILA], 0);
+    if (i % 3 > 0) writeU32(data, 4, 3 + (i % 3));
+    internet.at(internet.now + i / 2, () => internet.inject({ from, to: b.local, data }));
+  }
+  internet.run(1000);
+  a.restart();
+  for (let i = 0; i < 20; i++) {
+    internet.at(internet.now + 250 * i, () => a.say(2, `back ${i}`));
+    internet.at(internet.now + 250 * i, () => c.say(2, `new ${i}`));
+  }
+  const back = internet.until(() => b.heard().some((text) => text.startsWith('back')), 8000);
+  assert.ok(back < 1500, `${back} ms`);
+  internet.until(() => b.heard().some((text) => text.startsWith('new')), 5000);
+});
+
 test('no datagram makes the tunnel throw', () => {
   const { world, recorded } = recording('damaged', true);
   const { internet, a, b } = world;

@@ -1,34 +1,48 @@
 import type { Instant } from '../../base/units.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-// Chosen: a verification costs about 0.15 ms, so all of them together may take a tenth of a core.
+/**
+ * Who sends a key exchange frame, as far as it shows before the signature is checked: it names a peer that a user here
+ * wants to reach, or one that we know already; it came through a beacon; or none of these.
+ */
+export type ExchangeSender = 'chosen' | 'known' | 'relayed' | 'stranger';
 
-const MAX_SOURCES = 512;
+// Chosen: a check costs about 0.15 ms, so all of them together may take a sixth of a core.
+
+const RATES: Readonly<Record<ExchangeSender, number>> = {
+  chosen: 300,
+  known: 300,
+  relayed: 200,
+  stranger: 300,
+};
+const BURST = 100;
+const MAX_SOURCES = 1024;
 const PER_SOURCE = { rate: 10, burst: 30 };
-const STRANGERS = { rate: 300, burst: 100 };
-const CHOSEN = { rate: 300, burst: 100 };
 
 /**
- * Decides which key exchange frames are worth a signature check. No single source can use up the budget, and strangers
- * can't use up that of the peers we want to reach.
+ * Decides which key exchange frames are worth a signature check. No source can use up the budget, and a flood of
+ * strangers, whose source addresses may be forged, can't use up that of the peers we deal with.
  */
 export class ExchangeGate {
   readonly #sources = new Map<string, TokenBucket>();
-  readonly #strangers = new TokenBucket(STRANGERS.rate, STRANGERS.burst);
-  readonly #chosen = new TokenBucket(CHOSEN.rate, CHOSEN.burst);
+  readonly #budgets: Readonly<Record<ExchangeSender, TokenBucket>> = {
+    chosen: new TokenBucket(RATES.chosen, BURST),
+    known: new TokenBucket(RATES.known, BURST),
+    relayed: new TokenBucket(RATES.relayed, BURST),
+    stranger: new TokenBucket(RATES.stranger, BURST),
+  };
 
-  /** `chosen`: the frame names a peer we are trying to reach. */
-  admits(host: string, chosen: boolean, now: Instant): boolean {
-    if (!this.#source(host).take(now)) return false;
-    return chosen ? this.#chosen.take(now) : this.#strangers.take(now);
+  /** `source`: the host of a direct stranger; else the node named, as one beacon speaks for many. */
+  admits(sender: ExchangeSender, source: string, now: Instant): boolean {
+    return this.#source(`${sender} ${source}`).take(now) && this.#budgets[sender].take(now);
   }
 
-  #source(host: string): TokenBucket {
-    const known = this.#sources.get(host);
+  #source(name: string): TokenBucket {
+    const known = this.#sources.get(name);
     if (known !== undefined) {
       // Most recently used last.
-      this.#sources.delete(host);
-      this.#sources.set(host, known);
+      this.#sources.delete(name);
+      this.#sources.set(name, known);
       return known;
     }
     if (this.#sources.size >= MAX_SOURCES) {
@@ -38,7 +52,7 @@ export class ExchangeGate {
       }
     }
     const bucket = new TokenBucket(PER_SOURCE.rate, PER_SOURCE.burst);
-    this.#sources.set(host, bucket);
+    this.#sources.set(name, bucket);
     return bucket;
   }
 }

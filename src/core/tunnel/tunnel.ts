@@ -5,19 +5,11 @@ import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
-import {
-  classifyDatagram,
-  decodePila,
-  decodePils,
-  encodePilp,
-  PILA_LENGTH,
-  type Pila,
-  pilaSignedBytes,
-} from '../../wire/tunnel-frames.ts';
+import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
-import { ExchangeGate } from './exchange-gate.ts';
+import { ExchangeCheck } from './exchange-check.ts';
 import { IdentityKeys } from './identity-keys.ts';
 import { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
@@ -49,16 +41,14 @@ export interface TunnelOptions {
  */
 export class Tunnel implements Machine<TunnelOutput> {
   readonly #config: TunnelConfig;
-  readonly #crypto: Crypto;
   readonly #host: PeerHost & { node: NodeId; lan: readonly Endpoint[] };
   readonly #beacons: Beacons;
   readonly #keys: IdentityKeys;
   readonly #peers = new Map<NodeId, Peer>();
   /** Peers that contacted us and proved nothing yet, oldest first. */
   readonly #strangers = new Set<NodeId>();
-  readonly #gate = new ExchangeGate();
+  readonly #check: ExchangeCheck;
   readonly #greetings = new TokenBucket(20, 40);
-  readonly #lastPila = new Map<NodeId, Uint8Array>();
   readonly #punched = new Map<string, Instant>();
   readonly #punches = new TokenBucket(20, 40);
   readonly #drops: Record<string, number> = {};
@@ -70,11 +60,11 @@ export class Tunnel implements Machine<TunnelOutput> {
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
-    this.#crypto = crypto;
     const transmit = (to: Endpoint, data: Uint8Array): void => {
       this.#outputs.push({ type: 'transmit', to, data });
     };
     this.#keys = new IdentityKeys((peer) => this.#outputs.push({ type: 'needKey', peer }));
+    this.#check = new ExchangeCheck({ crypto, keys: this.#keys, drop: (reason) => this.#drop(reason) });
     this.#beacons = new Beacons({
       random: random.fork('beacons'),
       identity,
@@ -179,7 +169,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   forget(node: NodeId): void {
     this.#peers.delete(node);
     this.#strangers.delete(node);
-    this.#lastPila.delete(node);
+    this.#check.forget(node);
   }
 
   peers(): PeerStatus[] {
@@ -334,50 +324,11 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#drop('own_node');
       return;
     }
-    const known = this.#keys.key(node);
-    const repeated = this.#lastPila.get(node);
-    if (
-      known === undefined ||
-      repeated === undefined ||
-      !equal(repeated, data.subarray(0, repeated.length))
-    ) {
-      if (!this.#verify(pila, known, { frame: data, relay, from }, now)) return;
-      if (this.#stranger(node, now) === undefined) return;
-      this.#lastPila.set(node, data.slice(0, PILA_LENGTH));
-    }
+    const peer = this.#peers.get(node);
+    const other = peer?.established ? 'known' : relay ? 'relayed' : 'stranger';
+    const sender = peer?.wanted(now) ? 'chosen' : other;
+    if (!this.#check.passes(pila, { frame: data, relay, from }, sender, now)) return;
     this.#stranger(node, now)?.receivePila(pila, relay, from, now);
-  }
-
-  /** True when the frame is signed by the key we hold for its node; asks for the key where that is open. */
-  #verify(
-    pila: Pila,
-    known: Uint8Array | undefined,
-    held: { frame: Uint8Array; relay: boolean; from: Endpoint },
-    now: Instant,
-  ): boolean {
-    const chosen = this.#peers.get(pila.node)?.wanted(now) ?? false;
-    // A beacon speaks for many: what it relays shares the general budget only.
-    if (!this.#gate.admits(held.relay ? `relay ${pila.node}` : held.from.host, chosen, now)) {
-      this.#drop('exchange_limit');
-      return false;
-    }
-    // Checked under the key the frame names, before anything is asked: garbage costs the directory nothing.
-    if (!this.#crypto.verify(pila.ed25519, pilaSignedBytes(pila.node, pila.x25519), pila.signature)) {
-      this.#drop('exchange_bad_signature');
-      return false;
-    }
-    const asker = chosen ? 'user' : 'exchange';
-    if (known !== undefined && equal(known, pila.ed25519)) {
-      // The key may have been replaced since: look, but go on meanwhile, the directory may be out of reach.
-      if (this.#keys.outdated(pila.node, now)) this.#keys.want(pila.node, undefined, asker, now);
-      return true;
-    }
-    if (known !== undefined && !this.#keys.outdated(pila.node, now)) {
-      this.#drop('exchange_key_mismatch');
-      return false;
-    }
-    if (!this.#keys.want(pila.node, held, asker, now)) this.#drop('lookup_limit');
-    return false;
   }
 
   #punch(target: Endpoint, now: Instant): void {
