@@ -1,6 +1,7 @@
 /** Node adapters of the ports in `runtime/` and `base/`: one small file per port. The only folder that needs `node:`. */
 export { nodeClock } from './clock.ts';
 export { nodeCrypto } from './crypto.ts';
+export { type FileReading, nodeFileReading } from './file-source.ts';
 export { type NodeLogOptions, nodeLog } from './log.ts';
 export { nodeNet } from './net.ts';
 export { nodeRandom } from './random.ts';
