@@ -17,6 +17,19 @@ test('we contact an old daemon and both directions work', () => {
   assert.equal(old.exchanges, 1);
 });
 
+test('an old daemon, which resets its counters on every key exchange, is sent no more of them than needed', () => {
+  const { internet, ours, old } = world('sparing', {}, 'none', 'none', true);
+  let exchanges = 0;
+  internet.tap = ({ from, data }) => {
+    if (from.host === ours.local.host && data[3] === 0x41) exchanges++;
+  };
+  for (let i = 0; i < 600; i++) internet.at(internet.now + 1000 * i, () => ours.say(OLD, `m${i}`));
+  internet.run(601_000);
+  assert.equal(old.heard.length, 600);
+  assert.ok(exchanges <= 2, `${exchanges} key exchange frames`);
+  assert.equal(old.exchanges, 1);
+});
+
 test('an old daemon contacts us', () => {
   const { internet, ours, old } = world('contacted');
   old.say(NEW, 'one');
@@ -119,6 +132,31 @@ test('we dial an old daemon behind a symmetric NAT in under half a second', () =
   assert.deepEqual(old.heard, ['one']);
 });
 
+for (const ourNat of ['none', 'full', 'port', 'symmetric'] as const) {
+  for (const oldNat of ['none', 'port', 'symmetric'] as const) {
+    test(`${ourNat} dials an old daemon behind ${oldNat}: answered within 0.5 s`, () => {
+      const { internet, ours, old } = world(`dial ${ourNat} ${oldNat}`, {}, ourNat, oldNat, true);
+      ours.say(OLD, 'one');
+      const took = internet.until(() => ours.heard().includes('re: one'), 15_000);
+      assert.ok(took <= 500, `${took} ms`);
+      for (let i = 0; i < 50; i++) internet.at(internet.now + 200 * i, () => ours.say(OLD, `m${i}`));
+      internet.run(11_000);
+      assert.equal(old.heard.filter((text) => text.startsWith('m')).length, 50);
+      assert.equal(ours.heard().filter((text) => text.startsWith('re: m')).length, 50);
+    });
+
+    test(`an old daemon behind ${oldNat} dials ${ourNat}: heard by its first attempt through the beacon at the latest`, () => {
+      const { internet, ours, old } = world(`dialled ${ourNat} ${oldNat}`, {}, ourNat, oldNat, true);
+      old.dial(NEW, 'one');
+      const took = internet.until(() => ours.heard().includes('one'), 15_000);
+      assert.ok(took <= 7500, `${took} ms`);
+      ours.say(OLD, 're: one');
+      internet.run(500);
+      assert.ok(old.heard.includes('re: one'));
+    });
+  }
+}
+
 test('lost frames in every place never leave an old daemon and us apart', () => {
   for (let seed = 0; seed < 60; seed++) {
     const { internet, ours, old } = world(`lossy ${seed}`);
@@ -141,11 +179,12 @@ function world(
   config: Partial<TunnelConfig> = {},
   ourNat: NatKind = 'none',
   oldNat: 'none' | 'port' | 'symmetric' = 'none',
+  withBeacon = ourNat !== 'none' || oldNat !== 'none',
 ): { internet: Internet; ours: TestNode; old: OldDaemon; beacon: TestBeacon } {
   const internet = new Internet(`old ${seed}`);
   const directory = new TestDirectory();
   const beacon = new TestBeacon(internet, BEACON);
-  const beacons = ourNat === 'none' && oldNat === 'none' ? [] : [BEACON];
+  const beacons = withBeacon ? [BEACON] : [];
   const ours = new TestNode({
     internet,
     directory,
