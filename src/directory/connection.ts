@@ -171,18 +171,26 @@ export class Connection {
 }
 
 /** Asks for a challenge; a server that does not know the request is an old one. */
-export async function introduce(link: Link, clock: Clock, fingerprint: string | undefined): Promise<Session> {
+async function introduce(link: Link, clock: Clock, fingerprint: string | undefined): Promise<Session> {
   const reply = await link.request({ type: 'challenge' }, REQUEST_TIMEOUT);
+  return { link, ...readTraits(reply, clock, link.secure ? fingerprint?.toLowerCase() : undefined) };
+}
+
+/** What the answer to `challenge` says about a server. */
+export function readTraits(
+  reply: JsonObject,
+  clock: Clock,
+  fingerprint: string | undefined,
+): { readonly challenge: string | undefined; readonly traits: ServerTraits } {
   const known = reply.type === 'challenge_ok';
   const features =
     known && Array.isArray(reply.features) ? reply.features.filter((item) => typeof item === 'string') : [];
   return {
-    link,
     challenge: known && typeof reply.nonce === 'string' ? reply.nonce : undefined,
     traits: {
       features: new Set(features),
       offset: known && typeof reply.time === 'number' ? reply.time - clock.wallNow() : 0,
-      fingerprint: link.secure ? fingerprint?.toLowerCase() : undefined,
+      fingerprint,
     },
   };
 }

@@ -1,16 +1,15 @@
 import { PilotError } from '../api/errors.ts';
 import type { Crypto, SigningKey } from '../base/crypto.ts';
-import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
 import type { Clock, Log, Net } from '../runtime/ports.ts';
-import { encodeBase64 } from '../wire/base64.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { signedString } from '../wire/registry-signatures.ts';
-import { Connection, introduce, REQUEST_TIMEOUT, type Session } from './connection.ts';
+import { Connection } from './connection.ts';
 import { legacyString } from './legacy.ts';
 import * as read from './read-reply.ts';
-import { refusedBy } from './refused.ts';
+import { Registration } from './registration.ts';
+import { Requests } from './requests.ts';
 import { RequestSigner } from './signer.ts';
 import type {
   DirectoryState,
@@ -37,39 +36,24 @@ export interface DirectoryOptions {
   readonly tls?: { readonly fingerprint?: string };
 }
 
-interface Ask {
-  readonly type: string;
-  readonly fields?: JsonObject;
-  /** What the request does, for error messages: "resolve node 7". */
-  readonly action: string;
-  /** The old challenge string; without it the request is not signed. */
-  readonly signed?: string;
-  /** Sending it twice does no harm, so a lost connection is tried again. */
-  readonly repeatable?: boolean;
-}
-
 /**
  * The registry as a daemon sees it: one connection that comes back by itself. Every call waits for it up to 10 s.
  * Errors of all calls: `registry_unreachable`, `fingerprint_mismatch`, `protocol_error`, and what the registry
  * refuses with: `not_found`, `permission_denied`, `invalid_argument`, `already_exists`, `rate_limited`, `too_large`.
  */
 export class Directory {
-  readonly #options: DirectoryOptions;
-  readonly #signer: RequestSigner;
   readonly #connection: Connection;
+  readonly #requests: Requests;
+  readonly #registration: Registration;
   readonly #pushListeners: ((push: RegistryPush) => void)[] = [];
   readonly #stateListeners: ((state: DirectoryState) => void)[] = [];
-  #registration: RegisterOptions | undefined;
-  #node: NodeId | undefined;
   /** Everything up to here was handed to the caller by an earlier poll. */
   #polled = 0;
 
   constructor(options: DirectoryOptions) {
     if (options.addresses.length === 0)
       throw new TypeError('A directory needs at least one registry address');
-    this.#options = options;
-    this.#signer = new RequestSigner(options.identity, options.random, options.clock);
-    const { net, clock, random, log, addresses, tls } = options;
+    const { net, clock, random, log, addresses, tls, identity } = options;
     this.#connection = new Connection({
       net,
       clock,
@@ -81,8 +65,10 @@ export class Directory {
       onState: (state) => {
         for (const listener of this.#stateListeners) listener(state);
       },
-      onSession: (session) => this.#resume(session),
+      onSession: (session) => this.#registration.resume(session),
     });
+    this.#requests = new Requests(this.#connection, new RequestSigner(identity, random, clock), clock);
+    this.#registration = new Registration(identity, this.#requests, clock, log);
   }
 
   get state(): DirectoryState {
@@ -103,34 +89,28 @@ export class Directory {
   }
 
   /** Makes us known with proof of our key. From then on a new connection registers again by itself. */
-  async register(options: RegisterOptions): Promise<Registered> {
-    this.#registration = options;
-    const session = await this.#connection.ready(REQUEST_TIMEOUT);
-    try {
-      return await this.#registerOn(session, options);
-    } catch (error) {
-      if (!lostConnection(error)) throw error;
-      return this.#registerOn(await this.#connection.ready(REQUEST_TIMEOUT), options);
-    }
+  register(options: RegisterOptions): Promise<Registered> {
+    return this.#registration.register(options);
   }
   async heartbeat(): Promise<{ readonly warning?: boolean }> {
-    const node = this.#self();
-    const session = await this.#connection.ready(REQUEST_TIMEOUT);
+    const fields = { node_id: this.#self() };
+    const ask = { type: 'heartbeat', fields, action: 'send a heartbeat', repeatable: true };
+    const { traits } = await this.#requests.session();
+    const signed = { ...ask, signed: signedString.heartbeat(fields.node_id) };
     // A server that can prove its clients needs no signature on the connection they registered on.
-    const signed = session.traits.features.has('sig') ? {} : { signed: signedString.heartbeat(node) };
-    const reply = await this.#ask({
-      type: 'heartbeat',
-      fields: { node_id: node },
-      action: 'send a heartbeat',
-      repeatable: true,
-      ...signed,
-    });
+    const reply = traits.features.has('sig')
+      ? await this.#requests.ask(ask).catch((error: unknown) => {
+          if (error instanceof PilotError && error.code === 'permission_denied')
+            return this.#requests.ask(signed);
+          throw error;
+        })
+      : await this.#requests.ask(signed);
     return reply.key_expiry_warning === true ? { warning: true } : {};
   }
   async deregister(): Promise<void> {
     const node = this.#self();
-    this.#registration = undefined;
-    await this.#ask({
+    this.#registration.forget();
+    await this.#requests.ask({
       type: 'deregister',
       fields: { node_id: node },
       action: 'deregister',
@@ -141,7 +121,7 @@ export class Directory {
 
   async lookup(node: NodeId): Promise<NodeInfo> {
     return read.readNodeInfo(
-      await this.#ask({
+      await this.#requests.ask({
         type: 'lookup',
         fields: { node_id: node },
         action: `look up node ${node}`,
@@ -163,16 +143,23 @@ export class Directory {
     const fields = { node_id: node, requester_id: self };
     const signed = signedString.resolve(self, node);
     return read.readEndpoints(
-      await this.#ask({ type: 'resolve', fields, action: `resolve node ${node}`, signed, repeatable: true }),
+      await this.#requests.ask({
+        type: 'resolve',
+        fields,
+        action: `resolve node ${node}`,
+        signed,
+        repeatable: true,
+      }),
     );
   }
   async resolveHostname(name: string): Promise<NamedNode> {
     const ask = { type: 'resolve_hostname', action: `find "${name}"`, repeatable: true };
-    if (this.#node === undefined)
-      return read.readNamedNode(await this.#ask({ ...ask, fields: { hostname: name } }));
+    const self = this.#registration.node;
+    if (self === undefined)
+      return read.readNamedNode(await this.#requests.ask({ ...ask, fields: { hostname: name } }));
     // Old servers take the requester's word for who it is, so there is no old string to sign.
     return read.readNamedNode(
-      await this.#ask({ ...ask, fields: { hostname: name, requester_id: this.#node }, signed: '' }),
+      await this.#requests.ask({ ...ask, fields: { hostname: name, requester_id: self }, signed: '' }),
     );
   }
 
@@ -208,7 +195,7 @@ export class Directory {
     const fields = { from_node_id: self, justification, message };
     if ('node' in target) {
       const signed = signedString.requestHandshake(self, target.node);
-      await this.#ask({
+      await this.#requests.ask({
         type: 'request_handshake',
         fields: { ...fields, to_node_id: target.node },
         action: `ask node ${target.node} for trust`,
@@ -217,13 +204,13 @@ export class Directory {
       });
       return;
     }
-    const { traits } = await this.#connection.ready(REQUEST_TIMEOUT);
+    const { traits } = await this.#requests.session();
     if (!traits.features.has('to_hostname')) {
       const { node } = await this.resolveHostname(target.hostname);
       await this.requestHandshake({ target: { node }, justification, message });
       return;
     }
-    await this.#ask({
+    await this.#requests.ask({
       type: 'request_handshake',
       fields: { ...fields, to_hostname: target.hostname },
       action: `ask "${target.hostname}" for trust`,
@@ -247,10 +234,10 @@ export class Directory {
    */
   async pollHandshakes(): Promise<PolledHandshakes> {
     const node = this.#self();
-    const { traits } = await this.#connection.ready(REQUEST_TIMEOUT);
+    const { traits } = await this.#requests.session();
     const acks = traits.features.has('ack');
     const fields = { node_id: node, ...(acks ? { ack: this.#polled } : {}) };
-    const reply = await this.#ask({
+    const reply = await this.#requests.ask({
       type: 'poll_handshakes',
       fields,
       action: 'read the handshakes',
@@ -275,7 +262,7 @@ export class Directory {
     const fields = { node_id: this.#self(), peer_id: peer };
     return (
       (
-        await this.#ask({
+        await this.#requests.ask({
           type: 'check_trust',
           fields,
           action: `check trust in node ${peer}`,
@@ -289,13 +276,14 @@ export class Directory {
   async call(type: string, fields: object, options: { signed?: boolean } = {}): Promise<object> {
     const content = fields as JsonObject;
     const signed = options.signed === true ? { signed: legacyString(type, content) ?? '' } : {};
-    return this.#ask({ type, fields: content, action: type.replaceAll('_', ' '), ...signed });
+    return this.#requests.ask({ type, fields: content, action: type.replaceAll('_', ' '), ...signed });
   }
 
   #self(): NodeId {
-    if (this.#node === undefined)
+    const { node } = this.#registration;
+    if (node === undefined)
       throw new PilotError('unavailable', 'Cannot ask the registry: not registered yet');
-    return this.#node;
+    return node;
   }
 
   async #change(
@@ -305,7 +293,7 @@ export class Directory {
     action: string,
   ): Promise<void> {
     const node = this.#self();
-    await this.#ask({
+    await this.#requests.ask({
       type,
       fields: { node_id: node, ...fields },
       action,
@@ -321,7 +309,7 @@ export class Directory {
     verb: string,
   ): Promise<void> {
     const node = this.#self();
-    await this.#ask({
+    await this.#requests.ask({
       type,
       fields: { node_id: node, peer_id: peer, ...fields },
       action: `${verb} node ${peer}`,
@@ -330,96 +318,9 @@ export class Directory {
     });
   }
 
-  async #ask(ask: Ask): Promise<JsonObject> {
-    const session = await this.#connection.ready(REQUEST_TIMEOUT);
-    try {
-      return await this.#askOn(session, ask);
-    } catch (error) {
-      if (ask.repeatable !== true || !lostConnection(error)) throw error;
-      return this.#askOn(await this.#connection.ready(REQUEST_TIMEOUT), ask);
-    }
-  }
-
-  /** Sends once; a second time when the server says that our clock is off and what the time is. */
-  async #askOn({ link, traits }: Session, ask: Ask): Promise<JsonObject> {
-    for (let attempt = 0; ; attempt++) {
-      const id = link.reserve();
-      const bare = { ...ask.fields, type: ask.type, request_id: id };
-      const message =
-        ask.signed === undefined
-          ? bare
-          : this.#signer.sign(bare, ask.signed === '' ? undefined : ask.signed, traits);
-      const reply = await link.exchange(message, id, REQUEST_TIMEOUT);
-      const refused = refusedBy(reply, ask.action);
-      if (refused === undefined) return reply;
-      const skewed =
-        attempt === 0 &&
-        ask.signed !== undefined &&
-        typeof reply.time === 'number' &&
-        /expired/.test(refused.message);
-      if (!skewed) throw refused;
-      traits.offset = (reply.time as number) - this.#options.clock.wallNow();
-    }
-  }
-
-  async #registerOn(session: Session, options: RegisterOptions): Promise<Registered> {
-    const fields: JsonObject = {
-      listen_addr: formatEndpoint(options.listenEndpoint),
-      lan_addrs: options.lan.map(formatEndpoint),
-      public_key: encodeBase64(this.#options.identity.publicKey),
-      version: options.version,
-      ...(options.owner === undefined ? {} : { owner: options.owner }),
-      ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
-      ...(options.relayOnly === true ? { relay_only: true } : {}),
-    };
-    const prove = session.traits.features.has('sig');
-    if (prove && session.challenge === undefined) {
-      session.challenge = (await introduce(session.link, this.#options.clock, undefined)).challenge;
-    }
-    const challenge = session.challenge;
-    session.challenge = undefined;
-    const action = 'register';
-    const reply = await this.#askOn(
-      session,
-      prove
-        ? { type: 'register', action, fields: { ...fields, challenge }, signed: '' }
-        : { type: 'register', action, fields },
-    );
-    const registered = read.readRegistered(reply);
-    this.#node = registered.node;
-    await this.#subscribeOn(session, registered.node);
-    return registered;
-  }
-
-  async #subscribeOn(session: Session, node: NodeId): Promise<void> {
-    if (!session.traits.features.has('subscribe')) return;
-    await this.#askOn(session, {
-      type: 'subscribe',
-      fields: { node_id: node },
-      action: 'subscribe',
-      signed: '',
-    });
-  }
-
-  /** A new connection speaks for us again before anybody uses it. A refusal leaves it usable for the rest. */
-  async #resume(session: Session): Promise<void> {
-    if (this.#registration === undefined || this.#node === undefined) return;
-    try {
-      await this.#registerOn(session, this.#registration);
-    } catch (error) {
-      if (lostConnection(error)) throw error;
-      const message = error instanceof Error ? error.message : String(error);
-      this.#options.log.event('warn', 'directory.register_failed', { error: message });
-    }
-  }
-
   #pushed(message: JsonObject): void {
     if (typeof message.event !== 'string') return;
     const from = typeof message.from === 'number' ? { from: message.from } : {};
     for (const listener of this.#pushListeners) listener({ event: message.event, ...from });
   }
-}
-
-function lostConnection(error: unknown): boolean {
-  return error instanceof PilotError && error.code === 'registry_unreachable';
 }

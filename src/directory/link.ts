@@ -38,6 +38,10 @@ export class Link {
   get secure(): boolean {
     return this.#pipe.secure;
   }
+  /** Where the registry was reached, an IP literal. */
+  get remoteHost(): string {
+    return this.#pipe.remote.host;
+  }
   get closed(): boolean {
     return this.#closed;
   }

@@ -9,9 +9,13 @@ import { parseIp } from '../wire/ip.ts';
 import { isJsonObject, type JsonObject } from '../wire/json.ts';
 import type { NamedNode, NodeInfo, PeerEndpoints, PolledHandshakes, Registered } from './types.ts';
 
-export function readRegistered(reply: JsonObject): Registered {
+/** `registryHost` stands in for the host of beacons that are where the registry is. */
+export function readRegistered(reply: JsonObject, registryHost: string): Registered {
   const node = nodeId(reply.node_id);
-  const beacons = endpoints(reply.beacons);
+  const beacons = endpoints(reply.beacons).map(({ host, port }) => ({
+    host: isWildcard(host) ? registryHost : host,
+    port,
+  }));
   return {
     node,
     address: address(reply.address, node),
@@ -91,6 +95,10 @@ function optionalEndpoint(value: unknown): Endpoint | undefined {
   return endpoint === undefined || endpoint.port === 0 || parseIp(endpoint.host) === undefined
     ? undefined
     : endpoint;
+}
+
+function isWildcard(host: string): boolean {
+  return parseIp(host)?.every((byte) => byte === 0) === true;
 }
 
 function nodeId(value: unknown): NodeId {
