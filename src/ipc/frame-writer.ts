@@ -11,6 +11,7 @@ const JOIN_LIMIT = 64 * 1024;
 export class FrameWriter {
   readonly #pipe: Pipe;
   #queue: Uint8Array[] = [];
+  #waitingBytes = 0;
   #scheduled = false;
   #blocked = false;
   #closed = false;
@@ -24,6 +25,11 @@ export class FrameWriter {
     return this.#blocked;
   }
 
+  /** Bytes the client has left unread beyond what the pipe holds. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Called each time the pipe takes data again after it was congested. */
   onDrain(receiver: () => void): void {
     this.#onDrain = receiver;
@@ -32,6 +38,7 @@ export class FrameWriter {
   push(frame: Uint8Array): void {
     if (this.#closed) return;
     this.#queue.push(frame);
+    this.#waitingBytes += frame.length;
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
     queueMicrotask(() => {
@@ -44,6 +51,7 @@ export class FrameWriter {
     if (this.#blocked || this.#closed) return;
     const queue = this.#queue;
     this.#queue = [];
+    this.#waitingBytes = 0;
     let ready = true;
     for (let at = 0; at < queue.length; ) {
       let length = queue[at]!.length;

@@ -30,6 +30,8 @@ export const MAX_STREAMS = 4096;
 const MAX_CALLS = 1024;
 /** Data of old clients, who know no credit, waiting for slow streams; the daemon then stops reading from them. */
 const MAX_BACKLOG = 1024 * 1024;
+/** Answers the client has not read, bytes; the daemon then takes no further requests from it. */
+const MAX_UNREAD = 1024 * 1024;
 
 export interface SessionHost {
   /** False when another client has the port. */
@@ -296,7 +298,11 @@ export class ClientSession implements BindingHost {
   }
 
   #updatePause(): void {
-    const pause = this.#calls.size >= MAX_CALLS || this.#backlog >= MAX_BACKLOG || this.#legacy.queueFull;
+    const pause =
+      this.#calls.size >= MAX_CALLS ||
+      this.#backlog >= MAX_BACKLOG ||
+      this.writer.waitingBytes >= MAX_UNREAD ||
+      this.#legacy.queueFull;
     if (pause === this.#paused || this.#dead) return;
     this.#paused = pause;
     if (pause) this.#pipe.pause();
@@ -307,6 +313,7 @@ export class ClientSession implements BindingHost {
   }
 
   #onDrain(): void {
+    this.#updatePause();
     for (const binding of [...this.#draining]) {
       if (this.writer.congested) return;
       this.#draining.delete(binding);

@@ -99,8 +99,10 @@ export class RegistryLine {
 
 /** Bytes to a UDP port, from a socket of its own that remembers what comes back. */
 export class UdpLine {
+  /** Kept while nobody else takes them. */
   readonly received: { readonly data: Buffer; readonly from: Endpoint }[] = [];
   readonly #socket: UdpSocket;
+  #receiver: ((data: Buffer, from: Endpoint) => void) | undefined;
 
   static async open(): Promise<UdpLine> {
     const socket = createSocket('udp4');
@@ -110,13 +112,19 @@ export class UdpLine {
 
   private constructor(socket: UdpSocket) {
     this.#socket = socket;
-    socket.on('message', (data, from) =>
-      this.received.push({ data, from: { host: from.address, port: from.port } }),
-    );
+    socket.on('message', (data, sender) => {
+      const from = { host: sender.address, port: sender.port };
+      if (this.#receiver === undefined) this.received.push({ data, from });
+      else this.#receiver(data, from);
+    });
   }
 
   get endpoint(): Endpoint {
     return { host: '127.0.0.1', port: this.#socket.address().port };
+  }
+
+  onDatagram(receiver: (data: Buffer, from: Endpoint) => void): void {
+    this.#receiver = receiver;
   }
 
   send(to: Endpoint, data: Uint8Array): void {
@@ -202,14 +210,11 @@ export class Stranger {
     );
     this.#run = (mutation) => driver.run(mutation);
     this.#stop = () => driver.stop();
-    const { received } = udp;
-    received.push = (...datagrams) => {
-      for (const { data, from } of datagrams) {
-        this.frames.push(Buffer.from(data));
-        this.#run(() => tunnel.handleDatagram(from, data, now()));
-      }
-      return datagrams.length;
-    };
+    udp.onDatagram((data, from) => {
+      this.frames.push(Buffer.from(data));
+      this.#run(() => tunnel.handleDatagram(from, data, now()));
+    });
+    this.#run(() => tunnel.setBeacons(options.beacons ?? [], now()));
   }
 
   /** Fields with a valid signature of this node over all of them. */
