@@ -8,6 +8,9 @@ import { type Home, homeOf } from './home.ts';
 import type { Host } from './host.ts';
 import type { Output } from './output.ts';
 
+const STEP_MARGIN: Millis = 300;
+const MIN_STEP: Millis = 50;
+
 /** How long the whole command may take. */
 export interface TimeLimit {
   readonly length: Millis;
@@ -45,6 +48,12 @@ export class Context {
   /** Time left for the whole command, never negative; undefined when it may take as long as it likes. */
   get timeLeft(): number | undefined {
     return this.#limit === undefined ? undefined : Math.max(0, this.#limit.deadline - this.host.clock.now());
+  }
+
+  /** For one step of the command: over a little before the command is, so that the step can say what was missing. */
+  get stepTimeout(): { readonly timeout?: Millis } {
+    const left = this.timeLeft;
+    return left === undefined ? {} : { timeout: Math.max(MIN_STEP, left - STEP_MARGIN) };
   }
 
   /** Length of the whole command as asked for. */

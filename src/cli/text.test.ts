@@ -45,7 +45,7 @@ test('sizes read as people write them', () => {
 
 test('spans read as people write them', () => {
   assert.deepEqual([0, 850, 30_000, 125_000, 3_600_000, 11_040_000, 187_200_000].map(formatSpan), [
-    '0ms',
+    '0s',
     '850ms',
     '30s',
     '2m 5s',

@@ -34,7 +34,7 @@ export function formatSize(bytes: number): string {
 
 /** `850ms`, `30s`, `2m 5s`, `3h 4m`, `2d 7h`. */
 export function formatSpan(millis: Millis): string {
-  if (millis < 1000) return `${Math.round(millis)}ms`;
+  if (millis > 0 && millis < 1000) return `${Math.round(millis)}ms`;
   const seconds = Math.round(millis / 1000);
   if (seconds < 60) return `${seconds}s`;
   const minutes = Math.floor(seconds / 60);

@@ -27,45 +27,180 @@ interface Wrong {
 
 /** Usage: nothing needs to run for these. */
 const USAGE: readonly Wrong[] = [
-  { args: ['pnig', 'b'], code: 'invalid_argument', message: /Unknown command "pnig"/, hint: /did you mean "pilotctl ping"/ },
-  { args: ['daemon'], code: 'invalid_argument', message: /Missing command after "daemon"/, hint: /pilotctl daemon start/ },
-  { args: ['daemon', 'strat'], code: 'invalid_argument', message: /"daemon strat"/, hint: /did you mean "pilotctl daemon start"/ },
-  { args: ['ping'], code: 'invalid_argument', message: /Missing required argument "peer"/, hint: /pilotctl ping --help/ },
-  { args: ['ping', 'a', 'b'], code: 'invalid_argument', message: /Too many arguments/, hint: /pilotctl ping --help/ },
-  { args: ['ping', 'a', '--conut', '3'], code: 'invalid_argument', message: /Unknown option "--conut"/, hint: /did you mean --count/ },
-  { args: ['ping', 'a', '--count', '0'], code: 'invalid_argument', message: /"0" for --count/, hint: /pilotctl ping --help/ },
-  { args: ['ping', 'a', '--timeout', 'soon'], code: 'invalid_argument', message: /"soon" for --timeout: expected a duration/, hint: /--help/ },
-  { args: ['recv', '70000'], code: 'invalid_argument', message: /whole number of 0 to 65535/, hint: /pilotctl recv --help/ },
-  { args: ['set-hostname', 'Not_Good'], code: 'invalid_argument', message: /lower-case letters, digits and hyphens/, hint: /--help/ },
-  { args: ['send-message', 'b', '--type', 'xml', '--data', 'x'], code: 'invalid_argument', message: /text, json, binary/, hint: /--help/ },
-  { args: ['config', '--set', 'regsitry=x'], code: 'invalid_argument', message: /Unknown key "regsitry"/, hint: /did you mean "registry"/ },
-  { args: ['config', '--set', 'public=maybe'], code: 'invalid_argument', message: /"maybe" for "public".*true or false/, hint: /pilotctl config --set public=/ },
-  { args: ['config', '--set', 'oops'], code: 'invalid_argument', message: /not of the form key=value/, hint: /key=value/ },
-  { args: ['config', '--unset', 'hostname'], code: 'not_found', message: /does not set "hostname"/, hint: /pilotctl config/ },
-  { args: ['init', '--registry', 'http://x'], code: 'invalid_argument', message: /expected HOST or HOST:PORT/, hint: /pilotctl init --help/ },
-  { args: ['init', '--registry', 'x', '--fingerprint', 'abc'], code: 'invalid_argument', message: /64 hex digits/, hint: /pilotctl init --help/ },
+  {
+    args: ['pnig', 'b'],
+    code: 'invalid_argument',
+    message: /Unknown command "pnig"/,
+    hint: /did you mean "pilotctl ping"/,
+  },
+  {
+    args: ['daemon'],
+    code: 'invalid_argument',
+    message: /Missing command after "daemon"/,
+    hint: /pilotctl daemon start/,
+  },
+  {
+    args: ['daemon', 'strat'],
+    code: 'invalid_argument',
+    message: /"daemon strat"/,
+    hint: /did you mean "pilotctl daemon start"/,
+  },
+  {
+    args: ['ping'],
+    code: 'invalid_argument',
+    message: /Missing required argument "peer"/,
+    hint: /pilotctl ping --help/,
+  },
+  {
+    args: ['ping', 'a', 'b'],
+    code: 'invalid_argument',
+    message: /Too many arguments/,
+    hint: /pilotctl ping --help/,
+  },
+  {
+    args: ['ping', 'a', '--conut', '3'],
+    code: 'invalid_argument',
+    message: /Unknown option "--conut"/,
+    hint: /did you mean --count/,
+  },
+  {
+    args: ['ping', 'a', '--count', '0'],
+    code: 'invalid_argument',
+    message: /"0" for --count/,
+    hint: /pilotctl ping --help/,
+  },
+  {
+    args: ['ping', 'a', '--timeout', 'soon'],
+    code: 'invalid_argument',
+    message: /"soon" for --timeout: expected a duration/,
+    hint: /--help/,
+  },
+  {
+    args: ['recv', '70000'],
+    code: 'invalid_argument',
+    message: /whole number of 0 to 65535/,
+    hint: /pilotctl recv --help/,
+  },
+  {
+    args: ['set-hostname', 'Not_Good'],
+    code: 'invalid_argument',
+    message: /lower-case letters, digits and hyphens/,
+    hint: /--help/,
+  },
+  {
+    args: ['send-message', 'b', '--type', 'xml', '--data', 'x'],
+    code: 'invalid_argument',
+    message: /text, json, binary/,
+    hint: /--help/,
+  },
+  {
+    args: ['config', '--set', 'regsitry=x'],
+    code: 'invalid_argument',
+    message: /Unknown key "regsitry"/,
+    hint: /did you mean "registry"/,
+  },
+  {
+    args: ['config', '--set', 'public=maybe'],
+    code: 'invalid_argument',
+    message: /"maybe" for "public".*true or false/,
+    hint: /pilotctl config --set public=/,
+  },
+  {
+    args: ['config', '--set', 'oops'],
+    code: 'invalid_argument',
+    message: /not of the form key=value/,
+    hint: /key=value/,
+  },
+  {
+    args: ['config', '--unset', 'hostname'],
+    code: 'not_found',
+    message: /does not set "hostname"/,
+    hint: /pilotctl config/,
+  },
+  {
+    args: ['init', '--registry', 'http://x'],
+    code: 'invalid_argument',
+    message: /expected HOST or HOST:PORT/,
+    hint: /pilotctl init --help/,
+  },
+  {
+    args: ['init', '--registry', 'x', '--fingerprint', 'abc'],
+    code: 'invalid_argument',
+    message: /64 hex digits/,
+    hint: /pilotctl init --help/,
+  },
   { args: ['inbox', 'read', 'zzz'], code: 'not_found', message: /No message "zzz"/, hint: /pilotctl inbox/ },
-  { args: ['rendezvous', 'stop'], code: 'not_running', message: /rendezvous is not running/, hint: /pilotctl rendezvous start/ },
-  { args: ['daemon', 'stop'], code: 'not_running', message: /daemon is not running/, hint: /pilotctl daemon start/ },
+  {
+    args: ['rendezvous', 'stop'],
+    code: 'not_running',
+    message: /rendezvous is not running/,
+    hint: /pilotctl rendezvous start/,
+  },
+  {
+    args: ['daemon', 'stop'],
+    code: 'not_running',
+    message: /daemon is not running/,
+    hint: /pilotctl daemon start/,
+  },
   { args: ['daemon', 'logs'], code: 'not_found', message: /No log yet/, hint: /pilotctl daemon start/ },
   { args: ['trust'], code: 'not_running', message: /daemon is not running/, hint: /pilotctl daemon start/ },
 ];
 
 /** These need a daemon, which has no peers. */
 const RUNNING: readonly Wrong[] = [
-  { args: ['daemon', 'start'], code: 'already_exists', message: /already running \(pid \d+\)/, hint: /pilotctl daemon restart/ },
-  { args: ['ping', 'nobody'], code: 'not_found', message: /Cannot find "nobody"/, hint: /pilotctl handshake nobody/ },
-  { args: ['find', 'nobody'], code: 'not_found', message: /Cannot find "nobody"/, hint: /pilotctl handshake nobody/ },
-  { args: ['lookup', '4242'], code: 'not_found', message: /Cannot find "4242"/, hint: /pilotctl handshake 4242/ },
+  {
+    args: ['daemon', 'start'],
+    code: 'already_exists',
+    message: /already running \(pid \d+\)/,
+    hint: /pilotctl daemon restart/,
+  },
+  {
+    args: ['ping', 'nobody'],
+    code: 'not_found',
+    message: /Cannot find "nobody"/,
+    hint: /pilotctl handshake nobody/,
+  },
+  {
+    args: ['find', 'nobody'],
+    code: 'not_found',
+    message: /Cannot find "nobody"/,
+    hint: /pilotctl handshake nobody/,
+  },
+  {
+    args: ['lookup', '4242'],
+    code: 'not_found',
+    message: /Cannot find "4242"/,
+    hint: /pilotctl handshake 4242/,
+  },
   { args: ['approve', '4242'], code: 'not_found', message: /4242/, hint: /pilotctl pending/ },
   { args: ['reject', '4242'], code: 'not_found', message: /4242/, hint: /pilotctl pending/ },
   { args: ['untrust', '4242'], code: 'not_found', message: /4242/, hint: /pilotctl/ },
   { args: ['disconnect', '999999'], code: 'not_found', message: /999999/, hint: /pilotctl connections/ },
   { args: ['recv', '1001'], code: 'port_in_use', message: /1001/, hint: /another port/ },
-  { args: ['send', '4242', '7'], code: 'invalid_argument', message: /--data is missing/, hint: /--data TEXT/ },
-  { args: ['send', '4242', '7', '--data', 'x', '--data-file', 'y'], code: 'invalid_argument', message: /Both --data and --data-file/, hint: /one/ },
-  { args: ['send-message', 'b', '--data-file', '/nonexistent'], code: 'not_found', message: /File not found: \/nonexistent/, hint: /path/ },
-  { args: ['send-message', 'b', '--type', 'json', '--data', '{'], code: 'invalid_argument', message: /not valid JSON/, hint: /--type text/ },
+  {
+    args: ['send', '4242', '7'],
+    code: 'invalid_argument',
+    message: /--data is missing/,
+    hint: /--data TEXT/,
+  },
+  {
+    args: ['send', '4242', '7', '--data', 'x', '--data-file', 'y'],
+    code: 'invalid_argument',
+    message: /Both --data and --data-file/,
+    hint: /one/,
+  },
+  {
+    args: ['send-message', 'b', '--data-file', '/nonexistent'],
+    code: 'not_found',
+    message: /File not found: \/nonexistent/,
+    hint: /path/,
+  },
+  {
+    args: ['send-message', 'b', '--type', 'json', '--data', '{'],
+    code: 'invalid_argument',
+    message: /not valid JSON/,
+    hint: /--type text/,
+  },
   { args: ['send-file', 'b', '/nonexistent'], code: 'not_found', message: /File not found/, hint: /path/ },
   { args: ['send-file', 'b', '/'], code: 'invalid_argument', message: /not a file/, hint: /tar/ },
 ];
@@ -74,7 +209,8 @@ for (const wrong of USAGE) {
   test(`pilotctl ${wrong.args.join(' ')} is refused with ${wrong.code}`, () => check(stopped, wrong));
 }
 for (const wrong of RUNNING) {
-  test(`pilotctl ${wrong.args.join(' ')} fails with ${wrong.code} while the daemon runs`, () => check(node, wrong));
+  test(`pilotctl ${wrong.args.join(' ')} fails with ${wrong.code} while the daemon runs`, () =>
+    check(node, wrong));
 }
 
 async function check(at: Node, wrong: Wrong): Promise<void> {

@@ -124,7 +124,9 @@ export class Sandbox {
 
   node(name: string): Node {
     const home = join(this.root, name);
-    const inherited = Object.entries(process.env).filter(([key, value]) => !key.startsWith('PILOT_') && value !== undefined);
+    const inherited = Object.entries(process.env).filter(
+      ([key, value]) => !key.startsWith('PILOT_') && value !== undefined,
+    );
     const node = new Node(home, {
       ...(Object.fromEntries(inherited) as Record<string, string>),
       PILOT_HOME: home,

@@ -37,7 +37,7 @@ export const bench = defineCommand({
     const result = await client.bench(found.address, {
       bytes: total,
       signal: context.signal,
-      ...(context.timeLeft === undefined ? {} : { timeout: context.timeLeft }),
+      ...context.stepTimeout,
       onProgress: ({ received }) => progress.update(received),
     });
     progress.stop();

@@ -9,8 +9,6 @@ import { duration, peer, wholeNumber } from '../../values.ts';
 
 /** A ping that takes longer counts as lost, ms. */
 const PER_PING = 5000;
-/** Room to report a lost ping before the whole command ends, ms. */
-const MARGIN = 150;
 
 export const ping = defineCommand({
   name: 'ping',
@@ -34,7 +32,6 @@ export const ping = defineCommand({
     const { output, signal } = context;
     const found = await findPeer(context, args.peer);
     const client = await context.client();
-    output.line(`PING ${found.label}`);
     const results: object[] = [];
     let received = 0;
     let summary: Awaited<ReturnType<PilotClient['ping']>> | undefined;
@@ -42,9 +39,10 @@ export const ping = defineCommand({
       summary = await client.ping(found.shown, {
         count: flags.count,
         interval: flags.interval,
-        timeout: Math.max(50, Math.min(PER_PING, (context.timeLeft ?? PER_PING) - MARGIN)),
+        timeout: Math.min(PER_PING, context.stepTimeout.timeout ?? PER_PING),
         signal,
         onResult(result) {
+          if (results.length === 0) output.line(`PING ${found.label}`);
           if (result.ok) {
             received++;
             const { seq, rtt_ms, path, endpoint } = result;

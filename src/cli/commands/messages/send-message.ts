@@ -44,7 +44,7 @@ export const sendMessage = defineCommand({
     const sent = await client.sendMessage(
       found.address,
       { type: flags.type, data },
-      { signal: context.signal, ...(context.timeLeft === undefined ? {} : { timeout: context.timeLeft }) },
+      { signal: context.signal, ...context.stepTimeout },
     );
     return { data: sent, human: `delivered to ${found.label}: ${formatSize(sent.bytes)} (${sent.ack})` };
   },

@@ -17,7 +17,7 @@ export async function dialPeer(
   const client = await context.client();
   try {
     const conn = await client.dial(found.address, port, {
-      ...(context.timeLeft === undefined ? {} : { timeout: context.timeLeft }),
+      ...context.stepTimeout,
       signal: context.signal,
     });
     context.signal.addEventListener('abort', () => conn.abort());

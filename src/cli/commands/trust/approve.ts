@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { peer } from '../../values.ts';
+import { notAsked } from './not-asked.ts';
 
 export const approve = defineCommand({
   name: 'approve',
@@ -11,7 +12,7 @@ export const approve = defineCommand({
   examples: [{ line: 'pilotctl approve node-a', about: 'Trust node-a, which has asked' }],
   async run(context, { args }) {
     const client = await context.client();
-    const approved = await client.approve(args.peer);
+    const approved = await client.approve(args.peer).catch(notAsked);
     return {
       data: approved,
       human: `trust established with node ${approved.node_id}\ntry: pilotctl ping ${args.peer}`,

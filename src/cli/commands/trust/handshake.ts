@@ -37,7 +37,7 @@ export const handshake = defineCommand({
     if (asked.status === 'approved') return approved;
     if (flags.wait) {
       context.output.note(`handshake request sent to ${node}; waiting for its approval...`);
-      const patience = Math.max(1, (context.timeLeft ?? 30_000) - WAIT_MARGIN);
+      const patience = context.stepTimeout.timeout ?? 30_000;
       const { trusted, node_id } = await client.waitForTrust(args.peer, patience, context.signal);
       if (trusted) return { ...approved, data: { ...approved.data, node_id } };
       throw new PilotError('timeout', `${node} has not approved yet; the request stays open`, {
@@ -54,9 +54,6 @@ export const handshake = defineCommand({
     };
   },
 });
-
-/** The wait ends a little before the command does, so that it can say what it waited for, ms. */
-const WAIT_MARGIN = 250;
 
 async function ownName(client: { info(): Promise<{ hostname: string; address: string }> }): Promise<string> {
   const { hostname, address } = await client.info();

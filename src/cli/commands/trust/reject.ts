@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { peer, text } from '../../values.ts';
+import { notAsked } from './not-asked.ts';
 
 export const reject = defineCommand({
   name: 'reject',
@@ -14,7 +15,7 @@ export const reject = defineCommand({
   examples: [{ line: 'pilotctl reject 7 "unknown to us"', about: 'Refuse node 7, and say why' }],
   async run(context, { args }) {
     const client = await context.client();
-    const rejected = await client.reject(args.peer, args.reason);
+    const rejected = await client.reject(args.peer, args.reason).catch(notAsked);
     return { data: rejected, human: `rejected the request of node ${rejected.node_id}` };
   },
 });
