@@ -29,7 +29,16 @@ export class Agents {
     const home = join(this.stage.directory, 'rendezvous');
     mkdirSync(home);
     const words = [...this.lab.inside('pub'), process.execPath, join(PROJECT, 'dist', 'bin', 'pilotctl.js')];
-    const args = ['rendezvous', 'start', '--foreground', '--json', '--bind', this.lab.publicAddress];
+    const args = [
+      'rendezvous',
+      'start',
+      '--foreground',
+      '--json',
+      '--registry-addr',
+      `${this.lab.publicAddress}:9000`,
+      '--beacon-addr',
+      `${this.lab.publicAddress}:9001`,
+    ];
     const child = spawn(words[0]!, [...words.slice(1), ...args], {
       env: { ...process.env, HOME: home, PILOT_HOME: home },
       stdio: ['ignore', 'pipe', 'inherit'],
