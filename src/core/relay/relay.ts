@@ -201,10 +201,12 @@ export class Relay implements Machine<RelayOutput> {
     } else {
       this.#claim(node, from, now);
     }
-    // A refused source still learns its endpoint and gets a challenge: that is how a node that moved proves itself.
-    if (!this.#registrations.isAt(node, from) && this.#isFull(node)) return;
-    const offered = this.#config.challenges ? this.#challenges.issue(node, from, now) : undefined;
-    this.#transmit(from, encodeDiscoverReply(from, offered));
+    // A refused source still gets a challenge: that is how a node that moved, or finds the table full, proves itself.
+    if (!this.#config.challenges) {
+      if (this.#registrations.endpoint(node) !== undefined) this.#transmit(from, encodeDiscoverReply(from));
+      return;
+    }
+    this.#transmit(from, encodeDiscoverReply(from, this.#challenges.issue(node, from, now)));
   }
 
   #claim(node: NodeId, from: Endpoint, now: Instant): void {
@@ -218,11 +220,6 @@ export class Relay implements Machine<RelayOutput> {
       this.#drop('held_by_other_source');
       this.#event({ name: 'relay.held', node });
     } else if (outcome === 'full') this.#drop('table_full');
-  }
-
-  /** True when the node is not registered at all. spec/04 §2.2: a full table does not answer. */
-  #isFull(node: NodeId): boolean {
-    return this.#registrations.endpoint(node) === undefined;
   }
 
   #onPunchRequest(from: Endpoint, { requester, target }: PunchRequest, now: Instant): void {
