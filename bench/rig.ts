@@ -1,8 +1,6 @@
 /** A rendezvous and two trusted daemons on loopback, as separate processes, for the measurements here. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Actor, PROJECT, Stage } from '../lab/stage.ts';
+import { type Actor, Stage } from '../lab/stage.ts';
 import { nodeClock, nodeCrypto, nodeNet } from '../src/platform/index.ts';
 import { PilotClient } from '../src/sdk/client.ts';
 
@@ -11,44 +9,16 @@ export class Rig {
   readonly a: Actor = this.stage.actor('bench-a');
   readonly b: Actor = this.stage.actor('bench-b');
   beaconPort = 0;
-  #rendezvous: ChildProcess | undefined;
-
-  get rendezvousPid(): number {
-    return this.#rendezvous!.pid!;
-  }
+  rendezvousPid = 0;
+  readonly #rendezvous: Actor = this.stage.actor('bench-rendezvous');
 
   /** `relayOnly` switches direct UDP between the two off, so that everything crosses the beacon. */
   async start(options: { relayOnly: boolean; trust?: boolean }): Promise<void> {
-    const directory = join(this.stage.directory, 'rendezvous');
-    mkdirSync(directory);
-    const child = spawn(
-      process.execPath,
-      [
-        join(PROJECT, 'dist', 'bin', 'pilotctl.js'),
-        'rendezvous',
-        'start',
-        '--foreground',
-        '--json',
-        '--registry-addr',
-        '127.0.0.1:0',
-        '--beacon-addr',
-        '127.0.0.1:0',
-      ],
-      {
-        env: { ...process.env, HOME: directory, PILOT_HOME: directory },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    this.#rendezvous = child;
-    const line = await new Promise<string>((resolve, reject) => {
-      let text = '';
-      child.stdout.on('data', (chunk) => {
-        text += chunk;
-        if (text.includes('\n')) resolve(text.split('\n')[0]!);
-      });
-      child.on('exit', (code) => reject(new Error(`rendezvous ended with ${code}: ${text}`)));
-    });
-    const { registry, beacon } = (JSON.parse(line) as { data: { registry: string; beacon: string } }).data;
+    const started = this.stage.json<{ registry: string; beacon: string; pid: number }>(this.#rendezvous, [
+      ...['rendezvous', 'start', '--registry-addr', '127.0.0.1:0', '--beacon-addr', '127.0.0.1:0'],
+    ]);
+    const { registry, beacon } = started;
+    this.rendezvousPid = started.pid;
     this.beaconPort = Number(beacon.split(':').at(-1));
     for (const actor of [this.a, this.b]) {
       this.stage.pilotctl(
@@ -86,8 +56,7 @@ export class Rig {
   async stop(): Promise<void> {
     for (const actor of [this.a, this.b])
       this.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true, mayFail: true });
-    this.#rendezvous?.kill('SIGTERM');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    this.stage.pilotctl(this.#rendezvous, ['rendezvous', 'stop'], { quiet: true, mayFail: true });
     this.stage.remove();
   }
 }

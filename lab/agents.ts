@@ -1,24 +1,23 @@
 /** A rendezvous and two agents behind the laboratory's NATs, brought to mutual trust. For tests and measurements. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeClock, nodeCrypto, nodeNet } from '../src/platform/index.ts';
 import { PilotClient } from '../src/sdk/client.ts';
 import { NatLab } from './nat-lab.ts';
 import type { NatKind } from './nat-rules.ts';
-import { type Actor, PROJECT, Stage } from './stage.ts';
+import { type Actor, Stage } from './stage.ts';
 
 export class Agents {
   readonly lab: NatLab;
   readonly stage = new Stage();
   readonly a: Actor;
   readonly b: Actor;
-  #rendezvous: ChildProcess | undefined;
+  readonly rendezvous: Actor;
 
   constructor(prefix: string) {
     this.lab = new NatLab(prefix);
     this.a = this.stage.actor('node-a', this.lab.inside('a'));
     this.b = this.stage.actor('node-b', this.lab.inside('b'));
+    this.rendezvous = this.stage.actor('rendezvous', this.lab.inside('pub'));
   }
 
   /** Builds the network, starts the three processes and makes the agents trust each other. */
@@ -26,28 +25,14 @@ export class Agents {
     this.lab.up();
     this.lab.nat('a', natA);
     this.lab.nat('b', natB);
-    const home = join(this.stage.directory, 'rendezvous');
-    mkdirSync(home);
-    const words = [...this.lab.inside('pub'), process.execPath, join(PROJECT, 'dist', 'bin', 'pilotctl.js')];
-    const args = [
-      'rendezvous',
-      'start',
-      '--foreground',
-      '--json',
-      '--registry-addr',
-      `${this.lab.publicAddress}:9000`,
-      '--beacon-addr',
-      `${this.lab.publicAddress}:9001`,
-    ];
-    const child = spawn(words[0]!, [...words.slice(1), ...args], {
-      env: { ...process.env, HOME: home, PILOT_HOME: home },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    this.#rendezvous = child;
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.once('data', () => resolve());
-      child.once('exit', (code) => reject(new Error(`the rendezvous ended with ${code}`)));
-    });
+    this.stage.pilotctl(
+      this.rendezvous,
+      [
+        ...['rendezvous', 'start', '--registry-addr', `${this.lab.publicAddress}:9000`],
+        ...['--beacon-addr', `${this.lab.publicAddress}:9001`],
+      ],
+      { quiet: true },
+    );
     for (const actor of [this.a, this.b]) {
       this.stage.pilotctl(actor, ['init', '--registry', this.lab.publicAddress, '--hostname', actor.name], {
         quiet: true,
@@ -97,7 +82,7 @@ export class Agents {
   down(): void {
     for (const actor of [this.a, this.b])
       this.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true, mayFail: true });
-    this.#rendezvous?.kill('SIGTERM');
+    this.stage.pilotctl(this.rendezvous, ['rendezvous', 'stop'], { quiet: true, mayFail: true });
     this.lab.down();
     this.stage.remove();
   }
