@@ -7,6 +7,7 @@ import { Link, unreachable } from './link.ts';
 import type { ServerTraits } from './signer.ts';
 import type { DirectoryState } from './types.ts';
 
+/** How long a connection may take, and then its first answer. */
 const CONNECT_TIMEOUT: Millis = 5000;
 /** How long one request may take, including the wait for a connection. */
 export const REQUEST_TIMEOUT: Millis = 10_000;
@@ -172,7 +173,7 @@ export class Connection {
 
 /** Asks for a challenge; a server that does not know the request is an old one. */
 async function introduce(link: Link, clock: Clock, fingerprint: string | undefined): Promise<Session> {
-  const reply = await link.request({ type: 'challenge' }, REQUEST_TIMEOUT);
+  const reply = await link.request({ type: 'challenge' }, CONNECT_TIMEOUT);
   return { link, ...readTraits(reply, clock, link.secure ? fingerprint?.toLowerCase() : undefined) };
 }
 

@@ -59,8 +59,9 @@ export class Registration {
   }
 
   async #register(options: RegisterOptions): Promise<Registered> {
+    const session = await this.#requests.session();
     try {
-      return await this.#registerOn(await this.#requests.session(), options);
+      return await this.#registerOn(session, options);
     } catch (error) {
       if (!lostConnection(error)) throw error;
       return this.#registerOn(await this.#requests.session(), options);
