@@ -86,14 +86,22 @@ test('received bytes go to a file untouched, and to a terminal made safe', () =>
   assert.equal(terminal.stdout.text, '\\u001b[2Jhello\n');
 });
 
-test('progress in a log is at most a line for each tenth', async () => {
+test('progress in a log is at most a line for each tenth, and one every two seconds', async () => {
   const [sink, clock] = [new TestSink(), new TestClock()];
   const progress = showProgress(sink, clock, { label: 'model.bin', total: 1000 }, false);
-  await clock.advance(1000);
-  for (let done = 0; done <= 1000; done++) progress.update(done);
+  for (let done = 1; done <= 1000; done++) {
+    progress.update(done);
+    if (done % 50 === 0) await clock.advance(1000);
+  }
   progress.stop();
-  assert.equal(sink.text.split('\n').length, 11);
-  assert.match(sink.text, /^model\.bin 10% \(100 bytes of 1\.0 KB\)\n/);
+  assert.deepEqual(
+    sink.text.split('\n').map((line) => /^model\.bin (\d+)% \(.* of 1\.0 KB\)$/.exec(line)?.[1]),
+    ['10', '20', '30', '40', '50', '60', '70', '80', '90', undefined],
+  );
+  const quick = new TestSink();
+  const short = showProgress(quick, clock, { label: 'x', total: 1000 }, false);
+  for (let done = 1; done <= 1000; done++) short.update(done);
+  assert.equal(quick.text, '');
 });
 
 test('a quick transfer, an empty one, and one with JSON show no progress', () => {

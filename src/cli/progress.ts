@@ -21,9 +21,12 @@ interface ProgressOptions {
 const SILENT: Progress = { update() {}, stop() {} };
 /** A transfer over sooner than this shows no progress. */
 const PATIENCE: Millis = 400;
+/** Lines of a log are at least this far apart. */
+const LINE_PAUSE: Millis = 2000;
 
 /**
- * A bar on a terminal; elsewhere at most one line for each tenth, so that logs stay readable. Silent with `quiet`.
+ * A bar on a terminal; elsewhere now and then a line, at most one for each tenth, so that logs stay readable. Silent
+ * with `quiet`.
  */
 export function showProgress(stderr: Sink, clock: Clock, options: ProgressOptions, quiet: boolean): Progress {
   if (quiet || options.total === 0) return SILENT;
@@ -84,13 +87,14 @@ function streamOf(sink: Sink): NodeJS.WritableStream {
 }
 
 function lines(stderr: Sink, clock: Clock, options: ProgressOptions): Progress {
-  const started = clock.now();
   let shownTenth = Math.floor(((options.from ?? 0) * 10) / options.total);
+  let shownAt = clock.now();
   return {
     update(doneBytes) {
       const tenth = Math.floor((doneBytes * 10) / options.total);
-      if (tenth <= shownTenth || clock.now() - started < PATIENCE) return;
+      if (tenth <= shownTenth || clock.now() - shownAt < LINE_PAUSE) return;
       shownTenth = tenth;
+      shownAt = clock.now();
       stderr.write(
         `${options.label} ${tenth * 10}% (${formatSize(doneBytes)} of ${formatSize(options.total)})\n`,
       );
