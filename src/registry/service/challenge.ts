@@ -8,7 +8,7 @@ const LIFETIME = 60_000;
 /** What this registry can do beyond spec/10; clients send the new fields only to servers that list them. */
 export const FEATURES = ['sig', 'request_id', 'subscribe', 'ack', 'to_hostname', 'revocations'] as const;
 
-/** Gives a nonce for a proven registration, and our clock. Chosen; see docs/decisions/0002. */
+/** Gives a nonce for a proven registration, and our clock. Chosen; see docs/decisions/0003. */
 export const challenge: Handler = async ({ shared, connection, at }) => {
   const nonce = toHex(shared.random.bytes(16));
   connection.challenge = { nonce, expires: shared.clock.now() + LIFETIME };

@@ -4,7 +4,7 @@ import { type Handler, liveNode } from './call.ts';
 import { u32 } from './fields.ts';
 import { refusal } from './refusal.ts';
 
-/** From now on this connection is pushed the node's events. Chosen; see docs/decisions/0002. */
+/** From now on this connection is pushed the node's events. Chosen; see docs/decisions/0003. */
 export const subscribe: Handler = async (call) => {
   const node = await liveNode(call, u32(call.request.node_id));
   if (call.request.sig === undefined) throw refusal('permission_denied', 'subscribe requires sig');

@@ -1,4 +1,4 @@
-/** What a live registry of the other implementation answered, replayed against ours. docs/decisions/0002 */
+/** What a live registry of the other implementation answered, replayed against ours. docs/decisions/0003 */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -32,7 +32,7 @@ const refused = (error: string): JsonObject => ({ type: 'error', error });
 const notOffered = (type: string): JsonObject =>
   refused(`enterprise feature: ${type} is not offered by this registry`);
 
-/** Where ours answers differently on purpose, by number of the exchange. Every reason is in docs/decisions/0002. */
+/** Where ours answers differently on purpose, by number of the exchange. Every reason is in docs/decisions/0003. */
 const DEVIATIONS: ReadonlyMap<number, JsonObject> = new Map<number, JsonObject>([
   // One side's word makes no trust.
   [35, { type: 'check_trust_ok', trusted: false }],
