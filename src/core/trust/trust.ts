@@ -33,11 +33,6 @@ export interface TrustOptions {
   readonly snapshot?: TrustSnapshot | undefined;
   /** `autoApprove` trusts whoever asks. @default false */
   readonly config?: { readonly autoApprove?: boolean } | undefined;
-  /**
-   * Holds back whatever a `persist` causes until `persisted()` is called. Without it the owner must write before it
-   * carries out the outputs that follow. @default false
-   */
-  readonly awaitPersist?: boolean | undefined;
   /** Wall time at an instant. Without it, the time told with the last command is carried forward. */
   readonly wall?: ((now: Instant) => UnixMillis) | undefined;
 }
@@ -60,9 +55,7 @@ export class Trust implements Machine<TrustOutput> {
   readonly #inbox: Inbox;
   readonly #correspondence: Correspondence;
   readonly #decisions: Decisions;
-  readonly #awaitPersist: boolean;
   readonly #outputs: TrustOutput[] = [];
-  #isWriting = false;
   #effects: TrustOutput[] = [];
   #node: NodeId;
   #hostname: string | undefined;
@@ -71,7 +64,6 @@ export class Trust implements Machine<TrustOutput> {
 
   constructor(options: TrustOptions) {
     this.#wallAt = options.wall;
-    this.#awaitPersist = options.awaitPersist ?? false;
     this.#node = options.node ?? 0;
     this.#hostname = options.hostname;
     this.#book = new TrustBook(options.snapshot);
@@ -259,16 +251,8 @@ export class Trust implements Machine<TrustOutput> {
     return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next, this.#now);
   }
 
-  /** The snapshot of the last `persist` is stored: what follows it may happen. Needed only with `awaitPersist`. */
-  persisted(): void {
-    this.#isWriting = false;
-  }
-
   poll(): TrustOutput | undefined {
-    if (this.#isWriting) return undefined;
-    const output = this.#outputs.shift();
-    this.#isWriting = output?.type === 'persist' && this.#awaitPersist;
-    return output;
+    return this.#outputs.shift();
   }
 
   #arrived(arrival: Arrival, now: Instant): void {
