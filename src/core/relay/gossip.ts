@@ -30,8 +30,9 @@ export class Gossip {
     return this.#peers.size > 0 && this.#peers.has(endpointKey(endpoint));
   }
 
-  /** Replaces the list. What unlisted beacons said is forgotten. */
-  setPeers(endpoints: readonly Endpoint[]): void {
+  /** Replaces the list. What unlisted beacons said is forgotten. True when a peer is new. */
+  setPeers(endpoints: readonly Endpoint[]): boolean {
+    let hasNew = false;
     const wanted = new Map(
       endpoints.slice(0, PEER_LIMIT).map((endpoint) => [endpointKey(endpoint), endpoint]),
     );
@@ -42,8 +43,10 @@ export class Gossip {
     }
     for (const [key, endpoint] of wanted) {
       if (this.#peers.has(key)) continue;
+      hasNew = true;
       this.#peers.set(key, { endpoint, nodes: new Set(), heardAt: undefined, takenAt: undefined });
     }
+    return hasNew;
   }
 
   /** Replaces what this peer said before. */

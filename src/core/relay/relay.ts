@@ -85,8 +85,8 @@ export class Relay implements Machine<RelayOutput> {
 
   /** Replaces the peer beacons, the only ones whose gossip counts and to which frames are forwarded. */
   setPeers(endpoints: readonly Endpoint[]): void {
-    this.#gossip.setPeers(endpoints);
-    this.#gossipAt ??= 0;
+    // A new peer hears of our nodes at once.
+    if (this.#gossip.setPeers(endpoints)) this.#gossipAt = 0;
   }
 
   entries(): readonly RelayEntry[] {
