@@ -21,6 +21,8 @@ type Given = Readonly<Record<string, unknown>>;
 /** How long `handshake` waits to hear that the peer or the registry has the request, before it says what it knows. */
 const DELIVERY_WAIT = 10_000;
 const MAX_TAGS = 3;
+/** Rows of a list in one reply: each takes at most some 600 bytes of the 1 MiB a frame holds. */
+const ROW_LIMIT = 1_500;
 
 /** What the calls work with. */
 export interface CallContext {
@@ -143,10 +145,17 @@ const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
   },
   untrust,
   trust_wait: trustWait,
-  peers: async ({ node, book }) => ({
-    peers: node.peers().map((peer) => peerRow(peer, book.nameOf(peer.node), node.isTrusted(peer.node))),
-  }),
-  connections: async ({ node }) => ({ connections: node.connections().map(connectionRow) }),
+  peers: async ({ node, book }) => {
+    const { rows, ...rest } = atMost(node.peers());
+    return {
+      peers: rows.map((peer) => peerRow(peer, book.nameOf(peer.node), node.isTrusted(peer.node))),
+      ...rest,
+    };
+  },
+  connections: async ({ node }) => {
+    const { rows, ...rest } = atMost(node.connections());
+    return { connections: rows.map(connectionRow), ...rest };
+  },
   disconnect: async ({ streams }, params) => {
     const connection = intParam(params, 'connection', 0, 0xffff_ffff);
     if (!streams.disconnect(connection)) {
@@ -169,6 +178,12 @@ export async function answerCall(
   if (method === 'network') return networkCall(context, params);
   if (!Object.hasOwn(HANDLERS, method)) throw new PilotError('invalid_argument', `Unknown method: ${method}`);
   return HANDLERS[method as DaemonMethod](context, params, signal);
+}
+
+/** A list cut so that the reply fits one frame. */
+function atMost<Row>(all: readonly Row[]): { rows: readonly Row[]; truncated?: number } {
+  if (all.length <= ROW_LIMIT) return { rows: all };
+  return { rows: all.slice(0, ROW_LIMIT), truncated: all.length - ROW_LIMIT };
 }
 
 function resolved(found: { node: NodeId; hostname: string; public: boolean | undefined }): Result<'resolve'> {

@@ -36,9 +36,9 @@ import {
   TRUST_FILE,
 } from './state-file.ts';
 import { StreamTable } from './streams.ts';
+import { Surroundings } from './surroundings.ts';
 import { Targets } from './targets.ts';
 import { TrustEffects } from './trust-effects.ts';
-import { localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
 
 const DEFAULT_START_WAIT = 3_000;
 const DEFAULT_HEARTBEAT = 30_000;
@@ -46,6 +46,8 @@ const DEFAULT_HEARTBEAT = 30_000;
 const HELD_DATAGRAMS = 10_000;
 /** How long a stop waits for streams to deliver what they hold. */
 const STOP_WAIT = 5_000;
+/** How long the start waits for the names of beacons. */
+const RESOLVE_WAIT = 500;
 
 export interface DaemonOptions {
   readonly net: Net;
@@ -80,10 +82,10 @@ export class Daemon {
   readonly #pings: Pings;
   readonly #targets: Targets;
   readonly #book: PeerBook;
+  readonly #surroundings: Surroundings;
   readonly #traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   readonly #trustListeners = new Set<() => void>();
   readonly #started: Instant;
-  #beacons: readonly Endpoint[] = [];
   #services: Services | undefined;
   #peersChanged = false;
   #stopped: Promise<void> | undefined;
@@ -150,6 +152,7 @@ export class Daemon {
       { node: this.#node, registry: this.#registry, run, now },
       this.#stateGate,
       parts.state,
+      log,
     );
     this.#book = new PeerBook(
       parts.peers,
@@ -190,6 +193,7 @@ export class Daemon {
       },
       registry: this.#registry,
       gate: this.#trustGate,
+      clock,
       log,
     });
     this.#targets = new Targets({
@@ -197,9 +201,18 @@ export class Daemon {
       book: this.#book,
       clock,
       own: () => {
-        const { hostname, public: isPublic } = this.#own.current;
-        return { node: this.#own.nodeId, hostname, public: isPublic };
+        const { nodeId, hostname, current } = this.#own;
+        return { node: nodeId, hostname, public: current.public };
       },
+    });
+    this.#surroundings = new Surroundings({
+      net,
+      clock,
+      log,
+      node: this.#node,
+      run,
+      local: socket.local,
+      onMoved: () => this.#registration.presenceChanged(),
     });
     this.#registration = new Registration({
       registry: this.#registry,
@@ -210,7 +223,7 @@ export class Daemon {
       host: {
         presence: () => ({
           listenEndpoint: this.#node.observed() ?? { host: '0.0.0.0', port: socket.local.port },
-          lan: localEndpoints(net, socket.local),
+          lan: this.#surroundings.lan,
           hostname: this.#own.current.hostname,
           public: this.#own.current.public,
           tags: this.#own.current.tags,
@@ -229,7 +242,8 @@ export class Daemon {
     return infoOf({
       node: this.#node,
       nodeId: this.#own.nodeId,
-      hostname: this.#own.current.hostname,
+      hostname: this.#own.hostname,
+      hostnameError: this.#own.hostnameError,
       owner: config.owner ?? '',
       version: config.version,
       publicKey: this.#identity.publicKey,
@@ -240,7 +254,7 @@ export class Daemon {
       registered: this.#registration.isRegistered,
       registry: config.registries.map(formatEndpoint).join(','),
       registryConnected: this.#registry.state === 'connected',
-      beacons: this.#beacons,
+      beacons: this.#surroundings.beacons,
       listenEndpoint: this.#socket.local,
       inboxDir: storage.describe('inbox'),
       receivedDir: storage.describe('received'),
@@ -254,16 +268,16 @@ export class Daemon {
   }
 
   async #begin(): Promise<void> {
-    const { clock, config, net, log } = this.#options;
+    const { clock, config, log } = this.#options;
     this.#socket.onDatagram((data, from) => {
       this.#traffic.packetsReceived++;
       this.#traffic.bytesReceived += data.length;
       this.#driver.run(() => this.#node.handleDatagram(from, data, clock.now()));
     });
-    this.#driver.run(() => this.#node.setLocalEndpoints(localEndpoints(net, this.#socket.local)));
+    this.#surroundings.start();
     const { node, beacons } = this.#own.current;
     if (node !== undefined) this.#becomeNode(node);
-    await this.#useBeacons(config.beacons?.length ? config.beacons : beacons);
+    const beaconsReady = this.#surroundings.useBeacons(config.beacons?.length ? config.beacons : beacons);
     this.#registry.onPush((push) => {
       if (push.event === 'peer_moved' && push.from !== undefined) void this.#answers.moved(push.from);
       else void this.#trustEffects.poll();
@@ -273,7 +287,9 @@ export class Daemon {
       if (state === 'connected') this.#registration.reconnected();
     });
     this.#registry.start();
-    this.#registration.start(node !== undefined && this.#beacons.length > 0);
+    // A slow resolver must not hold the registration up.
+    await Promise.race([beaconsReady, clock.sleep(RESOLVE_WAIT)]);
+    this.#registration.start(node !== undefined && this.#surroundings.beacons.length > 0);
     this.#saveOwnState();
     this.#services = startServices(this.#options, this.#streams);
     await this.#awaitRegistration(config.startWait ?? DEFAULT_START_WAIT);
@@ -291,6 +307,8 @@ export class Daemon {
     await this.#ipc.close();
     await this.#services?.stop();
     this.#registration.stop();
+    this.#surroundings.stop();
+    this.#trustEffects.stop();
     const deadline = clock.now() + STOP_WAIT;
     while (this.#streams.unfinishedCount > 0 && clock.now() < deadline) await clock.sleep(20);
     this.#streams.abortAll();
@@ -361,7 +379,7 @@ export class Daemon {
   }
 
   #becomeNode(node: NodeId): void {
-    const { hostname } = this.#own.current;
+    const { hostname } = this.#own;
     this.#driver.run(() =>
       this.#node.setNode(node, hostname === '' ? undefined : hostname, this.#options.clock.now()),
     );
@@ -369,25 +387,15 @@ export class Daemon {
 
   async #registered(result: Registered): Promise<void> {
     const { log, config } = this.#options;
-    const { hostname, node: before, beacons: known } = this.#own.current;
-    if (result.hostnameError !== undefined) {
-      log.event('warn', 'node.hostname_refused', { hostname, reason: result.hostnameError });
-    }
+    const { node: before, beacons: known } = this.#own.current;
+    this.#own.granted(result.hostnameError);
     if (before !== undefined && before !== result.node) {
       log.event('warn', 'node.id_changed', { before, now: result.node });
     }
     const beacons = result.beacons ?? known;
     this.#saveOwnState({ node: result.node, beacons });
     if (before !== result.node) this.#becomeNode(result.node);
-    if (!config.beacons?.length) await this.#useBeacons(beacons);
-  }
-
-  async #useBeacons(beacons: readonly Endpoint[]): Promise<void> {
-    const { net, clock, log } = this.#options;
-    const resolved = await resolveEndpoints(net, log, beacons);
-    if (resolved.length === 0 || JSON.stringify(resolved) === JSON.stringify(this.#beacons)) return;
-    this.#beacons = resolved;
-    this.#driver.run(() => this.#node.setBeacons(resolved, clock.now()));
+    if (!config.beacons?.length) await this.#surroundings.useBeacons(beacons);
   }
 
   async #awaitRegistration(limit: number): Promise<void> {

@@ -23,6 +23,7 @@ export interface InfoSource {
   readonly node: PilotNode;
   readonly nodeId: NodeId;
   readonly hostname: string;
+  readonly hostnameError: string | undefined;
   readonly owner: string;
   readonly version: string;
   readonly publicKey: Uint8Array;
@@ -81,6 +82,7 @@ export function infoOf(source: InfoSource): Info {
     conn_list: connections.slice(0, LIST_LIMIT).map(connectionRow),
     ...(peers.length > LIST_LIMIT && { peer_list_truncated: peers.length - LIST_LIMIT }),
     ...(connections.length > LIST_LIMIT && { conn_list_truncated: connections.length - LIST_LIMIT }),
+    ...(source.hostnameError !== undefined && { hostname_error: source.hostnameError }),
     public: source.public,
     registered: source.registered,
     registry: source.registry,

@@ -1,5 +1,6 @@
 import type { Instant, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
+import type { Log } from '../runtime/ports.ts';
 import type { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
 import type { NodeState } from './state-file.ts';
@@ -15,9 +16,12 @@ export interface OwnStateHost {
 export class OwnState {
   readonly #host: OwnStateHost;
   readonly #gate: PersistGate<NodeState>;
+  readonly #log: Log;
   #state: NodeState;
+  #hostnameError: string | undefined;
 
-  constructor(host: OwnStateHost, gate: PersistGate<NodeState>, state: NodeState) {
+  constructor(host: OwnStateHost, gate: PersistGate<NodeState>, state: NodeState, log: Log) {
+    this.#log = log;
     this.#host = host;
     this.#gate = gate;
     this.#state = state;
@@ -32,6 +36,27 @@ export class OwnState {
     return this.#state.node ?? 0;
   }
 
+  /** The name others can find us by: the one we want, unless the registry refused it. */
+  get hostname(): string {
+    return this.#hostnameError === undefined ? this.#state.hostname : '';
+  }
+
+  /** Why the registry refused the name we want. */
+  get hostnameError(): string | undefined {
+    return this.#hostnameError;
+  }
+
+  /** What the registry made of the name at a registration. */
+  granted(hostnameError: string | undefined): void {
+    if (hostnameError === this.#hostnameError) return;
+    this.#hostnameError = hostnameError;
+    const { hostname } = this.#state;
+    if (hostnameError !== undefined) {
+      this.#log.event('warn', 'node.hostname_refused', { hostname, reason: hostnameError });
+    }
+    this.#tellNode();
+  }
+
   /** Errors: those of the storage. */
   save(change: Partial<NodeState> = {}): Promise<void> {
     this.#state = { ...this.#state, ...change };
@@ -40,10 +65,11 @@ export class OwnState {
   }
 
   async setHostname(hostname: string): Promise<void> {
-    const { node, registry } = this.#host;
-    await registry.setHostname(hostname);
-    this.#host.run(() => node.setHostname(hostname === '' ? undefined : hostname, this.#host.now()));
-    await this.save({ hostname });
+    await this.#host.registry.setHostname(hostname);
+    this.#hostnameError = undefined;
+    this.#state = { ...this.#state, hostname };
+    this.#tellNode();
+    await this.save();
   }
 
   async setVisibility(isPublic: boolean): Promise<void> {
@@ -58,5 +84,12 @@ export class OwnState {
   async setTags(tags: readonly string[]): Promise<void> {
     await this.#host.registry.setTags(tags);
     await this.save({ tags });
+  }
+
+  #tellNode(): void {
+    const { hostname } = this;
+    this.#host.run(() =>
+      this.#host.node.setHostname(hostname === '' ? undefined : hostname, this.#host.now()),
+    );
   }
 }

@@ -95,7 +95,7 @@ export class PersistGate<Value> {
   #failed(lost: { readonly value: Value }, error: PilotError): void {
     this.#next ??= lost;
     this.#failure = error;
-    this.#log.event('error', 'state.save_failed', {
+    this.#log.event('warn', 'state.save_failed', {
       file: this.#name,
       code: error.code,
       message: error.message,

@@ -1,5 +1,4 @@
 import { asPilotError } from '../api/errors.ts';
-import { sameEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import type { Registered } from '../directory/types.ts';
@@ -102,7 +101,7 @@ export class Registration {
       if (!this.#attempted) this.#arm(0);
       return;
     }
-    if (!sameEndpoint(this.#told.listenEndpoint, this.#host.presence().listenEndpoint)) {
+    if (placeOf(this.#told) !== placeOf(this.#host.presence())) {
       this.#told = undefined;
       this.#arm(ENDPOINT_DEBOUNCE);
     }
@@ -198,4 +197,9 @@ export class Registration {
     this.#host.poll();
     this.presenceChanged();
   }
+}
+
+/** Where peers find us, comparable. */
+function placeOf({ listenEndpoint, lan }: Presence): string {
+  return JSON.stringify([listenEndpoint, lan]);
 }

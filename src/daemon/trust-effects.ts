@@ -1,11 +1,15 @@
 import { asPilotError, type PilotError } from '../api/errors.ts';
-import type { Instant, NodeId } from '../base/units.ts';
+import type { Instant, Millis, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
-import type { Log } from '../runtime/ports.ts';
+import type { Clock, Log, Timer } from '../runtime/ports.ts';
 import type { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
+
+/** How long, and how often, the answer to a request of ours is looked for beside the heartbeats. */
+const ANSWER_WATCH: Millis = 300_000;
+const ANSWER_INTERVAL: Millis = 5_000;
 
 type TrustEffect = Extract<NodeOutput, { type: 'trust' }>['output'];
 
@@ -30,15 +34,19 @@ export class TrustEffects {
     string,
     { readonly peer: NodeId | undefined; readonly receiver: (outcome: PilotError | undefined) => void }
   >();
+  readonly #clock: Clock;
   #polling: Promise<void> | undefined;
+  #watching: Timer | undefined;
   #pollAgain = false;
 
   constructor(options: {
     host: TrustEffectsHost;
     registry: RegistryClient;
     gate: PersistGate<TrustSnapshot>;
+    clock: Clock;
     log: Log;
   }) {
+    this.#clock = options.clock;
     this.#host = options.host;
     this.#registry = options.registry;
     this.#gate = options.gate;
@@ -111,6 +119,7 @@ export class TrustEffects {
   #carryOut(effect: Exclude<TrustEffect, { type: 'persist' }>): void {
     switch (effect.type) {
       case 'relayRequest': {
+        this.#watchForAnswer();
         const { target, justification, message, requestId } = effect;
         this.#report(
           'relayRequest',
@@ -143,6 +152,24 @@ export class TrustEffects {
       default:
         effect satisfies never;
     }
+  }
+
+  /** Old registries do not push: an answer that is expected is looked for. */
+  #watchForAnswer(): void {
+    if (this.#watching !== undefined) return;
+    const until = this.#host.now() + ANSWER_WATCH;
+    const look = (): void => {
+      this.#watching = undefined;
+      if (this.#host.now() >= until || this.#host.node.outgoing().length === 0) return;
+      void this.poll();
+      this.#watching = this.#clock.at(this.#host.now() + ANSWER_INTERVAL, look);
+    };
+    this.#watching = this.#clock.at(this.#host.now() + ANSWER_INTERVAL, look);
+  }
+
+  stop(): void {
+    this.#watching?.cancel();
+    this.#watching = undefined;
   }
 
   #report(

@@ -36,6 +36,8 @@ export interface Info {
   }[];
   readonly conn_list: readonly ConnectionRow[];
 
+  /** Why the registry did not give us the hostname we want. */
+  readonly hostname_error?: string;
   readonly public: boolean;
   /** The registry knows this node under its current endpoint. */
   readonly registered: boolean;
@@ -221,8 +223,9 @@ export interface Methods {
   untrust: [{ target: string }, { status: 'revoked'; node_id: number }];
   /** Resolves once the peer is trusted, or says that it is not when the time is up. */
   trust_wait: [{ target: string; timeout_ms: number }, { node_id: number; trusted: boolean }];
-  peers: [Record<string, never>, { peers: readonly PeerRow[] }];
-  connections: [Record<string, never>, { connections: readonly ConnectionRow[] }];
+  /** `truncated`: how many rows were left out to fit the frame. */
+  peers: [Record<string, never>, { peers: readonly PeerRow[]; truncated?: number }];
+  connections: [Record<string, never>, { connections: readonly ConnectionRow[]; truncated?: number }];
   /** Resets any stream of the daemon, whoever opened it. */
   disconnect: [{ connection: number }, { connection: number }];
   ping: [{ target: string; timeout_ms?: number }, PingReply];

@@ -21,6 +21,7 @@ import type { IncomingDatagram, IpcBackend, LocalStream, StreamEnd } from './bac
 import { ABORT, CREDIT, decodeCredit } from './extension.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { LegacyCommands } from './legacy.ts';
+import type { Result } from './methods.ts';
 import { type BindingHost, StreamBinding } from './stream-binding.ts';
 import { isStreamMethod, streamCall } from './stream-calls.ts';
 
@@ -187,6 +188,7 @@ export class ClientSession implements BindingHost {
       const frame = this.#reader.next();
       if (frame === undefined) break;
       this.#onFrame(frame.cmd, frame.payload);
+      this.#updatePause();
     }
     if (this.#reader.error !== undefined && !this.#dead) {
       this.sendError(`frame too large: the limit is ${IPC_FRAME_LIMIT} bytes`);
@@ -285,7 +287,12 @@ export class ClientSession implements BindingHost {
   async #answer(method: string, params: unknown, control: AbortController): Promise<object> {
     const given = (typeof params === 'object' && params !== null ? params : {}) as Record<string, unknown>;
     if (isStreamMethod(method)) return streamCall(this, method, given, control.signal);
-    return this.backend.call(method, given, control.signal);
+    const result = await this.backend.call(method, given, control.signal);
+    return method === 'connections' ? this.#markOwn(result as Result<'connections'>) : result;
+  }
+
+  #markOwn({ connections, ...rest }: Result<'connections'>): Result<'connections'> {
+    return { connections: connections.map((row) => ({ ...row, own: this.owns(row.id) })), ...rest };
   }
 
   #reply(id: number, payload: Uint8Array, cmd: number): void {

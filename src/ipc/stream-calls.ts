@@ -73,6 +73,9 @@ export async function streamCall(
 }
 
 function hello(session: ClientSession, params: Given): Result<'hello'> {
+  if (!session.extended && session.streamCount > 0) {
+    throw new PilotError('invalid_argument', 'Say hello before any stream is opened');
+  }
   session.extended = true;
   session.client = textParam(params, 'client', '').slice(0, 100);
   const address = session.backend.address();

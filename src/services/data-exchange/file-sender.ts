@@ -16,8 +16,6 @@ import { within } from './deadline.ts';
 import { COMPLETE_STATUS } from './file-receiver.ts';
 import type { FileSource } from './file-source.ts';
 
-/** How long the answer to INIT may take; then the peer counts as old. spec/23 §3 gives 5 s; lossy paths need more. */
-const INIT_LIMIT: Millis = 10_000;
 const ACK_LIMIT: Millis = 60_000;
 /** The receiver of a resumed transfer reads all of it again before COMPLETE: slow disks manage that many bytes per ms. */
 const VERIFY_PER_MS = 20_000;
@@ -139,7 +137,10 @@ class FileSending {
     }
   }
 
-  /** The offset to go on from. */
+  /**
+   * The offset to go on from. Old peers give themselves away by their answer; silence is a bad path, and no reason
+   * to send everything in a form that can't resume (spec/23 §3 would, after 5 s).
+   */
   async #init(conn: Conn, answers: AnswerReader): Promise<Bytes | 'old_peer'> {
     await this.#tell(conn, {
       kind: 'init',
@@ -149,13 +150,12 @@ class FileSending {
       chunkSize: FILE_CHUNK,
       name: this.#source.name,
     });
-    let answer: Awaited<ReturnType<AnswerReader['next']>>;
-    try {
-      answer = await within(this.#context.clock, INIT_LIMIT, answers.next(), 'the start of the transfer');
-    } catch (thrown) {
-      if (asPilotError(thrown).code === 'timeout' && !this.accepted) return 'old_peer';
-      throw thrown;
-    }
+    const answer = await within(
+      this.#context.clock,
+      this.#timeout,
+      answers.next(),
+      'the start of the transfer',
+    );
     if (answer === undefined) {
       if (this.accepted) throw new PilotError('connection_failed', 'The peer ended the stream');
       return 'old_peer';
