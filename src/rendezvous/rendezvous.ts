@@ -6,6 +6,7 @@ import { type Beacon, startBeacon } from '../beacon/index.ts';
 import {
   createRegistryService,
   memoryStore,
+  persistedCertificate,
   type RegistryConfig,
   RegistryServer,
   type Store,
@@ -18,13 +19,17 @@ export interface RendezvousOptions {
   readonly random: Random;
   readonly crypto: Crypto;
   readonly log: Log;
+  /** Holds the certificate's key when `tls` is `'persisted'`. */
   readonly storage: Storage;
   readonly registryBind: Endpoint;
   readonly beaconBind: Endpoint;
   /** Where facts are kept. @default a memory store: everything is lost at the end */
   readonly store?: Store;
-  /** With it the registry speaks TLS and plaintext on one port. */
-  readonly tls?: TlsServerOptions & { readonly fingerprint: string };
+  /**
+   * With it the registry speaks TLS and plaintext on one port. `'persisted'` takes the certificate in `storage`,
+   * making one at the first start. @default plaintext only
+   */
+  readonly tls?: 'persisted' | (TlsServerOptions & { readonly fingerprint: string });
   readonly config?: Partial<RegistryConfig>;
 }
 
@@ -37,10 +42,12 @@ export interface Rendezvous {
   close(): Promise<void>;
 }
 
-/** Errors: `port_in_use`, `io_error`. */
+/** Errors: `port_in_use`, `io_error`, `state_corrupt`, `disk_full`. */
 export async function startRendezvous(options: RendezvousOptions): Promise<Rendezvous> {
-  const { net, clock, random, crypto, log } = options;
-  const fingerprint = options.tls?.fingerprint ?? '';
+  const { net, clock, random, crypto, log, storage } = options;
+  const tls =
+    options.tls === 'persisted' ? await persistedCertificate({ storage, crypto, clock }) : options.tls;
+  const fingerprint = tls?.fingerprint ?? '';
   const store = options.store ?? memoryStore();
   const lookup: { key: (node: number) => Promise<Uint8Array | undefined> } = { key: async () => undefined };
   const beacon = await startBeacon({
@@ -67,7 +74,7 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     log,
     service,
     bind: options.registryBind,
-    ...(options.tls && { tls: options.tls }),
+    ...(tls && { tls }),
   }).catch(async (error: unknown) => {
     await beacon.close();
     throw error;
