@@ -42,12 +42,15 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   let sql: Sql | undefined;
   try {
     sql = new Sql(new Database(path));
-    configure(sql);
+    // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
+    sql.one('PRAGMA locking_mode = EXCLUSIVE');
+    // Before anything is written: a damaged file stays as it is for whoever repairs it.
     check(sql, path);
+    configure(sql);
     migrate(sql, path);
     return storeOver(sql, options);
   } catch (error) {
-    if (sql !== undefined) release(sql);
+    if (sql !== undefined) abandon(sql);
     throw storeError(error, path);
   }
 }
@@ -68,8 +71,6 @@ function prepareFile(path: string): void {
 }
 
 function configure(sql: Sql): void {
-  // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
-  sql.one('PRAGMA locking_mode = EXCLUSIVE');
   sql.one('PRAGMA journal_mode = WAL');
   sql.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY');
   // Takes the lock now rather than at the first change.
@@ -95,6 +96,17 @@ function release(sql: Sql): void {
     sql.one('SELECT 1 FROM sqlite_master');
   } catch {
     // A full disk, or not a database: the log stays beside the file and is read at the next opening.
+  }
+  sql.close();
+}
+
+/** Lets go of a file that can't be used, without writing to it. */
+function abandon(sql: Sql): void {
+  try {
+    sql.one('PRAGMA locking_mode = NORMAL');
+    sql.one('SELECT 1 FROM sqlite_master');
+  } catch {
+    // Not a database at all.
   }
   sql.close();
 }
@@ -130,8 +142,7 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
     nodeByKey: (publicKey) => commit.read(() => nodes.byKey(publicKey)),
     nodeByHostname: (hostname) => commit.read(() => nodes.byHostname(hostname)),
     listNodes: (after, limit) => commit.read(() => nodes.list(after, limit)),
-    counts: () =>
-      commit.read(() => ({ nodes: nodes.count(), pairs: trust.count(), networks: networks.count() })),
+    counts: () => commit.read(() => ({ nodes: nodes.count(), networks: networks.count() })),
     register: (registration) => commit.write(() => nodes.register(registration)),
     patchNode: (id, patch, at) => commit.write(() => nodes.patch(id, patch, at)),
     setHostname: (id, hostname, release) => commit.write(() => nodes.setHostname(id, hostname, release)),
