@@ -10,6 +10,8 @@ export interface RegistryConfig {
   readonly maxNodes: number;
   /** New node records one network address may make: burst, then a steady rate. @default 1000, 5/s */
   readonly newNodesPerHost: { readonly burst: number; readonly perSecond: number };
+  /** Hostnames somebody else has that one network address may ask for: what is taken is not for listing. @default 20, 1/30 s */
+  readonly takenNamesPerHost: { readonly burst: number; readonly perSecond: number };
   /** Handshake requests waiting for one node. @default 100 (spec/10 §9) */
   readonly inboxPerTarget: number;
   /** Of those, from one network address. @default 50 */
@@ -37,6 +39,7 @@ export const DEFAULT_CONFIG: RegistryConfig = {
   beacons: [],
   maxNodes: 1_000_000,
   newNodesPerHost: { burst: 1000, perSecond: 5 },
+  takenNamesPerHost: { burst: 20, perSecond: 1 / 30 },
   inboxPerTarget: 100,
   inboxPerSource: 50,
   responsesPerTarget: 100,

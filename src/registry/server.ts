@@ -3,6 +3,7 @@ import type { Clock, Log, Net, Pipe, PipeServer, TlsServerOptions } from '../run
 import { DEFAULT_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
 import { Session, type SharedBuffer } from './session.ts';
+import { sourceOf } from './source.ts';
 
 /** For this long after the start, no more than this many connections a second are begun. spec/10 §1.5 */
 const START_PERIOD = 60_000;
@@ -58,7 +59,7 @@ export class RegistryServer {
   }
 
   #accept(pipe: Pipe): void {
-    const { host } = pipe.remote;
+    const host = sourceOf(pipe.remote.host);
     const fromHost = this.#perHost.get(host) ?? 0;
     if (this.#pipes.size >= this.#limits.connections || fromHost >= this.#limits.connectionsPerHost) {
       this.#refused++;
@@ -79,7 +80,7 @@ export class RegistryServer {
 
   #forget(pipe: Pipe): void {
     if (!this.#pipes.delete(pipe)) return;
-    const { host } = pipe.remote;
+    const host = sourceOf(pipe.remote.host);
     const left = this.#perHost.get(host)! - 1;
     if (left === 0) this.#perHost.delete(host);
     else this.#perHost.set(host, left);

@@ -4,7 +4,7 @@ import { signedString } from '../../wire/registry-signatures.ts';
 import { authenticate, isAdmin } from './authenticate.ts';
 import { type Call, type Handler, liveNode, type Reply } from './call.ts';
 import { flag, text, texts, u32 } from './fields.ts';
-import { hostnameRelease, takenHostname } from './hostname-claim.ts';
+import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem, normalizeTags } from './names.ts';
 import { refusal } from './refusal.ts';
 
@@ -24,9 +24,10 @@ export const setHostname: Handler = async (call) => {
   const hostname = text(call.request.hostname);
   const problem = hostname === '' ? undefined : hostnameProblem(hostname);
   if (problem !== undefined) throw refusal('invalid_argument', `invalid hostname: ${problem}`);
+  if (hostname !== '') checkMayAskForName(call);
   const outcome = await call.shared.store.setHostname(id, hostname, hostnameRelease(call));
   if (typeof outcome === 'object')
-    throw refusal('already_exists', takenHostname(hostname, outcome.holder), 'choose another hostname');
+    throw refusal('already_exists', takenHostname(call, hostname, outcome.holder), 'choose another hostname');
   return { type: 'set_hostname_ok', node_id: id, hostname };
 };
 

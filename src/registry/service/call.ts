@@ -6,8 +6,8 @@ import type { RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
 import type { BeaconList } from './beacon-list.ts';
+import type { Budget } from './budget.ts';
 import type { Fields } from './fields.ts';
-import type { NewNodeBudget } from './new-node-budget.ts';
 import { noSuchNode } from './refusal.ts';
 import type { ReplayGuard } from './replay-guard.ts';
 import type { Subscribers } from './subscribers.ts';
@@ -28,7 +28,10 @@ export interface Shared {
   readonly startedAt: UnixMillis;
   readonly replays: ReplayGuard;
   readonly subscribers: Subscribers;
-  readonly newNodes: NewNodeBudget;
+  /** New records, by network source. */
+  readonly newNodes: Budget;
+  /** Asking for hostnames that somebody has, by network source. */
+  readonly takenNames: Budget;
   readonly beacons: BeaconList;
 }
 

@@ -2,6 +2,7 @@
 import { utf8 } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/units.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
+import { sourceOf } from '../source.ts';
 import { SINK } from '../store/rules.ts';
 import type { InboxEntry } from '../store/store.ts';
 import { authenticate } from './authenticate.ts';
@@ -44,7 +45,7 @@ export const requestHandshake: Handler = async (call) => {
     to: target,
     justification,
     message,
-    source: call.remote.host,
+    source: sourceOf(call.remote.host),
     at: call.at,
     replace: proof === 'content',
     perTarget: shared.config.inboxPerTarget,

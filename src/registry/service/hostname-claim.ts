@@ -1,5 +1,7 @@
+import { sourceOf } from '../source.ts';
 import type { HostnameRelease, NodeRecord } from '../store/store.ts';
 import type { Call } from './call.ts';
+import { refusal } from './refusal.ts';
 
 /** When a holder that is away loses its name. Nobody counts as away in the first minutes after a start. */
 export function hostnameRelease(call: Call): HostnameRelease {
@@ -11,8 +13,16 @@ export function hostnameRelease(call: Call): HostnameRelease {
   };
 }
 
+/** Throws `rate_limited` for somebody who has lately asked for many names that others have. */
+export function checkMayAskForName(call: Call): void {
+  const { takenNames, clock } = call.shared;
+  if (takenNames.has(sourceOf(call.remote.host), clock.now())) return;
+  throw refusal('rate_limited', 'rate limited: too many hostnames that others have');
+}
+
 /** What somebody who wants a taken name is told. The holder's id only when anybody may see it. spec/10 §5.3 */
-export function takenHostname(hostname: string, holder: NodeRecord | undefined): string {
+export function takenHostname(call: Call, hostname: string, holder: NodeRecord | undefined): string {
+  call.shared.takenNames.spend(sourceOf(call.remote.host), call.shared.clock.now());
   const visible = holder !== undefined && (holder.public || !holder.proven);
   return `hostname "${hostname}" already in use${visible ? ` by node ${holder.id}` : ''}`;
 }

@@ -1,12 +1,13 @@
 import { formatEndpoint } from '../../base/endpoint.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
+import { sourceOf } from '../source.ts';
 import type { NodeRecord } from '../store/store.ts';
 import { verifyLegacy, verifySignedContent } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { advertisedEndpoint, lanEndpoints } from './endpoint.ts';
 import { flag, text, texts } from './fields.ts';
-import { hostnameRelease, takenHostname } from './hostname-claim.ts';
+import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem } from './names.ts';
 import { tellPeersMoved } from './peer-moved.ts';
 import { refusal } from './refusal.ts';
@@ -36,8 +37,9 @@ export const register: Handler = async (call) => {
   const wanted = text(request.hostname);
   const problem = wanted === '' ? undefined : hostnameProblem(wanted);
 
+  if (wanted !== '' && problem === undefined) checkMayAskForName(call);
   const known = await shared.store.nodeByKey(publicKey);
-  if (known === undefined && !shared.newNodes.spend(remote.host, shared.clock.now())) {
+  if (known === undefined && !shared.newNodes.spend(sourceOf(remote.host), shared.clock.now())) {
     throw refusal('rate_limited', 'rate limited: too many new nodes from this address');
   }
   const outcome = await shared.store.register({
@@ -65,7 +67,7 @@ export const register: Handler = async (call) => {
   shared.log.event('info', 'registry.registered', { node: node.id, kind: outcome.kind, proven });
   if (outcome.kind === 'known' && outcome.moved) await tellPeersMoved(call, node.id);
   const hostnameError =
-    problem ?? (outcome.hostnameHolder === undefined ? undefined : takenHostname(wanted, undefined));
+    problem ?? (outcome.hostnameHolder === undefined ? undefined : takenHostname(call, wanted, undefined));
   return registered(call, node, keyText, wanted, hostnameError);
 };
 

@@ -7,10 +7,10 @@ import { DEFAULT_CONFIG, type RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { Store } from '../store/store.ts';
 import { BeaconList } from './beacon-list.ts';
+import { Budget } from './budget.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
 import { type Fields, text } from './fields.ts';
 import { HANDLERS, NOT_OFFERED } from './handlers.ts';
-import { NewNodeBudget } from './new-node-budget.ts';
 import { masked, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Subscribers } from './subscribers.ts';
@@ -50,7 +50,8 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     startedAt,
     replays: new ReplayGuard(config.signatureWindow, startedAt),
     subscribers: new Subscribers(),
-    newNodes: new NewNodeBudget(config.newNodesPerHost),
+    newNodes: new Budget(config.newNodesPerHost),
+    takenNames: new Budget(config.takenNamesPerHost),
     beacons: new BeaconList(),
   };
 

@@ -286,6 +286,23 @@ describe('what one client may make us keep', () => {
     assert.equal(await make(15, '198.51.100.1'), limited);
   });
 
+  it('one address asks for only so many names that others have', async () => {
+    const { connect, clock } = testRegistry();
+    const owner = connect('203.0.113.1');
+    await owner.registerProven(alice, { hostname: 'alpha' });
+    const claim = async (host: string, hostname: string): Promise<unknown> => {
+      const connection = connect(host);
+      const id = await connection.registerProven(mallory);
+      return (await connection.signed(mallory, { type: 'set_hostname', node_id: id, hostname })).code ?? 'ok';
+    };
+    for (let i = 0; i < 20; i++) assert.equal(await claim('2001:db8::1', 'alpha'), 'already_exists');
+    assert.equal(await claim('2001:db8::2', 'alpha'), 'rate_limited');
+    assert.equal(await claim('2001:db8::2', 'free'), 'rate_limited');
+    assert.equal(await claim('2001:db8:0:1::1', 'free'), 'ok');
+    await clock.advance(30_000);
+    assert.equal(await claim('2001:db8::3', 'omega'), 'ok');
+  });
+
   it('a full registry refuses new nodes and keeps serving its own', async () => {
     const { connect } = testRegistry({ maxNodes: 1 });
     await connect().registerProven(alice);

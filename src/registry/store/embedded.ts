@@ -7,7 +7,7 @@ import { GroupCommit } from './embedded/group-commit.ts';
 import { InboxTable } from './embedded/inbox.ts';
 import { NetworkTable } from './embedded/networks.ts';
 import { NodeTable } from './embedded/nodes.ts';
-import { migrate } from './embedded/schema.ts';
+import { checkOurs, migrate } from './embedded/schema.ts';
 import { Sql, storeError } from './embedded/sql.ts';
 import { TrustTable } from './embedded/trust.ts';
 import type { Store } from './store.ts';
@@ -44,10 +44,11 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     sql = new Sql(new Database(path));
     // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
     sql.one('PRAGMA locking_mode = EXCLUSIVE');
-    // Before anything is written: a damaged file stays as it is for whoever repairs it.
+    // Before anything is written: a file that is damaged or not ours stays as it is.
     check(sql, path);
+    checkOurs(sql, path);
     configure(sql);
-    migrate(sql, path);
+    migrate(sql);
     return storeOver(sql, options);
   } catch (error) {
     if (sql !== undefined) abandon(sql);

@@ -26,9 +26,6 @@ export class MemoryTrust {
     this.#inbox = inbox;
   }
 
-  get pairs(): number {
-    return this.#pairs.size;
-  }
   trusted(a: NodeId, b: NodeId): boolean {
     return this.#pairs.has(pairKey(a, b));
   }

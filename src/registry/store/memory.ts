@@ -93,7 +93,7 @@ export function memoryStore(): Store {
         .filter((node) => node.id > after)
         .sort((a, b) => a.id - b.id)
         .slice(0, limit),
-    counts: async () => ({ nodes: nodes.size, pairs: trust.pairs, networks: networks.size }),
+    counts: async () => ({ nodes: nodes.size, networks: networks.size }),
     register,
     async patchNode(id, patch, at) {
       const node = nodes.get(id);

@@ -160,7 +160,7 @@ export interface Store {
   nodeByHostname(hostname: string): Promise<NodeRecord | undefined>;
   /** Ascending ids above `after`. */
   listNodes(after: NodeId, limit: number): Promise<NodeRecord[]>;
-  counts(): Promise<{ nodes: number; pairs: number; networks: number }>;
+  counts(): Promise<{ nodes: number; networks: number }>;
 
   /** Creates a record or refreshes the one of this key. A record that exists keeps its owner, name, tags and visibility. */
   register(registration: Registration): Promise<RegistrationOutcome>;

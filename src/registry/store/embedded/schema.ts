@@ -74,9 +74,9 @@ export const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Brings the file to the newest schema in one transaction. Errors: `state_corrupt`, `unavailable` (made by a newer version). */
-export function migrate(sql: Sql, path: string, migrations: readonly string[] = MIGRATIONS): void {
-  const version = Number(sql.one('PRAGMA user_version')?.user_version);
+/** Refuses files of other programs and of newer versions, reading only. Errors: `state_corrupt`, `unavailable`. */
+export function checkOurs(sql: Sql, path: string, migrations: readonly string[] = MIGRATIONS): void {
+  const version = schemaVersion(sql);
   const application = Number(sql.one('PRAGMA application_id')?.application_id);
   if (version === 0 && application === 0) {
     const foreign = sql.one('SELECT count(*) AS count FROM sqlite_master');
@@ -86,6 +86,11 @@ export function migrate(sql: Sql, path: string, migrations: readonly string[] = 
     const message = `Cannot open the registry store ${path}: it was written by a newer version (schema ${version}, this one knows ${migrations.length})`;
     throw new PilotError('unavailable', message, { hint: 'update pilot on this machine' });
   }
+}
+
+/** Brings the file to the newest schema in one transaction. */
+export function migrate(sql: Sql, migrations: readonly string[] = MIGRATIONS): void {
+  const version = schemaVersion(sql);
   if (version === migrations.length) return;
   sql.exec('BEGIN IMMEDIATE');
   try {
@@ -96,6 +101,10 @@ export function migrate(sql: Sql, path: string, migrations: readonly string[] = 
     if (sql.inTransaction) sql.exec('ROLLBACK');
     throw error;
   }
+}
+
+function schemaVersion(sql: Sql): number {
+  return Number(sql.one('PRAGMA user_version')?.user_version);
 }
 
 function notOurs(path: string): PilotError {

@@ -20,9 +20,6 @@ export class TrustTable {
     this.#inbox = inbox;
   }
 
-  count(): number {
-    return Number(this.#sql.one('SELECT count(*) AS count FROM trust_pairs')!.count);
-  }
   proof(a: NodeId, b: NodeId): TrustProof | undefined {
     const row = this.#sql.one(
       'SELECT request, accept FROM trust_pairs WHERE low = ? AND high = ?',
