@@ -29,10 +29,10 @@ export class ConnectionTable {
     const { source } = packet;
     if (
       last !== undefined &&
-      last.localPort === packet.destinationPort &&
-      last.remotePort === packet.sourcePort &&
-      last.remote.node === source.node &&
-      last.remote.network === source.network
+      last.ends.localPort === packet.destinationPort &&
+      last.ends.remotePort === packet.sourcePort &&
+      last.ends.remote.node === source.node &&
+      last.ends.remote.network === source.network
     ) {
       return last;
     }
@@ -49,22 +49,24 @@ export class ConnectionTable {
 
   add(conn: Connection): void {
     this.#byId.set(conn.id, conn);
-    let ofNode = this.#byNode.get(conn.remote.node);
+    const { localPort, remote, remotePort } = conn.ends;
+    let ofNode = this.#byNode.get(remote.node);
     if (ofNode === undefined) {
       ofNode = new Map();
-      this.#byNode.set(conn.remote.node, ofNode);
+      this.#byNode.set(remote.node, ofNode);
     }
-    ofNode.set(keyOf(conn.localPort, conn.remote.network, conn.remotePort), conn);
+    ofNode.set(keyOf(localPort, remote.network, remotePort), conn);
   }
 
   remove(conn: Connection): void {
     if (this.#last === conn) this.#last = undefined;
     this.#byId.delete(conn.id);
-    const ofNode = this.#byNode.get(conn.remote.node);
+    const { localPort, remote, remotePort } = conn.ends;
+    const ofNode = this.#byNode.get(remote.node);
     if (ofNode === undefined) return;
-    const key = keyOf(conn.localPort, conn.remote.network, conn.remotePort);
+    const key = keyOf(localPort, remote.network, remotePort);
     if (ofNode.get(key) === conn) ofNode.delete(key);
-    if (ofNode.size === 0) this.#byNode.delete(conn.remote.node);
+    if (ofNode.size === 0) this.#byNode.delete(remote.node);
   }
 
   /** All connections with a node, as they are now: the caller may end them while iterating. */

@@ -1,150 +1,93 @@
-import { EMPTY } from '../../base/bytes.ts';
-import { add, after, before, distance, type Seq } from '../../base/seq.ts';
-import type { Address, Bytes, Instant, Port } from '../../base/units.ts';
-import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, type Packet, PROTOCOL_STREAM } from '../../wire/packet.ts';
-import { decodeSack, encodeSack, type SackBlock } from '../../wire/sack.ts';
+import { add, after, before } from '../../base/seq.ts';
+import type { Address, Bytes, Instant, Millis, Port } from '../../base/units.ts';
+import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, type Packet } from '../../wire/packet.ts';
+import type { SackBlock } from '../../wire/sack.ts';
 import type { StreamConfig } from './config.ts';
+import type { ConnectionHost } from './connection-host.ts';
+import { describeConnection, type Phase, streamState } from './connection-status.ts';
 import type { Deadlined } from './deadline-heap.ts';
-import { decodeStreamOptions, encodeStreamOptions, type StreamOptions } from './options.ts';
+import { Ending } from './ending.ts';
+import { type Circumstances, Liveness } from './liveness.ts';
+import { LEAST_WINDOW, Opening } from './opening.ts';
+import { Outgoing } from './outgoing.ts';
+import { OwnerSignals } from './owner-signals.ts';
+import { PacketWriter } from './packet-writer.ts';
 import { Receiver } from './receiver.ts';
+import { isCurrentReset, refuses, resetFor } from './reset.ts';
 import type { Segment } from './segment.ts';
+import { selectiveAck } from './selective-ack.ts';
 import { Sender } from './sender.ts';
-import type { CloseReason, ConnId, ConnStatus, StreamOutput, StreamState } from './types.ts';
+import type { CloseReason, ConnId, ConnStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** SYN again after this, doubled up to the longest: a lost SYN costs a quarter of a second, not one. */
-const SYN_FIRST_WAIT = 250;
-const SYN_LONGEST_WAIT = 4000;
-/** Redials from another port after a stale connection answered. */
-const STALE_LIMIT = 4;
-/** A repeated SYN this soon after the stream was confirmed may only be late; afterwards the dialer has restarted. */
-const LATE_SYN = 2000;
-/** An incoming stream that never answers. */
-const UNCONFIRMED_PROBE = 5000;
-const UNCONFIRMED_LIMIT = 60_000;
-/** At most one answer to a probe. spec/03 §10 rule 11 */
-const PROBE_ANSWER_SPACING = 1000;
-/** An old peer that forgot the stream doesn't answer FIN; everything was acknowledged, so it is not waited for long. */
-const OLD_FIN_LIMIT = 30_000;
-/** How far behind what was sent a selective acknowledgment may reach before it can only be user data. */
-const SACK_REACH: Bytes = 16 * 1024 * 1024;
-/** Window of a stream that starts when the shared memory is used up. */
-const LEAST_WINDOW: Bytes = 64 * 1024;
 /** Share of the send buffer that may be filled when a writer that was pushed back is called again. */
 const WRITABLE_BELOW = 0.75;
-const PROBE_BYTE = new Uint8Array(1);
+/** Silence after which a packet from the peer means that a closed path has opened. */
+const NOTABLE_SILENCE: Millis = 1000;
 
-/** What a connection needs from the table it lives in. */
-export interface ConnectionHost {
-  readonly config: StreamConfig;
-  output(output: StreamOutput): void;
-  /** Another local port for a dial whose port is taken at the peer. */
-  redial(conn: Connection): void;
-  /** A random first sequence number. */
-  initialSeq(): Seq;
-  /** Reserves receive memory. */
-  grow(bytes: Bytes): boolean;
-  /** A connection no longer counts against the limits (it may still answer late packets). */
-  ended(conn: Connection): void;
-  /** Nothing of it is needed any more. */
-  remove(conn: Connection): void;
-}
-
-type Phase = 'dialing' | 'open' | 'time_wait' | 'dead';
-/** Our direction. `cut`: an old peer finished both directions before it acknowledged everything. */
-type LocalEnd = 'open' | 'closing' | 'fin_sent' | 'finished' | 'cut';
-/** The peer's direction. `fin_early`: its FIN came before the data in front of it. */
-type RemoteEnd = 'open' | 'fin_early' | 'finished';
-
-/** One stream: its two halves, how it opens and how it ends. spec/03 §1 to §7 */
+/** One stream: how it opens, carries and ends. spec/03 §1 to §7 */
 export class Connection implements Deadlined {
   heapIndex = -1;
   heapAt: Instant = 0;
   readonly id: ConnId;
   readonly incoming: boolean;
-  readonly local: Address;
-  localPort: Port;
-  readonly remote: Address;
-  readonly remotePort: Port;
-  readonly #host: ConnectionHost;
-  readonly #config: StreamConfig;
-  phase: Phase;
-  /** Counts against the limits. */
-  live = true;
   /** Receive memory taken out of what all streams share. */
   reserved: Bytes = 0;
-  sender: Sender;
-  receiver: Receiver | undefined;
+  readonly #host: ConnectionHost;
+  readonly #config: StreamConfig;
+  /** The two ends. */
+  readonly ends: PacketWriter;
+  readonly #outgoing: Outgoing;
+  readonly #opening: Opening;
+  readonly #ending: Ending;
+  readonly #liveness: Liveness;
+  readonly #owner: OwnerSignals;
   readonly #noDelay: boolean;
-  #options: StreamOptions | undefined;
-  #localEnd: LocalEnd = 'open';
-  #remoteEnd: RemoteEnd = 'open';
-  #iss: Seq;
-  #irs: Seq = 0;
-  #synSentAt: Instant;
-  #syns = 0;
-  #staleAnswers = 0;
-  #synAt: Instant = NEVER;
-  #dialDeadline: Instant = NEVER;
-  /** When the peer first acknowledged the stream; undefined for an incoming one that only SYN has reached. */
-  #confirmedAt: Instant | undefined;
-  #heardAt: Instant;
+  #sender: Sender;
+  #receiver: Receiver | undefined;
+  #phase: Phase;
+  #live = true;
+  #timeWaitUntil: Instant = NEVER;
   /** When data last arrived. */
   #dataAt: Instant = 0;
-  #probedAt: Instant = 0;
-  #probes = 0;
-  #answeredAt: Instant = Number.NEGATIVE_INFINITY;
-  #finSent = false;
-  #finSeq: Seq = 0;
-  #finSentAt: Instant = 0;
-  #finTries = 0;
-  #finAt: Instant = NEVER;
-  #peerFin: Seq = 0;
-  #graceAt: Instant = NEVER;
-  #timeWaitUntil: Instant = NEVER;
-  #halfClosedSince: Instant = NEVER;
-  #closeCalled = false;
-  #unreadSince: Instant = 0;
-  #endSeen = false;
-  #readableSignalled = false;
-  #wantsWritable = false;
   #verdict: CloseReason = 'finished';
-  #closedSent = false;
 
   constructor(
     host: ConnectionHost,
     id: ConnId,
-    key: { local: Address; localPort: Port; remote: Address; remotePort: Port },
+    ends: { local: Address; localPort: Port; remote: Address; remotePort: Port },
     options: { incoming: boolean; noDelay: boolean },
     now: Instant,
   ) {
     this.#host = host;
     this.#config = host.config;
     this.id = id;
-    this.local = key.local;
-    this.localPort = key.localPort;
-    this.remote = key.remote;
-    this.remotePort = key.remotePort;
     this.incoming = options.incoming;
     this.#noDelay = options.noDelay;
-    this.phase = options.incoming ? 'open' : 'dialing';
-    this.#iss = host.initialSeq();
-    this.sender = new Sender(add(this.#iss, 1), this.#config, options.noDelay, this.#transmit);
-    this.#heardAt = now;
-    this.#synSentAt = now;
+    this.#phase = options.incoming ? 'open' : 'dialing';
+    this.ends = new PacketWriter(ends, host.output);
+    this.#opening = new Opening(host.config, this.ends, host.initialSeq());
+    this.#ending = new Ending(host.config, this.ends);
+    this.#outgoing = new Outgoing(this.ends, this.#ending);
+    this.#liveness = new Liveness(host.config, now);
+    this.#owner = new OwnerSignals(id, host.output);
+    this.#sender = this.#newSender();
+  }
+
+  /** The peer announced the stream options, so each direction ends on its own. */
+  get #orderly(): boolean {
+    return this.#opening.options !== undefined;
   }
 
   // ---- opening
 
-  startDial(timeout: number, now: Instant): void {
-    this.#dialDeadline = now + timeout;
-    this.#sendSyn(now);
+  dial(timeout: Millis, now: Instant): void {
+    this.#opening.dial(timeout, now);
   }
 
   /** Answers the SYN that made this connection. */
   accept(syn: Packet, now: Instant): void {
-    this.#irs = syn.seq;
-    this.#options = this.#config.options ? decodeStreamOptions(syn.payload) : undefined;
+    this.#opening.accept(syn);
     this.#openHalves(syn.window, now);
     this.#sendSynAck(now);
   }
@@ -152,49 +95,23 @@ export class Connection implements Deadlined {
   /** A SYN for a stream that exists. Returns true when it belongs to a new one: this one is then to be dropped. */
   repeatedSyn(syn: Packet, now: Instant): boolean {
     if (!this.incoming) return false;
-    if (syn.seq !== this.#irs) return true;
-    if (this.phase !== 'open') return true;
-    if (this.#confirmedAt === undefined) {
-      this.#sendSynAck(now);
-      return false;
-    }
-    return now - this.#confirmedAt > LATE_SYN;
+    const meaning = this.#phase === 'open' ? this.#opening.judgeSyn(syn, now) : 'new';
+    if (meaning === 'answer') this.#sendSynAck(now);
+    return meaning === 'new';
   }
 
-  #sendSyn(now: Instant): void {
-    const wait = Math.min(SYN_LONGEST_WAIT, SYN_FIRST_WAIT * 2 ** Math.min(this.#syns, 10));
-    this.#syns++;
-    this.#synSentAt = now;
-    this.#synAt = now + wait;
-    const payload = this.#config.options ? encodeStreamOptions({ largestSegment: 0 }) : EMPTY;
-    this.#send(FLAG_SYN, this.#iss, 0, this.#initialSlots(), payload);
-  }
-
-  #sendSynAck(now: Instant): void {
-    const receiver = this.receiver!;
-    const payload = this.#options === undefined ? EMPTY : encodeStreamOptions({ largestSegment: 0 });
-    this.#syns++;
-    this.#synSentAt = now;
-    receiver.acknowledged(now, receiver.slots);
-    this.#send(FLAG_SYN | FLAG_ACK, this.#iss, add(this.#irs, 1), receiver.slots, payload);
-  }
-
-  #initialSlots(): number {
-    return Math.max(1, Math.floor(this.#config.initialReceiveBuffer / 4096));
+  #newSender(): Sender {
+    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#transmit);
   }
 
   #openHalves(peerSlots: number, now: Instant): void {
-    const limit = this.#grow(this.#config.initialReceiveBuffer)
-      ? this.#config.initialReceiveBuffer
-      : LEAST_WINDOW;
-    this.receiver = new Receiver(
-      add(this.#irs, 1),
-      this.#config,
-      this.#options !== undefined,
-      this.#grow,
-      limit,
-    );
-    this.sender.establish(this.sender.una, peerSlots, this.#options, now);
+    const wanted = this.#config.initialReceiveBuffer;
+    const limit = this.#grow(wanted) ? wanted : Math.min(wanted, LEAST_WINDOW);
+    const first = add(this.#opening.irs, 1);
+    const receiver = new Receiver(first, this.#config, this.#orderly, this.#grow, limit);
+    this.#receiver = receiver;
+    this.#outgoing.receiver = receiver;
+    this.#sender.establish(peerSlots, this.#opening.options, now);
   }
 
   readonly #grow = (bytes: Bytes): boolean => {
@@ -203,574 +120,382 @@ export class Connection implements Deadlined {
     return true;
   };
 
+  #sendSynAck(now: Instant): void {
+    const receiver = this.#receiver!;
+    receiver.acknowledged(receiver.slots, now);
+    this.#opening.sendSynAck(receiver.slots, now);
+  }
+
   #onSynAck(packet: Packet, now: Instant): void {
-    if (this.phase !== 'dialing') {
+    this.#liveness.heard(now);
+    if (this.#phase !== 'dialing') {
       // Our ACK of it was lost, and an incoming stream at the peer waits for a sign of life.
-      if (this.phase === 'open' && packet.seq === this.#irs) this.#sendAck(now);
+      if (this.#phase === 'open' && packet.seq === this.#opening.irs) this.#sendAck(now);
       return;
     }
-    if (packet.ack !== add(this.#iss, 1)) {
-      // Another, stale connection answered under our name: without this check it would swallow data unseen.
-      this.#sendPlainReset(packet);
-      if (++this.#staleAnswers > STALE_LIMIT) {
-        this.fail('refused', now);
-        return;
-      }
-      this.#iss = this.#host.initialSeq();
-      const unsent = this.sender;
-      this.sender = new Sender(add(this.#iss, 1), this.#config, this.#noDelay, this.#transmit);
-      this.sender.inherit(unsent);
-      this.#host.redial(this);
-      this.#sendSyn(now);
+    if (!this.#opening.answers(packet)) {
+      this.#startOver(packet, now);
       return;
     }
-    this.phase = 'open';
-    this.#synAt = NEVER;
-    this.#dialDeadline = NEVER;
-    this.#irs = packet.seq;
-    this.#confirmedAt = now;
-    this.#options = this.#config.options ? decodeStreamOptions(packet.payload) : undefined;
+    this.#phase = 'open';
+    this.#opening.opened(packet, now);
     this.#openHalves(packet.window, now);
-    if (this.#syns === 1) this.sender.rtt.sample(now - this.#synSentAt, now);
-    this.#host.output({ type: 'connected', conn: this.id });
-    const before = this.sender.segmentsSent;
-    this.sender.flush(now, this.#localEnd !== 'open');
-    if (this.sender.segmentsSent === before) this.#sendAck(now);
+    this.#opening.measure(this.#sender.rtt, now);
+    this.#owner.connected();
+    const sent = this.#sender.segmentsSent;
+    this.#sender.flush(now, this.#owner.closeCalled);
+    if (this.#sender.segmentsSent === sent) this.#sendAck(now);
     this.#finishIfDone(now);
+  }
+
+  /** A stale connection answered in our name: it is reset, and the dial goes on from another port. spec/03 §10 rule 9 */
+  #startOver(synAck: Packet, now: Instant): void {
+    this.#host.output({ type: 'packet', to: synAck.source.node, packet: resetFor(synAck) });
+    if (!this.#opening.restart(this.#host.initialSeq()) || !this.#host.redial(this)) {
+      this.fail('refused');
+      return;
+    }
+    const unsent = this.#sender;
+    this.#sender = this.#newSender();
+    this.#sender.inherit(unsent);
+    this.#opening.sendSyn(now);
+  }
+
+  /** The peer knows of the stream now. */
+  #confirm(packet: Packet, now: Instant): void {
+    if (this.#opening.confirmedAt !== undefined) return;
+    this.#opening.confirmedAt = now;
+    if (packet.payload.length === 0) this.#opening.measure(this.#sender.rtt, now);
+    // What was sent before the SYN+ACK arrived has been thrown away there.
+    if (this.#opening.repeated) this.#sender.retryNow(now);
   }
 
   // ---- packets in
 
   onPacket(packet: Packet, now: Instant): void {
-    if (this.phase === 'dead') return;
-    const flags = packet.flags;
-    if ((flags & FLAG_SYN) !== 0) {
-      this.#heard(now);
-      this.#onSynAck(packet, now);
-    } else if ((flags & FLAG_FIN) !== 0) {
-      this.#onFin(packet, now);
-    } else if ((flags & FLAG_RST) !== 0) {
-      this.#onReset(packet, now);
-    } else if ((flags & FLAG_ACK) !== 0) {
-      this.#onAck(packet, now);
-    }
-  }
-
-  #heard(now: Instant): void {
-    const silence = now - this.#heardAt;
-    this.#heardAt = now;
-    this.#probes = 0;
-    if (silence > 1000 && this.sender.backOff > 1 && this.sender.peerWindow > 1) this.sender.retryNow(now);
+    const { flags } = packet;
+    if (this.#phase === 'dead') return;
+    if ((flags & FLAG_SYN) !== 0) this.#onSynAck(packet, now);
+    else if ((flags & FLAG_FIN) !== 0) this.#onFin(packet, now);
+    else if ((flags & FLAG_RST) !== 0) this.#onReset(packet);
+    else if ((flags & FLAG_ACK) !== 0) this.#onAck(packet, now);
   }
 
   #onAck(packet: Packet, now: Instant): void {
-    if (this.phase === 'dialing') return;
-    const sender = this.sender;
-    const upper = this.#finSent ? add(this.#finSeq, 1) : sender.next;
-    // An acknowledgment of what was never sent is another connection's: nothing of the packet can be trusted.
-    if (after(packet.ack, upper)) return;
-    this.#heard(now);
-    if (this.#confirmedAt === undefined) {
-      this.#confirmedAt = now;
-      if (this.#syns === 1 && packet.payload.length === 0) sender.rtt.sample(now - this.#synSentAt, now);
-    }
-    if (this.phase === 'time_wait') {
-      if (packet.payload.length > 0 && this.#options !== undefined) this.#sendAck(now);
+    if (this.#phase === 'dialing') return;
+    const sender = this.#sender;
+    // An acknowledgment of what was never sent is another connection's: nothing of the packet can be trusted (rule 13).
+    if (after(packet.ack, this.#ending.nextSeq(sender))) return;
+    const silence = this.#liveness.heard(now);
+    this.#confirm(packet, now);
+    if (this.#phase === 'time_wait') {
+      if (packet.payload.length > 0 && this.#orderly) this.#sendAck(now);
       return;
     }
-    const blocks = this.#selective(packet.payload);
-    const current = !before(packet.ack, sender.una);
-    if (current) {
-      const ack = after(packet.ack, sender.next) ? sender.next : packet.ack;
-      const keepAlive = packet.window === 0 && packet.payload.length === 0 && ack === sender.una;
-      const opened = !keepAlive && sender.setWindow(ack, packet.window, now);
-      sender.acknowledge(ack, blocks, now);
-      if (opened && sender.backOff > 0) sender.retryNow(now);
-      if (this.#finSent && packet.ack === upper) this.#finAcknowledged(now);
-    }
+    const blocks = selectiveAck(packet.payload, sender.next);
+    if (!before(packet.ack, sender.una)) this.#onCurrentAck(packet, blocks, silence, now);
     if (blocks === undefined) {
       if (packet.payload.length > 0) this.#onData(packet, now);
       else this.#onEmpty(packet, now);
     }
-    sender.flush(now, this.#localEnd !== 'open');
+    sender.flush(now, this.#owner.closeCalled);
     this.#afterProgress(now);
   }
 
-  /** The SACK blocks of a payload; undefined when it is user data, even if it looks like SACK to an old peer. */
-  #selective(payload: Uint8Array): SackBlock[] | undefined {
-    if (payload.length < 5 || payload[0] !== 0x53) return undefined;
-    const blocks = decodeSack(payload);
-    if (blocks === undefined) return undefined;
-    const { next } = this.sender;
-    for (const { left, right } of blocks) {
-      const back = distance(next, left);
-      if (back < 0 || back > SACK_REACH || !after(right, left) || after(right, next)) return undefined;
+  #onCurrentAck(
+    packet: Packet,
+    blocks: readonly SackBlock[] | undefined,
+    silence: Millis,
+    now: Instant,
+  ): void {
+    const sender = this.#sender;
+    const { una } = sender;
+    const ack = after(packet.ack, sender.next) ? sender.next : packet.ack;
+    const isKeepAlive = packet.window === 0 && packet.payload.length === 0 && ack === una;
+    const opened = !isKeepAlive && sender.setWindow(ack, packet.window, now);
+    sender.acknowledge(ack, blocks, now);
+    const closed = sender.peerWindow === 1;
+    if (sender.backOff > 0 && (opened || (silence > NOTABLE_SILENCE && !closed))) sender.retryNow(now);
+    if (ack !== una) this.#ending.dataAcknowledged(sender, now);
+    if (this.#ending.acknowledged(packet.ack, now) && this.#ending.remote !== 'finished') {
+      this.#owner.finished();
     }
-    return blocks;
   }
 
   #onData(packet: Packet, now: Instant): void {
-    const receiver = this.receiver!;
-    if (this.#remoteEnd === 'finished') {
+    if (this.#ending.remote === 'finished') {
       this.#sendAck(now);
       return;
     }
     this.#dataAt = now;
-    const buffer = receiver.buffer;
+    const receiver = this.#receiver!;
+    const { buffer } = receiver;
     const need = receiver.onData(packet.seq, packet.payload, now);
-    if (this.#remoteEnd === 'fin_early' && buffer.next === this.#peerFin) this.#consumeFin(now);
-    if (buffer.unread > 0 && !this.#readableSignalled) this.#signalReadable(now);
+    if (this.#ending.dataReceived(buffer.next)) this.#endOfPeer();
+    if (buffer.unread > 0) this.#owner.readable();
     if (need === 'now') this.#sendAck(now);
   }
 
   /** Empty ACKs need no answer, except the probes of old peers, which die of silence. spec/03 §10 rule 11 */
   #onEmpty(packet: Packet, now: Instant): void {
-    const keepAlive = packet.window === 0 && packet.ack === this.sender.next;
-    if (!keepAlive && !this.receiver!.owesUpdate) return;
-    if (now - this.#answeredAt < PROBE_ANSWER_SPACING) return;
-    this.#answeredAt = now;
-    this.#sendAck(now);
+    const isKeepAlive = packet.window === 0 && packet.ack === this.#ending.nextSeq(this.#sender);
+    if (!isKeepAlive && !this.#receiver!.owesUpdate) return;
+    if (this.#liveness.takeAnswer(now)) this.#sendAck(now);
+  }
+
+  #onFin(packet: Packet, now: Instant): void {
+    if (this.#phase === 'dialing') return;
+    this.#liveness.heard(now);
+    this.#confirm(packet, now);
+    const ending = this.#ending;
+    const before = ending.remote;
+    const { next } = this.#receiver!.buffer;
+    if (this.#orderly) {
+      ending.onOrderlyFin(packet, next);
+      if ((packet.flags & FLAG_ACK) === 0) this.#sendAck(now);
+    } else {
+      ending.onOldFin(packet, next, this.#sender, now);
+    }
+    if (before !== 'finished' && ending.remote === 'finished') this.#endOfPeer();
+    this.#afterProgress(now);
+  }
+
+  #onReset(packet: Packet): void {
+    if (this.#phase === 'dialing') {
+      if (refuses(packet, add(this.#opening.iss, 1))) this.fail('refused');
+    } else if (this.#phase === 'open' && isCurrentReset(packet, this.#receiver!.buffer.next, this.#orderly)) {
+      this.fail('reset');
+    }
   }
 
   #afterProgress(now: Instant): void {
+    const sender = this.#sender;
+    this.#ending.settleCut(sender, now);
     if (
-      this.#wantsWritable &&
-      this.sender.buffered <= this.sender.limit * WRITABLE_BELOW &&
-      this.#localEnd === 'open'
+      this.#owner.wantsRoom &&
+      !this.#owner.closeCalled &&
+      sender.buffered <= sender.limit * WRITABLE_BELOW
     ) {
-      this.#wantsWritable = false;
-      this.#host.output({ type: 'writable', conn: this.id });
+      this.#owner.writable();
     }
-    if (this.#localEnd === 'cut' && this.sender.buffered === 0) this.#localEnd = 'finished';
     this.#finishIfDone(now);
   }
 
   // ---- ending
 
-  /** No more writes. FIN follows once everything written is on its way (to old peers: acknowledged). */
-  close(now: Instant): void {
-    if (this.#closeCalled) return;
-    this.#closeCalled = true;
-    this.#unreadSince = now;
-    if (this.#localEnd === 'open') this.#localEnd = 'closing';
-    this.sender.flush(now, true);
-    this.#finishIfDone(now);
+  #endOfPeer(): void {
+    this.#receiver!.buffer.dropOutOfOrder();
+    this.#owner.ended();
   }
 
   #finishIfDone(now: Instant): void {
-    if (this.phase === 'open' && this.#localEnd === 'closing') this.#sendFinWhenDue(now);
-    const localDone = this.#localEnd === 'finished';
-    if (this.phase === 'open' && localDone && this.#remoteEnd === 'finished') this.#enterTimeWait(now);
+    if (this.#phase === 'open') {
+      this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
+      if (this.#ending.complete) this.#enterTimeWait(now);
+    }
     this.#emitClosedWhenDue(now);
   }
 
-  #sendFinWhenDue(now: Instant): void {
-    if (this.sender.unsent > 0) return;
-    // An old receiver ends the stream at FIN, whatever is missing in front of it. spec/03 §10 rule 6
-    if (this.#options === undefined && this.sender.buffered > 0) return;
-    this.#localEnd = 'fin_sent';
-    this.#finSent = true;
-    this.#finSeq = this.sender.next;
-    this.#finSentAt = now;
-    this.#sendFin(now);
-  }
-
-  #sendFin(now: Instant): void {
-    this.#finAt = now + this.sender.rtt.timeout(this.#finTries);
-    this.#finTries++;
-    this.#send(FLAG_FIN, this.#finSeq, 0, 0, EMPTY);
-  }
-
-  #finAcknowledged(now: Instant): void {
-    if (this.#localEnd !== 'fin_sent') return;
-    this.#localEnd = 'finished';
-    this.#finAt = NEVER;
-    this.#halfClosedSince = now;
-    if (this.#remoteEnd !== 'finished') this.#host.output({ type: 'finished', conn: this.id });
-  }
-
-  #onFin(packet: Packet, now: Instant): void {
-    if (this.phase === 'dialing') return;
-    this.#heard(now);
-    if (this.#confirmedAt === undefined) this.#confirmedAt = now;
-    if (this.#options !== undefined && (packet.flags & FLAG_ACK) === 0) this.#onOrderlyFin(packet, now);
-    else this.#onOldFin(packet, now);
-    if (this.phase === 'open') this.#finishIfDone(now);
-  }
-
-  /** FIN of a peer that knows the options: counts at its place in the stream, and ends one direction only. */
-  #onOrderlyFin(packet: Packet, now: Instant): void {
-    const buffer = this.receiver!.buffer;
-    if (this.#remoteEnd === 'open' && !before(packet.seq, buffer.next)) {
-      if (distance(packet.seq, buffer.next) > this.receiver!.limit + SACK_REACH) return;
-      this.#peerFin = packet.seq;
-      if (packet.seq === buffer.next) this.#consumeFin(now);
-      else this.#remoteEnd = 'fin_early';
-    }
-    this.#sendAck(now);
-  }
-
-  /** FIN of an old peer ends both directions at once, and nothing it still had to send will come again. spec/03 §6 */
-  #onOldFin(packet: Packet, now: Instant): void {
-    const isAnswer = (packet.flags & FLAG_ACK) !== 0;
-    if (isAnswer && this.#localEnd === 'fin_sent' && packet.ack === add(this.#finSeq, 1))
-      this.#finAcknowledged(now);
-    const buffer = this.receiver!.buffer;
-    if (this.#remoteEnd === 'open') {
-      this.#peerFin = packet.seq;
-      if (after(packet.seq, buffer.next)) {
-        this.#remoteEnd = 'fin_early';
-        this.#graceAt = now + this.#config.finGrace;
-      } else this.#consumeFin(now);
-    }
-    if (this.#localEnd === 'fin_sent') this.#finAcknowledged(now);
-    if (this.#localEnd === 'open' || this.#localEnd === 'closing') {
-      this.#localEnd = this.sender.buffered === 0 ? 'finished' : 'cut';
-      if (this.#localEnd === 'cut' && this.#graceAt === NEVER) this.#graceAt = now + this.#config.finGrace;
-    }
-    if (!isAnswer) {
-      this.#send(FLAG_FIN | FLAG_ACK, this.#nextSeq(), add(packet.seq, 1), 0, EMPTY);
-    }
-  }
-
-  #consumeFin(now: Instant): void {
-    this.#remoteEnd = 'finished';
-    this.receiver!.buffer.dropOutOfOrder();
-    this.#signalReadable(now);
-  }
-
-  /** The wait for what an old peer's FIN overtook is over. */
-  #graceOver(now: Instant): void {
-    this.#graceAt = NEVER;
-    if (this.#remoteEnd === 'fin_early' || this.#localEnd === 'cut') {
-      this.#verdict = 'reset';
-      if (this.#remoteEnd === 'finished') this.#enterTimeWait(now);
-      else this.fail('reset', now);
-    }
-    if (this.phase !== 'dead') this.#finishIfDone(now);
-  }
-
   #enterTimeWait(now: Instant): void {
-    this.phase = 'time_wait';
+    this.#phase = 'time_wait';
     this.#timeWaitUntil = now + this.#config.timeWait;
-    this.sender.clear();
+    this.#sender.clear();
     this.#release();
-  }
-
-  #release(): void {
-    if (!this.live) return;
-    this.live = false;
-    this.#host.ended(this);
   }
 
   /** Tells the owner, once nothing is left for it to read or it has asked for nothing more. */
   #emitClosedWhenDue(now: Instant): void {
-    if (this.#closedSent || this.phase !== 'time_wait') return;
-    if (this.receiver!.buffer.unread > 0) return;
-    if (!this.#closeCalled && !this.#endSeen && this.#verdict === 'finished') return;
-    this.#emitClosed(this.#verdict);
+    if (this.#owner.closedSent || this.#phase !== 'time_wait' || this.#receiver!.buffer.unread > 0) return;
+    if (!this.#owner.closeCalled && !this.#owner.endSeen && this.#verdict === 'finished') return;
+    this.#owner.closed(this.#verdict);
     if (now >= this.#timeWaitUntil) this.#die();
   }
 
-  #emitClosed(reason: CloseReason): void {
-    if (this.#closedSent) return;
-    this.#closedSent = true;
-    this.#host.output({ type: 'closed', conn: this.id, reason });
+  #release(): void {
+    if (!this.#live) return;
+    this.#live = false;
+    this.#host.ended(this);
   }
 
   #die(): void {
-    this.phase = 'dead';
-    this.sender.clear();
-    this.receiver?.buffer.clear();
+    this.#phase = 'dead';
+    this.#sender.clear();
+    this.#receiver?.buffer.clear();
     this.#release();
     this.#host.remove(this);
   }
 
   /** Ends at once without a word to the peer. */
-  fail(reason: CloseReason, _now: Instant): void {
-    if (this.phase === 'dead') return;
-    if (this.phase === 'dialing') this.#host.output({ type: 'dialFailed', conn: this.id, reason });
-    else this.#emitClosed(reason);
+  fail(reason: CloseReason): void {
+    if (this.#phase === 'dead') return;
+    if (this.#phase === 'dialing') this.#owner.dialFailed(reason);
+    else this.#owner.closed(reason);
     this.#die();
   }
 
   /** Ends at once and tells the peer. */
-  abort(reason: CloseReason, now: Instant): void {
-    if (this.phase === 'dead') return;
-    if (this.phase !== 'time_wait') {
-      const seq = this.phase === 'dialing' ? add(this.#iss, 1) : this.#nextSeq();
-      this.#send(FLAG_RST, seq, this.receiver === undefined ? 0 : this.#position(), 0, EMPTY);
-    }
-    this.fail(reason, now);
-  }
-
-  #onReset(packet: Packet, now: Instant): void {
-    if (this.phase === 'dialing') {
-      // Old peers put nothing into a reset; others acknowledge the SYN it refuses.
-      if (packet.ack === 0 || packet.ack === add(this.#iss, 1)) this.fail('refused', now);
-      return;
-    }
-    if (this.phase === 'time_wait') return;
-    if (!this.#resetIsOurs(packet)) return;
-    if (this.#localEnd === 'finished' && this.#remoteEnd === 'finished') return;
-    this.fail('reset', now);
-  }
-
-  #resetIsOurs(packet: Packet): boolean {
-    // The tunnel has authenticated the sender; the check is against a reset for a former stream of the same ports.
-    if (packet.seq === 0 && packet.ack === 0) return this.#options === undefined;
-    const offset = distance(packet.seq, this.receiver!.buffer.next);
-    return offset >= -1 && offset <= this.receiver!.limit + SACK_REACH;
-  }
-
-  #sendPlainReset(to: Packet): void {
-    this.#send(FLAG_RST, to.ack, add(to.seq, 1), 0, EMPTY);
+  abort(reason: CloseReason): void {
+    if (this.#phase === 'dialing' || this.#phase === 'open') this.#outgoing.reset(this.#sender);
+    this.fail(reason);
   }
 
   // ---- the application's side
 
   write(data: Uint8Array, now: Instant): number {
-    if (this.#localEnd !== 'open' || (this.phase !== 'open' && this.phase !== 'dialing')) return 0;
-    const accepted = this.sender.write(data);
-    if (accepted < data.length) this.#wantsWritable = true;
-    if (this.phase === 'open') this.sender.flush(now, false);
+    const takes = this.#phase === 'dialing' || (this.#phase === 'open' && this.#ending.local === 'open');
+    if (!takes || this.#owner.closeCalled) return 0;
+    const accepted = this.#sender.write(data);
+    if (accepted < data.length) this.#owner.wantsRoom = true;
+    this.#sender.flush(now, false);
     return accepted;
   }
 
   read(limit: Bytes, now: Instant): Uint8Array | undefined {
-    const receiver = this.receiver;
+    const receiver = this.#receiver;
     if (receiver === undefined) return undefined;
     const { chunk, update } = receiver.read(limit, now);
-    this.#unreadSince = now;
-    if (receiver.buffer.unread === 0) this.#readableSignalled = false;
-    if (update && this.phase === 'open' && this.#remoteEnd === 'open') this.#sendAck(now);
-    if (chunk === undefined && this.#remoteEnd === 'finished') this.#endSeen = true;
-    if (receiver.buffer.unread === 0 && this.phase === 'time_wait') this.#emitClosedWhenDue(now);
+    this.#owner.readAt = now;
+    if (chunk === undefined && this.#ending.remote === 'finished') this.#owner.endSeen = true;
+    if (receiver.buffer.unread === 0) {
+      this.#owner.drained();
+      this.#emitClosedWhenDue(now);
+    }
+    if (update && this.#phase === 'open' && this.#ending.remote === 'open') this.#sendAck(now);
     return chunk;
   }
 
   get atEnd(): boolean {
-    return this.#remoteEnd === 'finished' && this.receiver!.buffer.unread === 0;
+    return this.#ending.remote === 'finished' && this.#receiver!.buffer.unread === 0;
   }
 
-  #signalReadable(now: Instant): void {
-    this.#readableSignalled = true;
-    if (this.receiver!.buffer.unread > 0 && this.#unreadSince === 0) this.#unreadSince = now;
-    this.#host.output({ type: 'readable', conn: this.id });
+  /** No more writes. FIN follows once everything written is on its way (to old peers: acknowledged). */
+  close(now: Instant): void {
+    if (this.#owner.closeCalled) return;
+    this.#owner.closeCalled = true;
+    this.#owner.readAt = now;
+    if (this.#ending.local === 'open') this.#ending.local = 'closing';
+    this.#sender.flush(now, true);
+    this.#finishIfDone(now);
   }
 
   /** The path to the peer works again. */
   retryNow(now: Instant): void {
-    if (this.phase === 'dialing') this.#sendSyn(now);
-    else if (this.phase === 'open') {
-      this.sender.retryNow(now);
-      if (this.#localEnd === 'fin_sent') this.#sendFin(now);
-    }
+    if (this.#phase === 'dialing') this.#opening.sendSyn(now);
+    if (this.#phase !== 'open') return;
+    if (this.#sender.backOff > 0) this.#sender.retryNow(now);
+    this.#ending.resendFin(this.#sender, now);
   }
 
   // ---- timers
 
   nextDeadline(): Instant {
-    switch (this.phase) {
+    switch (this.#phase) {
       case 'dialing':
-        return Math.min(this.#synAt, this.#dialDeadline);
+        return this.#opening.nextDeadline();
       case 'open':
         return Math.min(
-          this.sender.nextDeadline(),
-          this.receiver!.nextDeadline(),
-          this.#finAt,
-          this.#graceAt,
-          this.#quietDeadline(),
+          this.#sender.nextDeadline(),
+          this.#receiver!.nextDeadline(),
+          this.#ending.nextDeadline(),
+          this.#liveness.deadline(this.#circumstances()),
           this.#lingerDeadline(),
         );
       case 'time_wait':
-        if (this.#closedSent) return this.#timeWaitUntil;
+        if (this.#owner.closedSent) return this.#timeWaitUntil;
         // A reader that has not closed may take its time.
-        return this.#closeCalled
-          ? Math.max(this.#timeWaitUntil, this.#unreadSince + this.#config.unreadLinger)
+        return this.#owner.closeCalled
+          ? Math.max(this.#timeWaitUntil, this.#owner.readAt + this.#config.unreadLinger)
           : NEVER;
       case 'dead':
         return NEVER;
       default:
-        return this.phase satisfies never;
+        return this.#phase satisfies never;
     }
   }
 
+  /** To be called at or after `nextDeadline`. */
   onTimer(now: Instant): void {
-    switch (this.phase) {
-      case 'dialing':
-        if (this.#dialDeadline <= now) this.fail('timeout', now);
-        else if (this.#synAt <= now) this.#sendSyn(now);
-        return;
-      case 'open':
-        this.#onOpenTimer(now);
-        return;
-      case 'time_wait':
-        if (now < this.nextDeadline()) return;
-        this.#emitClosed(this.#verdict);
-        this.#die();
-        return;
-      case 'dead':
-        return;
-      default:
-        this.phase satisfies never;
+    if (this.#phase === 'dialing') {
+      if (this.#opening.expired(now)) this.fail('timeout');
+      else this.#opening.sendSyn(now);
+    } else if (this.#phase === 'open') {
+      this.#onOpenTimer(now);
+    } else if (this.#phase === 'time_wait') {
+      this.#owner.closed(this.#verdict);
+      this.#die();
     }
   }
 
   #onOpenTimer(now: Instant): void {
-    if (this.receiver!.onTimer(now)) this.#sendAck(now);
-    if (this.sender.nextDeadline() <= now) {
-      this.sender.onTimer(now);
-      this.#finishIfDone(now);
-    }
-    if (this.phase === 'open' && this.#finAt <= now) this.#finTimer(now);
-    if (this.phase === 'open' && this.#graceAt <= now) this.#graceOver(now);
-    if (this.phase === 'open' && this.#quietDeadline() <= now) this.#quiet(now);
-    if (this.phase === 'open' && this.#lingerDeadline() <= now) this.abort('finished', now);
-  }
-
-  #finTimer(now: Instant): void {
-    if (this.#options === undefined && now - this.#finSentAt >= OLD_FIN_LIMIT) {
-      this.#localEnd = 'finished';
-      this.#finAt = NEVER;
-      if (this.#remoteEnd !== 'finished') this.#consumeFin(now);
-      this.#finishIfDone(now);
-    } else this.#sendFin(now);
-  }
-
-  /** When silence calls for a probe or for the end. */
-  #quietDeadline(): Instant {
-    const waiting = this.#waitingSince();
-    if (waiting !== undefined) return Math.max(this.#heardAt, waiting) + this.#config.deadAfter;
-    if (this.#confirmedAt === undefined) {
-      return Math.max(this.#heardAt, this.#probedAt) + UNCONFIRMED_PROBE;
-    }
-    if (this.#probes === 0) return this.#heardAt + this.#config.keepAliveAfter;
-    return Math.min(this.#probedAt + this.#config.keepAliveInterval, this.#heardAt + this.#config.deadAfter);
-  }
-
-  /** Since when data or FIN goes unacknowledged. */
-  #waitingSince(): Instant | undefined {
-    return this.sender.oldestSentAt ?? (this.#localEnd === 'fin_sent' ? this.#finSentAt : undefined);
-  }
-
-  #quiet(now: Instant): void {
-    const limit = this.#confirmedAt === undefined ? UNCONFIRMED_LIMIT : this.#config.deadAfter;
-    // The sum as in the deadline: the difference can round to just below the limit, and this would never end.
-    if (this.#heardAt + limit <= now) {
-      this.abort('timeout', now);
+    const sender = this.#sender;
+    if (this.#receiver!.onTimer(now)) this.#sendAck(now);
+    if (sender.nextDeadline() <= now) sender.onTimer(now);
+    if (this.#ending.nextDeadline() <= now) this.#onEndingTimer(now);
+    if (this.#phase === 'open' && this.#liveness.deadline(this.#circumstances()) <= now) this.#onSilence(now);
+    if (this.#phase === 'open' && this.#lingerDeadline() <= now) {
+      this.abort('finished');
       return;
     }
-    this.#probes++;
-    this.#probedAt = now;
-    if (this.#confirmedAt === undefined) this.#sendSynAck(now);
-    // One byte the peer already has: old receivers discard it and acknowledge, which an empty ACK doesn't make them do.
-    this.#send(FLAG_ACK, add(this.#nextSeq(), -1), this.#position(), this.receiver!.slots, PROBE_BYTE);
+    this.#finishIfDone(now);
+  }
+
+  #onEndingTimer(now: Instant): void {
+    const before = this.#ending.remote;
+    const { next } = this.#receiver!.buffer;
+    const outcome = this.#ending.onTimer(this.#sender, next, this.#orderly, now);
+    if (before !== 'finished' && this.#ending.remote === 'finished') this.#endOfPeer();
+    if (outcome !== 'cut') return;
+    if (this.#ending.remote !== 'finished') {
+      this.fail('reset');
+      return;
+    }
+    // Our side of it is lost, what the peer sent is complete: that is handed over before the bad news.
+    this.#verdict = 'reset';
+    this.#enterTimeWait(now);
+  }
+
+  #circumstances(): Circumstances {
+    return {
+      confirmed: this.#opening.confirmedAt !== undefined,
+      waitingSince: this.#sender.oldestSentAt ?? this.#ending.waitingSince,
+    };
+  }
+
+  #onSilence(now: Instant): void {
+    if (this.#liveness.judge(this.#circumstances(), now) === 'dead') {
+      this.abort('timeout');
+      return;
+    }
+    if (this.#opening.confirmedAt === undefined) this.#sendSynAck(now);
+    this.#outgoing.probe(this.#sender);
   }
 
   /** When an end that nobody at this side waits for is cut short. */
   #lingerDeadline(): Instant {
-    if (!this.#closeCalled || this.#localEnd !== 'finished') return NEVER;
-    if (this.receiver!.buffer.unread > 0) return this.#unreadSince + this.#config.unreadLinger;
-    return Math.max(this.#halfClosedSince, this.#dataAt) + this.#config.halfCloseTimeout;
+    if (!this.#owner.closeCalled || this.#ending.local !== 'finished') return NEVER;
+    if (this.#receiver!.buffer.unread > 0) return this.#owner.readAt + this.#config.unreadLinger;
+    return Math.max(this.#ending.finishedAt, this.#dataAt) + this.#config.halfCloseTimeout;
   }
 
   // ---- packets out
 
   readonly #transmit = (segment: Segment, now: Instant): void => {
-    const receiver = this.receiver!;
-    const { slots } = receiver;
-    receiver.acknowledged(now, slots);
-    this.#send(FLAG_ACK, segment.seq, this.#position(), slots, segment.payload);
+    this.#outgoing.segment(segment, now);
   };
 
   #sendAck(now: Instant): void {
-    const receiver = this.receiver!;
-    const blocks = receiver.takeBlocks();
-    const { slots } = receiver;
-    receiver.acknowledged(now, slots);
-    if (blocks.length > 0) this.sacksSent++;
-    this.#send(
-      FLAG_ACK,
-      this.#nextSeq(),
-      this.#position(),
-      slots,
-      blocks.length === 0 ? EMPTY : encodeSack(blocks),
-    );
-  }
-
-  /** The sequence number after everything sent. */
-  #nextSeq(): Seq {
-    return this.#finSent ? add(this.#finSeq, 1) : this.sender.next;
-  }
-
-  /** The next sequence number expected. */
-  #position(): Seq {
-    const { next } = this.receiver!.buffer;
-    return this.#remoteEnd === 'finished' ? add(this.#peerFin, 1) : next;
-  }
-
-  #send(flags: number, seq: Seq, ack: Seq, window: number, payload: Uint8Array): void {
-    this.#host.output({
-      type: 'packet',
-      to: this.remote.node,
-      packet: {
-        protocol: PROTOCOL_STREAM,
-        flags,
-        source: this.local,
-        destination: this.remote,
-        sourcePort: this.localPort,
-        destinationPort: this.remotePort,
-        seq,
-        ack,
-        window,
-        payload,
-      },
-    });
-  }
-
-  // ---- status
-
-  sacksSent = 0;
-
-  get state(): StreamState {
-    if (this.phase === 'dialing') return 'SYN_SENT';
-    if (this.phase === 'time_wait') return 'TIME_WAIT';
-    if (this.phase === 'dead') return 'CLOSED';
-    if (this.#remoteEnd === 'finished' && this.#localEnd === 'open') return 'CLOSE_WAIT';
-    if (this.#localEnd !== 'open') return 'FIN_WAIT';
-    return this.#confirmedAt === undefined ? 'SYN_RECV' : 'ESTABLISHED';
+    this.#outgoing.ack(this.#sender, now);
   }
 
   status(): ConnStatus {
-    const { sender, receiver } = this;
-    return {
-      id: this.id,
-      localPort: this.localPort,
-      remote: this.remote,
-      remotePort: this.remotePort,
-      state: this.state,
-      congestionWindow: Math.round(sender.congestion.window),
-      slowStartThreshold: Number.isFinite(sender.congestion.threshold)
-        ? Math.round(sender.congestion.threshold)
-        : 0,
-      inFlight: sender.inFlight,
-      smoothedRtt: sender.rtt.smoothed,
-      rttVariance: sender.rtt.variance,
-      unacknowledged: sender.unacknowledged,
-      outOfOrder: receiver?.buffer.outOfOrderPieces ?? 0,
-      peerWindow: sender.peerWindow,
-      receiveWindow: receiver?.slots ?? this.#initialSlots(),
-      inRecovery: sender.inRecovery,
-      bytesSent: sender.bytesSent,
-      bytesReceived: receiver?.bytesReceived ?? 0,
-      segmentsSent: sender.segmentsSent,
-      segmentsReceived: receiver?.segmentsReceived ?? 0,
-      retransmits: sender.retransmits,
-      fastRetransmits: sender.fastRetransmits,
-      sackReceived: sender.blocksReceived,
-      sackSent: this.sacksSent,
-      duplicateAcks: sender.duplicateAcks,
-    };
+    return describeConnection(
+      this.id,
+      streamState(this.#phase, this.#ending, this.#opening),
+      this.ends,
+      this.#sender,
+      this.#receiver,
+      this.#opening,
+      this.#outgoing.sacksSent,
+    );
   }
 }

@@ -98,7 +98,7 @@ export class Receiver {
   }
 
   /** Called for every packet sent that carries our position: later acknowledgments of the same data are spared. */
-  acknowledged(now: Instant, slots: number): void {
+  acknowledged(slots: number, now: Instant): void {
     this.#pending = 0;
     this.#ackAt = NEVER;
     this.#ackedAt = now;

@@ -3,59 +3,63 @@ import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import { looksLikeSack, type SackBlock } from '../../wire/sack.ts';
 import { OLD_OUT_OF_ORDER_LIMIT, SLOT_BYTES, type StreamConfig } from './config.ts';
 import { Congestion } from './congestion.ts';
-import { Deque } from './deque.ts';
-import { LossDetector } from './loss-detector.ts';
+import { Flight } from './flight.ts';
 import type { StreamOptions } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { RttEstimator } from './rtt-estimator.ts';
-import { ACKED, IN_FLIGHT, LOST, SACKED, type Segment } from './segment.ts';
+import { IN_FLIGHT, type Segment } from './segment.ts';
 import { SendBuffer } from './send-buffer.ts';
 
 /** A peer's delayed acknowledgment, which a lone segment has to sit out. spec/03 §5 */
 const PEER_ACK_DELAY: Millis = 40;
+/** Below this a probe for the tail would race the acknowledgment. */
+const SHORTEST_PROBE: Millis = 10;
 /** First piece of a segment that a receiver would otherwise take for SACK. spec/03 §10 rule 5 */
 const SACK_SAFE_LENGTH = 4;
 /** How long a window of zero, which means a full queue at an old peer, is respected before one segment probes it. */
 const FULL_PEER_PAUSE: Millis = 200;
 /** A peer cannot make us send smaller segments than this. */
 const SMALLEST_SEGMENT: Bytes = 256;
+/** After so many timeouts in a row even what was reported as received is in doubt. */
+const RENEGED_AFTER = 3;
+/** Silence before this says nothing about the window. */
+const SHORTEST_IDLE: Millis = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Puts a segment on the wire. */
 export type Transmit = (segment: Segment, now: Instant) => void;
 
-/** The sending half of a stream: buffer, segments in flight, loss recovery, windows. */
+/** The sending half of a stream: buffer, windows, pace, and the recovery of what is lost. */
 export class Sender {
   readonly rtt = new RttEstimator();
   readonly congestion: Congestion;
   readonly #config: StreamConfig;
   readonly #transmit: Transmit;
   readonly #buffer = new SendBuffer();
-  /** Sent and not cumulatively acknowledged, in order. */
-  readonly #segments = new Deque<Segment>();
-  readonly #lost = new Deque<Segment>();
-  readonly #detector: LossDetector;
+  readonly #flight: Flight;
   readonly #pacer: Pacer;
-  #mss: Bytes;
   readonly #noDelay: boolean;
+  #mss: Bytes;
+  #established = false;
   /** The peer announced the stream options: its window counts bytes and it keeps all that fits out of order. */
   #byteWindow = false;
-  #established = false;
 
+  /** Oldest byte not acknowledged. */
   una: Seq;
+  /** Next byte to be sent for the first time. */
   next: Seq;
-  /** Bytes believed to be on the way. */
-  #pipe: Bytes = 0;
-  #sackedSegments = 0;
   #buffered: Bytes = 0;
   /** With byte windows: the first sequence number that must not be sent. */
   #edge: Seq;
-  /** In segments. */
+  /** As advertised, in slots; at least 1. */
   peerWindow = 1;
+  /** An old peer's queue is full until then. 0 when it is not. */
   #heldUntil: Instant = 0;
-  /** Sequence number after the last segment that was smaller than the limit; Nagle waits for its acknowledgment. */
+  /** Sequence number after the last segment below the limit; Nagle waits for its acknowledgment. */
   #smallEnd: Seq;
   #nagleAt: Instant = NEVER;
+  #paceAt: Instant = NEVER;
+  /** While set, losses up to here belong to one episode. */
   #recovery: Seq | undefined;
   /** Transmissions numbered from here on were sent under the current window. */
   #reducedOrder = 0;
@@ -63,14 +67,11 @@ export class Sender {
   #limited = false;
   #limitedLastRound = false;
   #progressAt: Instant = 0;
-  #backOff = 0;
-  #tailProbe = false;
   #lastSentAt: Instant = 0;
-  #paceAt: Instant = NEVER;
+  #backOff = 0;
+  #tailProbed = false;
+  /** Repetitions since the window was last reduced that may prove needless. */
   #undoable = 0;
-  #lastMarked: Bytes = 0;
-  /** Covered by the last block of the same left edge, so that a repeated block costs nothing. */
-  readonly #seenBlocks = new Map<Seq, Seq>();
 
   bytesSent: Bytes = 0;
   segmentsSent = 0;
@@ -88,9 +89,9 @@ export class Sender {
     this.#transmit = transmit;
     this.#mss = config.mss;
     this.#noDelay = noDelay;
-    this.congestion = new Congestion(this.#mss);
-    this.#detector = new LossDetector(first);
-    this.#pacer = new Pacer(config.pacing, this.#mss);
+    this.congestion = new Congestion(config.mss);
+    this.#flight = new Flight(first, this.rtt, this.#onLoss);
+    this.#pacer = new Pacer(config.pacing, config.mss);
   }
 
   /** Bytes written and not acknowledged. */
@@ -104,34 +105,33 @@ export class Sender {
     return distance(this.next, this.una);
   }
   get unacknowledged(): number {
-    return this.#segments.length;
+    return this.#flight.length;
   }
   get inRecovery(): boolean {
     return this.#recovery !== undefined;
   }
+  /** Timeouts in a row. */
   get backOff(): number {
     return this.#backOff;
   }
   /** When the oldest byte not acknowledged was first sent; undefined when nothing is outstanding. */
   get oldestSentAt(): Instant | undefined {
-    return this.#segments.front()?.firstSentAt;
+    return this.#flight.oldest?.firstSentAt;
   }
-  /** Bytes `write` may hold. */
+  /** Bytes `write` may hold: twice what a window in recovery keeps busy. */
   get limit(): Bytes {
-    return Math.min(
-      this.#config.maxSendBuffer,
-      Math.max(this.#config.sendBuffer, Math.floor(4 * this.congestion.window)),
-    );
+    const wanted = Math.max(this.#config.sendBuffer, Math.floor(4 * this.congestion.window));
+    return Math.min(this.#config.maxSendBuffer, wanted);
   }
 
   /** The peer answered; what was written before may go. `slots`: its window. */
-  establish(ack: Seq, slots: number, options: StreamOptions | undefined, now: Instant): void {
+  establish(slots: number, options: StreamOptions | undefined, now: Instant): void {
     this.#established = true;
     this.#byteWindow = options !== undefined;
     if (options !== undefined && options.largestSegment > 0) {
       this.#mss = Math.max(SMALLEST_SEGMENT, Math.min(this.#mss, options.largestSegment));
     }
-    this.setWindow(ack, slots, now);
+    this.setWindow(this.una, slots, now);
   }
 
   /** Takes over what was written to a sender that never sent anything. */
@@ -143,6 +143,7 @@ export class Sender {
     this.#buffered = other.#buffered;
   }
 
+  /** Returns how many bytes were taken. */
   write(data: Uint8Array): number {
     const accepted = Math.max(0, Math.min(data.length, this.limit - this.#buffered));
     if (accepted === 0) return 0;
@@ -151,81 +152,52 @@ export class Sender {
     return accepted;
   }
 
-  /** The window of an acceptable packet that is not older than the last one used. Returns true when it opened. */
+  /** The window of a packet with an acceptable ack. Returns true when it opened after holding us up. */
   setWindow(ack: Seq, slots: number, now: Instant): boolean {
-    if (this.#byteWindow) {
-      const edge = add(ack, Math.max(slots, 1) * SLOT_BYTES);
-      this.peerWindow = slots;
-      if (!after(edge, this.#edge)) return false;
-      const wasClosed = distance(this.#edge, this.next) < this.#mss;
-      this.#edge = edge;
-      return wasClosed && distance(edge, this.next) >= this.#mss;
-    }
-    if (slots === 0) this.#heldUntil = now + FULL_PEER_PAUSE;
-    const opened = slots > this.peerWindow && this.#segments.length >= this.peerWindow;
+    const before = this.peerWindow;
     this.peerWindow = Math.max(slots, 1);
-    return opened;
+    if (this.#byteWindow) {
+      const edge = add(ack, this.peerWindow * SLOT_BYTES);
+      // A window never shrinks (RFC 9293 §3.8.6): an earlier edge is an overtaken packet's.
+      if (after(edge, this.#edge)) this.#edge = edge;
+    } else if (slots === 0) {
+      this.#heldUntil = now + FULL_PEER_PAUSE;
+    }
+    return before === 1 && this.peerWindow > 1;
   }
 
-  /**
-   * Handles an acknowledgment within (una … next]. `duplicate`: the first block reports bytes received twice.
-   * Returns true when it acknowledged anything new.
-   */
-  acknowledge(ack: Seq, blocks: readonly SackBlock[] | undefined, now: Instant): boolean {
-    let fresh: Bytes = 0;
-    let newest: Segment | undefined;
-    const segments = this.#segments;
-    for (let segment = segments.front(); segment !== undefined; segment = segments.front()) {
-      if (after(segment.end, ack)) break;
-      segments.shift();
-      this.#buffered -= segment.length;
-      if (segment.state === SACKED) this.#sackedSegments--;
-      else {
-        fresh += segment.length;
-        newest = this.#delivered(segment, newest, now);
-      }
-      segment.state = ACKED;
-    }
+  /** Handles an ack within [una … next] and the blocks that came with it. */
+  acknowledge(ack: Seq, blocks: readonly SackBlock[] | undefined, now: Instant): void {
     const advanced = after(ack, this.una);
+    const { fresh, released, newest } = this.#flight.acknowledge(ack, blocks, now);
+    this.#buffered -= released;
     if (advanced) this.una = ack;
     if (blocks !== undefined) {
       this.blocksReceived++;
-      if (this.#reportsDuplicate(blocks, ack)) this.#spurious();
-      for (const block of blocks) {
-        newest = this.#markBlock(block, newest, now);
-        fresh += this.#lastMarked;
-      }
-    } else if (!advanced && segments.length > 0) {
+      if (this.#byteWindow && reportsDuplicate(blocks, ack)) this.#onDuplicate();
+    } else if (!advanced && this.#flight.length > 0) {
       this.duplicateAcks++;
     }
     if (newest !== undefined) this.#measure(newest, now);
-    if (fresh > 0) {
-      this.#progressAt = now;
-      this.#backOff = 0;
-      this.#tailProbe = false;
-      if (this.#detector.deliveredOrder >= this.#roundOrder) this.#endRound();
-      this.congestion.delivered(fresh, this.#limited || this.#limitedLastRound, this.rtt.smoothed, now);
-      this.#setPace();
-    }
+    if (fresh > 0) this.#onProgress(fresh, now);
     if (this.#recovery !== undefined && !before(this.una, this.#recovery)) {
       this.#recovery = undefined;
-      this.#detector.recoveryEnded();
+      this.#flight.recoveryEnded();
     }
-    if (advanced && this.#seenBlocks.size > 0) this.#forgetBlocks();
-    this.#detectLoss(now);
-    return fresh > 0 || advanced;
+    this.#flight.detectLoss(this.inRecovery, now);
   }
 
   /** Sends what windows, pace and Nagle allow. `push`: a small rest need not wait. */
   flush(now: Instant, push: boolean): void {
     if (!this.#established) return;
     this.#paceAt = NEVER;
-    this.#nagleAt = this.#buffer.length === 0 ? NEVER : this.#nagleAt;
+    if (this.#buffer.length === 0) this.#nagleAt = NEVER;
+    const flight = this.#flight;
     for (;;) {
-      const lost = this.#nextLost();
+      const lost = flight.nextLost();
       if (lost === undefined && (this.#buffer.length === 0 || !this.#peerAllows(now))) return;
       const length = lost === undefined ? Math.min(this.#mss, this.#buffer.length) : lost.length;
-      if (this.#pipe > 0 && this.#pipe + length > this.congestion.window) {
+      if (flight.pipe > 0 && flight.pipe + length > this.congestion.window) {
         this.#limited = true;
         return;
       }
@@ -243,57 +215,54 @@ export class Sender {
   /** Earliest instant at which `onTimer` has work. */
   nextDeadline(): Instant {
     if (!this.#established) return NEVER;
-    let at = this.#detector.dueAt;
+    let at = this.#flight.lossDueAt;
     if (this.#paceAt < at) at = this.#paceAt;
     if (this.#nagleAt < at) at = this.#nagleAt;
-    if (this.#segments.length > 0) {
+    if (this.#flight.length > 0) {
       const loss = this.#timeoutAt();
       if (loss < at) at = loss;
-    } else if (this.#buffer.length > 0 && this.#heldUntil < at) {
+    } else if (this.#buffer.length > 0 && this.#heldUntil > 0 && this.#heldUntil < at) {
       at = this.#heldUntil;
     }
     return at;
   }
 
   onTimer(now: Instant): void {
-    if (this.#detector.dueAt <= now) this.#detectLoss(now);
-    if (this.#segments.length > 0 && this.#timeoutAt() <= now) {
+    if (this.#flight.lossDueAt <= now) this.#flight.detectLoss(this.inRecovery, now);
+    if (this.#flight.length > 0 && this.#timeoutAt() <= now) {
       if (this.#progressAt + this.rtt.timeout(this.#backOff) <= now) this.#timeout(now);
       else this.#probeTail(now);
     }
+    if (this.#heldUntil <= now) this.#heldUntil = 0;
     const push = this.#nagleAt <= now;
     if (push) this.#nagleAt = NEVER;
     this.flush(now, push);
   }
 
-  /** The path works again: what a long back-off holds back is sent at once. */
+  /** Repeats what is outstanding without waiting for a timer: the path or the peer's window was closed and no longer is. */
   retryNow(now: Instant): void {
-    if (this.#segments.length === 0 || this.#backOff === 0) return;
-    this.#markAllLost();
-    const first = this.#nextLost();
-    if (first !== undefined) this.#resend(first, now);
+    if (this.#flight.length === 0) return;
+    this.#flight.presumeLost(false);
     this.#progressAt = now;
+    const first = this.#flight.nextLost();
+    if (first !== undefined) this.#resend(first, now);
+    this.flush(now, true);
   }
 
   clear(): void {
     this.#buffer.clear();
-    this.#segments.clear();
-    this.#lost.clear();
+    this.#flight.clear();
     this.#buffered = 0;
-    this.#pipe = 0;
     this.#nagleAt = NEVER;
     this.#paceAt = NEVER;
-    this.#detector.dueAt = NEVER;
   }
 
   #peerAllows(now: Instant): boolean {
-    if (this.#byteWindow) {
-      return distance(this.#edge, this.next) >= Math.min(this.#mss, this.#buffer.length);
-    }
-    const count = this.#segments.length;
+    if (this.#byteWindow) return distance(this.#edge, this.next) >= Math.min(this.#mss, this.#buffer.length);
+    const count = this.#flight.length;
     if (count >= this.peerWindow || this.#heldUntil > now) return false;
     // Beyond a hole an old receiver keeps 128 segments; more would be thrown away there.
-    return this.#sackedSegments === 0 || count < OLD_OUT_OF_ORDER_LIMIT;
+    return this.#flight.sacked === 0 || count < OLD_OUT_OF_ORDER_LIMIT;
   }
 
   #waitsForCompany(length: Bytes, push: boolean, now: Instant): boolean {
@@ -308,13 +277,17 @@ export class Sender {
     let payload = this.#buffer.peek(this.#mss);
     if (looksLikeSack(payload, 0, payload.length)) payload = payload.subarray(0, SACK_SAFE_LENGTH);
     this.#buffer.drop(payload.length);
-    if (this.#segments.length === 0) {
+    if (this.#flight.length === 0) {
       this.#progressAt = now;
-      if (this.#lastSentAt > 0)
-        this.congestion.idle(now - this.#lastSentAt, Math.max(1000, this.rtt.timeout(0)));
+      const idle = this.#lastSentAt === 0 ? 0 : now - this.#lastSentAt;
+      this.congestion.idle(idle, Math.max(SHORTEST_IDLE, this.rtt.timeout(0)));
     }
     const seq = this.next;
     this.next = add(seq, payload.length);
+    if (payload.length < this.#mss) {
+      this.#smallEnd = this.next;
+      this.#nagleAt = NEVER;
+    }
     const segment: Segment = {
       seq,
       end: this.next,
@@ -326,45 +299,23 @@ export class Sender {
       order: 0,
       transmissions: 0,
     };
-    this.#segments.push(segment);
-    if (payload.length < this.#mss) {
-      this.#smallEnd = this.next;
-      this.#nagleAt = NEVER;
-    }
     this.bytesSent += payload.length;
-    this.#send(segment, now);
+    this.#flight.add(segment, now);
+    this.#sent(segment, now);
   }
 
   #resend(segment: Segment, now: Instant): void {
-    segment.state = IN_FLIGHT;
     this.retransmits++;
     this.#undoable++;
-    this.#send(segment, now);
+    this.#flight.transmitted(segment, now);
+    this.#sent(segment, now);
   }
 
-  #send(segment: Segment, now: Instant): void {
-    this.#detector.sent(segment, now);
-    this.#pipe += segment.length;
+  #sent(segment: Segment, now: Instant): void {
     this.#pacer.sent(segment.length);
     this.#lastSentAt = now;
     this.segmentsSent++;
     this.#transmit(segment, now);
-  }
-
-  #nextLost(): Segment | undefined {
-    for (let segment = this.#lost.front(); segment !== undefined; segment = this.#lost.front()) {
-      if (segment.state === LOST) {
-        return segment;
-      }
-      this.#lost.shift();
-    }
-    return undefined;
-  }
-
-  #delivered(segment: Segment, newest: Segment | undefined, now: Instant): Segment {
-    if (segment.state === IN_FLIGHT) this.#pipe -= segment.length;
-    this.#detector.delivered(segment, now, this.rtt);
-    return newest === undefined || segment.order > newest.order ? segment : newest;
   }
 
   #measure(newest: Segment, now: Instant): void {
@@ -375,65 +326,25 @@ export class Sender {
     this.congestion.sample(rtt, this.rtt.floor);
   }
 
-  #endRound(): void {
-    this.#roundOrder = this.#detector.nextOrder;
-    this.congestion.roundEnded(this.#limited, this.rtt.floor);
-    this.#limitedLastRound = this.#limited;
-    this.#limited = false;
+  #onProgress(fresh: Bytes, now: Instant): void {
+    this.#progressAt = now;
+    this.#backOff = 0;
+    this.#tailProbed = false;
+    if (this.#flight.deliveredOrder >= this.#roundOrder) {
+      this.#roundOrder = this.#flight.nextOrder;
+      this.congestion.roundEnded(this.#limited, this.rtt.floor);
+      this.#limitedLastRound = this.#limited;
+      this.#limited = false;
+    }
+    this.congestion.delivered(fresh, this.#limited || this.#limitedLastRound, this.rtt.smoothed, now);
+    this.#setPace();
   }
 
   #setPace(): void {
     this.#pacer.setRate(this.congestion.window, this.rtt.smoothed, this.congestion.inSlowStart);
   }
 
-  /** Marks what a block covers; `#lastMarked` tells how many bytes that were new. */
-  #markBlock(block: SackBlock, newest: Segment | undefined, now: Instant): Segment | undefined {
-    this.#lastMarked = 0;
-    if (!after(block.right, this.una)) return newest;
-    let from = block.left;
-    const seen = this.#seenBlocks.get(block.left);
-    if (seen !== undefined && !after(block.right, seen)) return newest;
-    if (seen !== undefined) from = seen;
-    let latest = newest;
-    for (let i = this.#indexOf(from); i < this.#segments.length; i++) {
-      const segment = this.#segments.at(i)!;
-      if (after(segment.end, block.right)) break;
-      if (segment.state === SACKED) continue;
-      latest = this.#delivered(segment, latest, now);
-      segment.state = SACKED;
-      this.#sackedSegments++;
-      this.#lastMarked += segment.length;
-    }
-    if (this.#seenBlocks.size > 64) this.#seenBlocks.clear();
-    this.#seenBlocks.set(block.left, block.right);
-    return latest;
-  }
-
-  #forgetBlocks(): void {
-    for (const [left, right] of this.#seenBlocks) if (!after(right, this.una)) this.#seenBlocks.delete(left);
-  }
-
-  /** Position of the first segment at or after `seq`. */
-  #indexOf(seq: Seq): number {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (before(this.#segments.at(middle)!.seq, seq)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #detectLoss(now: Instant): void {
-    const hasty = this.#detector.hasty(this.#recovery !== undefined, this.#sackedSegments);
-    this.#detector.detect(now, this.rtt, hasty, this.#onLost);
-  }
-
-  readonly #onLost = (segment: Segment): void => {
-    segment.state = LOST;
-    this.#pipe -= segment.length;
-    this.#lost.push(segment);
+  readonly #onLoss = (segment: Segment): void => {
     this.fastRetransmits++;
     if (this.#recovery === undefined) {
       this.#recovery = this.next;
@@ -441,84 +352,63 @@ export class Sender {
     }
     const firstOfFlight = segment.order >= this.#reducedOrder;
     if (this.congestion.lost(segment.length, this.inFlight, firstOfFlight, this.rtt.floor)) {
-      this.#reducedOrder = this.#detector.nextOrder;
+      this.#reducedOrder = this.#flight.nextOrder;
       this.#setPace();
     }
   };
 
-  #reportsDuplicate(blocks: readonly SackBlock[], ack: Seq): boolean {
-    if (!this.#byteWindow) return false;
-    const first = blocks[0]!;
-    if (!after(first.right, ack)) return true;
-    const second = blocks[1];
-    return second !== undefined && !before(first.left, second.left) && !after(first.right, second.right);
-  }
-
-  #spurious(): void {
-    this.#detector.spurious();
-    if (this.#undoable > 0 && --this.#undoable === 0) this.congestion.undo();
+  #onDuplicate(): void {
+    if (this.#undoable === 0) return;
+    this.#flight.spurious();
+    if (--this.#undoable === 0) this.congestion.undo();
   }
 
   /** A tail-loss probe comes before the first timeout of an episode. RFC 8985 §7 */
   #probesTail(): boolean {
-    return this.#backOff === 0 && !this.#tailProbe && this.rtt.measured && this.#nextLost() === undefined;
+    return (
+      this.#backOff === 0 && !this.#tailProbed && this.rtt.measured && this.#flight.nextLost() === undefined
+    );
   }
 
   #timeoutAt(): Instant {
     const timeout = this.#progressAt + this.rtt.timeout(this.#backOff);
     if (!this.#probesTail()) return timeout;
-    const alone = this.#segments.length === 1 ? PEER_ACK_DELAY : 0;
-    const probe = Math.max(this.#progressAt, this.#lastSentAt) + Math.max(10, 2 * this.rtt.smoothed) + alone;
-    return Math.min(timeout, probe);
+    const alone = this.#flight.length === 1 ? PEER_ACK_DELAY : 0;
+    const wait = Math.max(SHORTEST_PROBE, 2 * this.rtt.smoothed) + alone;
+    return Math.min(timeout, Math.max(this.#progressAt, this.#lastSentAt) + wait);
   }
 
   #probeTail(now: Instant): void {
-    this.#tailProbe = true;
+    this.#tailProbed = true;
     this.#progressAt = now;
     if (this.#buffer.length > 0 && this.#peerAllows(now)) {
       this.#sendNew(now);
       return;
     }
-    for (let i = this.#segments.length - 1; i >= 0; i--) {
-      const segment = this.#segments.at(i)!;
-      if (segment.state === SACKED) continue;
-      if (segment.state === IN_FLIGHT) this.#pipe -= segment.length;
-      this.#resend(segment, now);
-      return;
-    }
+    const last = this.#flight.lastMissing();
+    if (last !== undefined) this.#resend(last, now);
   }
 
   #timeout(now: Instant): void {
     // A peer that says it has no room is not a path that loses.
-    if (!this.#peerFull()) {
+    if (this.peerWindow > 1) {
       this.congestion.timedOut(this.#backOff === 0);
-      this.#reducedOrder = this.#detector.nextOrder;
+      this.#reducedOrder = this.#flight.nextOrder;
+      this.#setPace();
     }
     this.#backOff++;
-    this.#markAllLost();
+    this.#flight.presumeLost(this.#backOff > RENEGED_AFTER);
     this.#recovery = this.next;
     this.#progressAt = now;
-    this.#setPace();
-    const first = this.#nextLost();
+    const first = this.#flight.nextLost();
     if (first !== undefined) this.#resend(first, now);
   }
+}
 
-  #peerFull(): boolean {
-    return this.peerWindow <= 1;
-  }
-
-  #markAllLost(): void {
-    // After repeated timeouts even what was reported as received is in doubt (RFC 6675 §5.1, reneging).
-    const all = this.#backOff >= 3;
-    this.#lost.clear();
-    this.#pipe = 0;
-    for (let i = 0; i < this.#segments.length; i++) {
-      const segment = this.#segments.at(i)!;
-      if (segment.state === SACKED && !all) continue;
-      if (segment.state === SACKED) this.#sackedSegments--;
-      segment.state = LOST;
-      this.#lost.push(segment);
-    }
-    if (all) this.#seenBlocks.clear();
-  }
+/** RFC 2883: a first block that is acknowledged already, or inside the second, names bytes that came twice. */
+function reportsDuplicate(blocks: readonly SackBlock[], ack: Seq): boolean {
+  const first = blocks[0]!;
+  if (!after(first.right, ack)) return true;
+  const second = blocks[1];
+  return second !== undefined && !before(first.left, second.left) && !after(first.right, second.right);
 }

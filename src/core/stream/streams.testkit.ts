@@ -84,6 +84,7 @@ export class Link {
   readonly #random: Random;
   readonly #onEvent: (side: number, output: StreamOutput) => void;
   readonly #arrivals: Arrival[] = [];
+  readonly #alarms: { readonly at: Instant; readonly ring: () => void }[] = [];
   #order = 0;
   readonly #freeAt = [0, 0];
   /** Every packet put on the link, with its time; drops included. */
@@ -122,9 +123,17 @@ export class Link {
     }
   }
 
+  /** Calls back at `at`, then drains both peers. */
+  at(at: Instant, ring: () => void): void {
+    this.#alarms.push({ at, ring });
+    this.#alarms.sort((a, b) => a.at - b.at);
+  }
+
   /** The next instant at which anything happens. */
   next(): Instant | undefined {
     let at = this.#arrivals[0]?.at;
+    const alarm = this.#alarms[0]?.at;
+    if (alarm !== undefined && (at === undefined || alarm < at)) at = alarm;
     for (const peer of this.#peers) {
       const due = peer.nextTimeout();
       if (due !== undefined && (at === undefined || due < at)) at = due;
@@ -143,7 +152,11 @@ export class Link {
       }
       this.now = Math.max(this.now, at);
       const arrival = this.#arrivals[0];
-      if (arrival !== undefined && arrival.at <= this.now) {
+      const alarm = this.#alarms[0];
+      if (alarm !== undefined && alarm.at <= this.now) {
+        this.#alarms.shift();
+        alarm.ring();
+      } else if (arrival !== undefined && arrival.at <= this.now) {
         this.#pop();
         this.#peers[arrival.to]!.handlePacket(arrival.packet, this.now);
       } else {

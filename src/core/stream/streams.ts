@@ -2,10 +2,8 @@
  * Streams, datagrams and pings over authenticated packets (spec/03). `streams.ts` is the door; a `Connection` is one
  * stream, made of a `Sender` and a `Receiver`. Nothing here knows how packets reach the peer.
  */
-import { EMPTY } from '../../base/bytes.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
-import { add } from '../../base/seq.ts';
 import type { Address, Bytes, Instant, Millis, NodeId, Port } from '../../base/units.ts';
 import {
   FLAG_ACK,
@@ -18,14 +16,17 @@ import {
   PROTOCOL_STREAM,
 } from '../../wire/packet.ts';
 import { DEFAULT_STREAM_CONFIG, EPHEMERAL_FIRST, MAX_DATAGRAM, type StreamConfig } from './config.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import { ConnectionTable } from './connection-table.ts';
 import { Control } from './control.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import { Deque } from './deque.ts';
+import { resetFor } from './reset.ts';
 import { SourceLimiter } from './token-bucket.ts';
 import type { CloseReason, ConnId, ConnStatus, StreamOutput } from './types.ts';
 
+const SHORTEST_TIMER: Millis = 0.1;
 const EPHEMERAL_COUNT = 65_536 - EPHEMERAL_FIRST;
 const BROADCAST_NODE: NodeId = 0xffff_ffff;
 /** Most a single `read` returns, so that a slow consumer of one stream doesn't hold much outside its window. */
@@ -118,20 +119,22 @@ export class Streams implements Machine<StreamOutput> {
     now: Instant,
     options: { readonly timeout?: Millis; readonly noDelay?: boolean } = {},
   ): ConnId {
+    const id = this.#takeId();
+    const localPort =
+      this.#live < this.#config.maxConnections ? this.#ephemeralPort(remote, port) : undefined;
+    if (localPort === undefined) {
+      this.#outputs.push({ type: 'dialFailed', conn: id, reason: 'aborted' });
+      return id;
+    }
     const conn = new Connection(
       this.#host,
-      this.#takeId(),
-      {
-        local: { network: remote.network, node: this.#node },
-        localPort: this.#ephemeralPort(remote, port),
-        remote,
-        remotePort: port,
-      },
+      id,
+      { local: { network: remote.network, node: this.#node }, localPort, remote, remotePort: port },
       { incoming: false, noDelay: options.noDelay ?? this.#config.noDelay },
       now,
     );
     this.#add(conn);
-    conn.startDial(options.timeout ?? this.#config.dialTimeout, now);
+    conn.dial(options.timeout ?? this.#config.dialTimeout, now);
     this.#arm(conn);
     return conn.id;
   }
@@ -186,14 +189,14 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   /** Resets at once. */
-  abort(id: ConnId, now: Instant): void {
-    this.#table.byId(id)?.abort('aborted', now);
+  abort(id: ConnId, _now: Instant): void {
+    this.#table.byId(id)?.abort('aborted');
   }
 
   /** Resets all streams with a node, except those of `exceptPort`. */
-  abortPeer(node: NodeId, now: Instant, reason: CloseReason, exceptPort?: Port): void {
+  abortPeer(node: NodeId, _now: Instant, reason: CloseReason, exceptPort?: Port): void {
     for (const conn of this.#table.ofNode(node)) {
-      if (conn.remotePort !== exceptPort && conn.localPort !== exceptPort) conn.abort(reason, now);
+      if (conn.ends.remotePort !== exceptPort && conn.ends.localPort !== exceptPort) conn.abort(reason);
     }
   }
 
@@ -269,7 +272,8 @@ export class Streams implements Machine<StreamOutput> {
   handleTimeout(now: Instant): void {
     for (let conn = this.#deadlines.takeDue(now); conn !== undefined; conn = this.#deadlines.takeDue(now)) {
       if (conn.nextDeadline() <= now) conn.onTimer(now);
-      this.#arm(conn);
+      // A deadline that stays in the past would keep the owner's loop here for ever.
+      this.#arm(conn, now + SHORTEST_TIMER);
     }
   }
 
@@ -304,7 +308,7 @@ export class Streams implements Machine<StreamOutput> {
         this.#arm(existing);
         return;
       }
-      existing.fail('reset', now);
+      existing.fail('reset');
     }
     const { source, destination, destinationPort: port } = packet;
     if (!this.#mayReceive(source.node, destination, port, 'stream', now)) return;
@@ -357,24 +361,7 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   #reset(packet: Packet): void {
-    const consumed = packet.payload.length + ((packet.flags & (FLAG_SYN | FLAG_FIN)) !== 0 ? 1 : 0);
-    const isSyn = (packet.flags & FLAG_SYN) !== 0;
-    this.#outputs.push({
-      type: 'packet',
-      to: packet.source.node,
-      packet: {
-        protocol: PROTOCOL_STREAM,
-        flags: FLAG_RST,
-        source: packet.destination,
-        destination: packet.source,
-        sourcePort: packet.destinationPort,
-        destinationPort: packet.sourcePort,
-        seq: (packet.flags & FLAG_ACK) !== 0 ? packet.ack : 0,
-        ack: isSyn ? add(packet.seq, 1) : add(packet.seq, consumed),
-        window: 0,
-        payload: EMPTY,
-      },
-    });
+    this.#outputs.push({ type: 'packet', to: packet.source.node, packet: resetFor(packet) });
   }
 
   #onEnded(conn: Connection): void {
@@ -382,16 +369,19 @@ export class Streams implements Machine<StreamOutput> {
     this.#reserved -= conn.reserved;
     conn.reserved = 0;
     if (conn.incoming) {
-      const left = (this.#perPort.get(conn.localPort) ?? 1) - 1;
-      if (left <= 0) this.#perPort.delete(conn.localPort);
-      else this.#perPort.set(conn.localPort, left);
+      const left = (this.#perPort.get(conn.ends.localPort) ?? 1) - 1;
+      if (left <= 0) this.#perPort.delete(conn.ends.localPort);
+      else this.#perPort.set(conn.ends.localPort, left);
     }
   }
 
-  #redial(conn: Connection): void {
+  #redial(conn: Connection): boolean {
+    const port = this.#ephemeralPort(conn.ends.remote, conn.ends.remotePort);
+    if (port === undefined) return false;
     this.#table.remove(conn);
-    conn.localPort = this.#ephemeralPort(conn.remote, conn.remotePort);
+    conn.ends.localPort = port;
     this.#table.add(conn);
+    return true;
   }
 
   #add(conn: Connection): void {
@@ -399,9 +389,9 @@ export class Streams implements Machine<StreamOutput> {
     this.#table.add(conn);
   }
 
-  #arm(conn: Connection): void {
+  #arm(conn: Connection, earliest: Instant = 0): void {
     const at = conn.nextDeadline();
-    if (at !== Number.POSITIVE_INFINITY) this.#deadlines.arm(conn, at);
+    if (at !== Number.POSITIVE_INFINITY) this.#deadlines.arm(conn, Math.max(at, earliest));
   }
 
   #takeId(): ConnId {
@@ -412,13 +402,13 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   /** Random, so that a restart doesn't meet its own stale connections at peers. spec/01, weakness 5 */
-  #ephemeralPort(remote: Address, remotePort: Port): Port {
+  #ephemeralPort(remote: Address, remotePort: Port): Port | undefined {
     const start = this.#random.below(EPHEMERAL_COUNT);
     for (let i = 0; i < EPHEMERAL_COUNT; i++) {
       const port = EPHEMERAL_FIRST + ((start + i) % EPHEMERAL_COUNT);
       if (!this.#listeners.has(port) && !this.#table.has(port, remote, remotePort)) return port;
     }
-    throw new RangeError(`Cannot dial node ${remote.node} port ${remotePort}: all local ports are in use`);
+    return undefined;
   }
 
   // ---- datagrams and pings

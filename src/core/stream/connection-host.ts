@@ -1,0 +1,21 @@
+import type { Seq } from '../../base/seq.ts';
+import type { Bytes } from '../../base/units.ts';
+import type { StreamConfig } from './config.ts';
+import type { Connection } from './connection.ts';
+import type { StreamOutput } from './types.ts';
+
+/** What a connection needs from the table it lives in. */
+export interface ConnectionHost {
+  readonly config: StreamConfig;
+  output(output: StreamOutput): void;
+  /** Gives a dial another local port, because its own is taken at the peer. False when there is none. */
+  redial(conn: Connection): boolean;
+  /** A random first sequence number. */
+  initialSeq(): Seq;
+  /** Reserves receive memory. */
+  grow(bytes: Bytes): boolean;
+  /** A connection no longer counts against the limits (it may still answer late packets). */
+  ended(conn: Connection): void;
+  /** Nothing of it is needed any more. */
+  remove(conn: Connection): void;
+}

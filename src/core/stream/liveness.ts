@@ -1,0 +1,62 @@
+import type { Instant, Millis } from '../../base/units.ts';
+import type { StreamConfig } from './config.ts';
+
+/** An incoming stream that only SYN has reached is asked for a sign of life sooner, and not for long. */
+const UNCONFIRMED_PROBE: Millis = 5000;
+const UNCONFIRMED_LIMIT: Millis = 60_000;
+/** At most one answer to a probe. spec/03 §10 rule 11 */
+const ANSWER_SPACING: Millis = 1000;
+
+/** What is known of the stream at the moment its silence is judged. */
+export interface Circumstances {
+  /** The peer has acknowledged the stream. */
+  readonly confirmed: boolean;
+  /** Since when data or FIN goes unacknowledged; retransmissions are the probes then. */
+  readonly waitingSince: Instant | undefined;
+}
+
+/** Tells a quiet stream from a dead peer. A healthy one answers a probe and is never ended, however long it is idle. */
+export class Liveness {
+  readonly #config: StreamConfig;
+  heardAt: Instant;
+  #probes = 0;
+  #probedAt: Instant = 0;
+  #answeredAt: Instant = Number.NEGATIVE_INFINITY;
+
+  constructor(config: StreamConfig, now: Instant) {
+    this.#config = config;
+    this.heardAt = now;
+  }
+
+  /** The peer gave a sign of life; returns the silence before it. */
+  heard(now: Instant): Millis {
+    const silence = now - this.heardAt;
+    this.heardAt = now;
+    this.#probes = 0;
+    return silence;
+  }
+
+  /** True, once per second, when a peer's own probe may be answered. */
+  takeAnswer(now: Instant): boolean {
+    if (now - this.#answeredAt < ANSWER_SPACING) return false;
+    this.#answeredAt = now;
+    return true;
+  }
+
+  deadline({ confirmed, waitingSince }: Circumstances): Instant {
+    const { deadAfter, keepAliveAfter, keepAliveInterval } = this.#config;
+    if (waitingSince !== undefined) return Math.max(this.heardAt, waitingSince) + deadAfter;
+    if (!confirmed) return Math.max(this.heardAt, this.#probedAt) + UNCONFIRMED_PROBE;
+    if (this.#probes === 0) return this.heardAt + keepAliveAfter;
+    return Math.min(this.#probedAt + keepAliveInterval, this.heardAt + deadAfter);
+  }
+
+  /** To be called at the deadline. */
+  judge({ confirmed }: Circumstances, now: Instant): 'probe' | 'dead' {
+    const limit = confirmed ? this.#config.deadAfter : UNCONFIRMED_LIMIT;
+    if (now - this.heardAt >= limit) return 'dead';
+    this.#probes++;
+    this.#probedAt = now;
+    return 'probe';
+  }
+}
