@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { SigningKey } from '../base/crypto.ts';
 import type { Endpoint } from '../base/units.ts';
-import { ConnectionState, createRegistryService, memoryStore, RegistryServer, type RegistryService, type Store } from '../registry/index.ts';
+import {
+  ConnectionState,
+  createRegistryService,
+  memoryStore,
+  RegistryServer,
+  type RegistryService,
+  type Store,
+} from '../registry/index.ts';
 import { type Host, type Process, World } from '../sim/net/index.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { Directory, type RegisterOptions } from './index.ts';
@@ -13,7 +20,9 @@ const PORT = 9000;
 class Scene {
   readonly world = new World('directory');
   readonly store: Store = memoryStore();
-  readonly registryHost: Host = this.world.addHost('registry', this.world.internet, { conditions: { delay: 10 } });
+  readonly registryHost: Host = this.world.addHost('registry', this.world.internet, {
+    conditions: { delay: 10 },
+  });
   readonly pushes: string[] = [];
   readonly states: string[] = [];
   service: RegistryService | undefined;
@@ -23,33 +32,75 @@ class Scene {
   get address(): Endpoint {
     return { host: this.registryHost.address, port: PORT };
   }
-  async startRegistry(change: (service: RegistryService) => RegistryService = (service) => service): Promise<void> {
+  async startRegistry(
+    change: (service: RegistryService) => RegistryService = (service) => service,
+  ): Promise<void> {
     this.process = this.registryHost.start();
     const { net, clock, random, crypto, log } = this.process;
-    const config = { beacons: [{ host: '0.0.0.0', port: 9001 }, { host: '203.0.113.9', port: 9001 }] };
+    const config = {
+      beacons: [
+        { host: '0.0.0.0', port: 9001 },
+        { host: '203.0.113.9', port: 9001 },
+      ],
+    };
     this.service = createRegistryService({ store: this.store, clock, random, crypto, log, config });
-    this.server = await RegistryServer.listen({ net, clock, log, service: change(this.service), bind: { host: '0.0.0.0', port: PORT } });
+    this.server = await RegistryServer.listen({
+      net,
+      clock,
+      log,
+      service: change(this.service),
+      bind: { host: '0.0.0.0', port: PORT },
+    });
   }
-  daemon(name: string, options: { skew?: number; addresses?: readonly Endpoint[]; tls?: { fingerprint: string } } = {}) {
-    const host = this.world.addHost(name, this.world.internet, { conditions: { delay: 10 }, skew: options.skew ?? 0 });
+  daemon(
+    name: string,
+    options: { skew?: number; addresses?: readonly Endpoint[]; tls?: { fingerprint: string } } = {},
+  ) {
+    const host = this.world.addHost(name, this.world.internet, {
+      conditions: { delay: 10 },
+      skew: options.skew ?? 0,
+    });
     const { net, clock, random, log } = host.start();
     const crypto = this.world.crypto;
     const identity: SigningKey = crypto.signingKey(this.world.random.fork(name).bytes(32));
     const { addresses = [this.address], tls } = options;
-    const directory = new Directory({ net, clock, random, crypto, log, identity, addresses, ...(tls && { tls }) });
+    const directory = new Directory({
+      net,
+      clock,
+      random,
+      crypto,
+      log,
+      identity,
+      addresses,
+      ...(tls && { tls }),
+    });
     directory.onPush((push) => this.pushes.push(`${name}:${push.event}:${push.from}`));
     directory.onState((state) => this.states.push(`${name}:${state}`));
-    return { host, directory, identity, register: (changes: Partial<RegisterOptions> = {}) => directory.register({ ...REGISTER, ...changes }) };
+    return {
+      host,
+      directory,
+      identity,
+      register: (changes: Partial<RegisterOptions> = {}) => directory.register({ ...REGISTER, ...changes }),
+    };
   }
   run<T>(promise: Promise<T>): Promise<T> {
     return this.world.await(promise);
   }
   async refused(promise: Promise<unknown>): Promise<string> {
-    return this.run(promise.then(() => 'done', (error: { code: string }) => error.code));
+    return this.run(
+      promise.then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      ),
+    );
   }
 }
 
-const REGISTER: RegisterOptions = { listenEndpoint: { host: '0.0.0.0', port: 4000 }, lan: [{ host: '192.168.1.5', port: 4000 }], version: 'test' };
+const REGISTER: RegisterOptions = {
+  listenEndpoint: { host: '0.0.0.0', port: 4000 },
+  lan: [{ host: '192.168.1.5', port: 4000 }],
+  version: 'test',
+};
 
 describe('the directory', () => {
   it('registers, asks, accepts, resolves and revokes', async () => {
@@ -58,30 +109,58 @@ describe('the directory', () => {
     const [a, b] = [scene.daemon('a'), scene.daemon('b')];
     const registered = await scene.run(a.register({ hostname: 'alpha' }));
     assert.deepEqual(registered, {
-      node: 1, address: { network: 0, node: 1 }, observed: `${a.host.address}:4000`, hostname: 'alpha',
-      beacons: [{ host: scene.registryHost.address, port: 9001 }, { host: '203.0.113.9', port: 9001 }],
+      node: 1,
+      address: { network: 0, node: 1 },
+      observed: `${a.host.address}:4000`,
+      hostname: 'alpha',
+      beacons: [
+        { host: scene.registryHost.address, port: 9001 },
+        { host: '203.0.113.9', port: 9001 },
+      ],
     });
     await scene.run(b.register({ hostname: 'beta' }));
     assert.equal(await scene.refused(a.directory.resolve(2)), 'permission_denied');
     assert.equal(await scene.refused(a.directory.resolveHostname('beta')), 'not_found');
     for (const hostname of ['beta', 'nobody']) {
-      await scene.run(a.directory.requestHandshake({ target: { hostname }, justification: 'hi', message: 'm1' }));
+      await scene.run(
+        a.directory.requestHandshake({ target: { hostname }, justification: 'hi', message: 'm1' }),
+      );
     }
     const polled = await scene.run(b.directory.pollHandshakes());
-    assert.deepEqual(polled.requests.map(({ from, hostname, justification, message }) => [from, hostname, justification, message]), [[1, 'alpha', 'hi', 'm1']]);
+    assert.deepEqual(
+      polled.requests.map(({ from, hostname, justification, message }) => [
+        from,
+        hostname,
+        justification,
+        message,
+      ]),
+      [[1, 'alpha', 'hi', 'm1']],
+    );
     assert.equal((await scene.run(b.directory.pollHandshakes())).requests.length, 0);
     await scene.run(b.directory.respondHandshake({ peer: 1, accept: true, message: 'm2' }));
     const answered = await scene.run(a.directory.pollHandshakes());
-    assert.deepEqual(answered.responses.map(({ from, accept, message }) => [from, accept, message]), [[2, true, 'm2']]);
+    assert.deepEqual(
+      answered.responses.map(({ from, accept, message }) => [from, accept, message]),
+      [[2, true, 'm2']],
+    );
     assert.equal(await scene.run(a.directory.checkTrust(2)), true);
-    assert.deepEqual(await scene.run(a.directory.resolve(2)), { endpoint: { host: b.host.address, port: 4000 }, lan: [{ host: '192.168.1.5', port: 4000 }] });
+    assert.deepEqual(await scene.run(a.directory.resolve(2)), {
+      endpoint: { host: b.host.address, port: 4000 },
+      lan: [{ host: '192.168.1.5', port: 4000 }],
+    });
     assert.equal((await scene.run(a.directory.resolveHostname('beta'))).node, 2);
     await scene.run(b.directory.revokeTrust(1, 'gone'));
     await scene.run(b.directory.revokeTrust(1));
     assert.equal(await scene.run(a.directory.checkTrust(2)), false);
-    assert.deepEqual((await scene.run(a.directory.pollHandshakes())).revocations.map(({ from, message }) => [from, message]), [[2, 'gone']]);
+    assert.deepEqual(
+      (await scene.run(a.directory.pollHandshakes())).revocations.map(({ from, message }) => [from, message]),
+      [[2, 'gone']],
+    );
     assert.deepEqual(await scene.run(a.directory.heartbeat()), {});
-    assert.deepEqual(Buffer.from((await scene.run(a.directory.identityKey(2)))!), Buffer.from(b.identity.publicKey));
+    assert.deepEqual(
+      Buffer.from((await scene.run(a.directory.identityKey(2)))!),
+      Buffer.from(b.identity.publicKey),
+    );
     assert.equal(await scene.run(a.directory.identityKey(99)), undefined);
     assert.deepEqual(scene.pushes, ['b:handshake_request:1', 'a:handshake_response:2', 'a:trust_revoked:2']);
   });
@@ -95,10 +174,16 @@ describe('the directory', () => {
     await scene.run(directory.setVisibility(true));
     await scene.run(directory.setTags(['gpu']));
     const info = await scene.run(directory.lookup(1));
-    assert.deepEqual([info.hostname, info.public, info.tags, info.online, info.endpoint?.port], ['alpha', true, ['gpu'], true, 4000]);
+    assert.deepEqual(
+      [info.hostname, info.public, info.tags, info.online, info.endpoint?.port],
+      ['alpha', true, ['gpu'], true, 4000],
+    );
     await scene.run(directory.call('set_task_exec', { node_id: 1, enabled: true }, { signed: true }));
     assert.equal((await scene.run(directory.lookup(1))).taskExec, true);
-    assert.equal(await scene.refused(directory.call('set_task_exec', { node_id: 1, enabled: false })), 'permission_denied');
+    assert.equal(
+      await scene.refused(directory.call('set_task_exec', { node_id: 1, enabled: false })),
+      'permission_denied',
+    );
     assert.equal(await scene.refused(directory.call('no_such_thing', {})), 'invalid_argument');
     await scene.run(directory.deregister());
     assert.equal(await scene.refused(directory.lookup(1)), 'not_found');
@@ -116,7 +201,10 @@ describe('the directory', () => {
     await scene.run(a.directory.requestHandshake({ target: { node: 2 }, justification: '', message: '' }));
     await scene.run(b.directory.heartbeat());
     assert.deepEqual(scene.pushes, ['b:handshake_request:1']);
-    assert.deepEqual(scene.states.filter((state) => state.startsWith('a')), ['a:connected', 'a:disconnected', 'a:connected']);
+    assert.deepEqual(
+      scene.states.filter((state) => state.startsWith('a')),
+      ['a:connected', 'a:disconnected', 'a:connected'],
+    );
   });
 
   it('repeats what was under way when the connection broke', async () => {
@@ -125,7 +213,8 @@ describe('the directory', () => {
     await scene.startRegistry((service) => ({
       ...service,
       handle(request, context) {
-        if (!swallow || (request as { type?: string }).type !== 'set_hostname') return service.handle(request, context);
+        if (!swallow || (request as { type?: string }).type !== 'set_hostname')
+          return service.handle(request, context);
         swallow = false;
         // Done, but the answer is lost with the connection.
         return service.handle(request, context).then(async (reply) => {
@@ -159,7 +248,10 @@ describe('the directory', () => {
   it('gives up on a registry that stops answering, and connects anew', async () => {
     const scene = new Scene();
     let stuck = false;
-    await scene.startRegistry((service) => ({ ...service, handle: (request, context) => (stuck ? new Promise(() => {}) : service.handle(request, context)) }));
+    await scene.startRegistry((service) => ({
+      ...service,
+      handle: (request, context) => (stuck ? new Promise(() => {}) : service.handle(request, context)),
+    }));
     const { directory, register } = scene.daemon('a');
     await scene.run(register());
     stuck = true;
@@ -190,7 +282,10 @@ describe('the directory', () => {
     await scene.world.runFor(120_000);
     assert.equal((await scene.run(register())).node, 1);
     const both = await scene.run(Promise.all([register(), register({ hostname: 'alpha' })]));
-    assert.deepEqual(both.map(({ node }) => node), [1, 1]);
+    assert.deepEqual(
+      both.map(({ node }) => node),
+      [1, 1],
+    );
   });
 
   it('tries its addresses in turn', async () => {
@@ -203,7 +298,10 @@ describe('the directory', () => {
   it('says at once when the certificate is not the pinned one', async () => {
     const scene = new Scene();
     const process = scene.registryHost.start();
-    const tls = { certificate: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', privateKey: '' };
+    const tls = {
+      certificate: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+      privateKey: '',
+    };
     await process.net.listen({ host: '0.0.0.0', port: PORT }, () => {}, { tls });
     const { register } = scene.daemon('a', { tls: { fingerprint: '0'.repeat(64) } });
     const before = scene.world.now;
@@ -218,16 +316,27 @@ describe('the directory', () => {
       ...service,
       handle: async (request, context) => {
         const { type, request_id } = request as { type: string; request_id: number };
-        return type === 'lookup' || type === 'resolve' ? { ...answer, request_id } : service.handle(request, context);
+        return type === 'lookup' || type === 'resolve'
+          ? { ...answer, request_id }
+          : service.handle(request, context);
       },
     }));
     const { directory, register } = scene.daemon('a');
     await scene.run(register());
-    for (answer of [{}, { node_id: 'x' }, { node_id: -1 }, { node_id: 1, public_key: 'AAAA' }, { node_id: 1, address: 'zz' }]) {
+    for (answer of [
+      {},
+      { node_id: 'x' },
+      { node_id: -1 },
+      { node_id: 1, public_key: 'AAAA' },
+      { node_id: 1, address: 'zz' },
+    ]) {
       assert.equal(await scene.refused(directory.lookup(1)), 'protocol_error', JSON.stringify(answer));
     }
     answer = { real_addr: 'evil.example:4000', lan_addrs: [5, 'x', '10.0.0.1:0', '10.0.0.2:4000'] };
-    assert.deepEqual(await scene.run(directory.resolve(1)), { endpoint: undefined, lan: [{ host: '10.0.0.2', port: 4000 }] });
+    assert.deepEqual(await scene.run(directory.resolve(1)), {
+      endpoint: undefined,
+      lan: [{ host: '10.0.0.2', port: 4000 }],
+    });
   });
 
   it('refuses calls that need an id before it has one, and everything after close', async () => {
@@ -263,7 +372,9 @@ describe('the directory at an old registry', () => {
           turn = turn.then(async () => {
             const known = Object.fromEntries(Object.entries(request).filter(([name]) => !OURS.has(name)));
             const type = request.type === 'challenge' ? 'unheard_of' : request.type;
-            pipe.write(encodeJsonFrame(await service.handle({ ...known, type }, { remote: pipe.remote, connection })));
+            pipe.write(
+              encodeJsonFrame(await service.handle({ ...known, type }, { remote: pipe.remote, connection })),
+            );
           });
         }
       });
@@ -280,8 +391,13 @@ describe('the directory at an old registry', () => {
     const [first, second] = await scene.run(Promise.all([a.directory.lookup(1), a.directory.lookup(2)]));
     assert.deepEqual([first.hostname, second.hostname], ['alpha', 'beta']);
     await scene.run(a.directory.heartbeat());
-    await scene.run(a.directory.requestHandshake({ target: { hostname: 'beta' }, justification: 'hi', message: 'm' }));
-    assert.deepEqual((await scene.run(b.directory.pollHandshakes())).requests.map(({ from, message }) => [from, message]), [[1, '']]);
+    await scene.run(
+      a.directory.requestHandshake({ target: { hostname: 'beta' }, justification: 'hi', message: 'm' }),
+    );
+    assert.deepEqual(
+      (await scene.run(b.directory.pollHandshakes())).requests.map(({ from, message }) => [from, message]),
+      [[1, '']],
+    );
     await scene.run(b.directory.respondHandshake({ peer: 1, accept: true, message: '' }));
     assert.equal((await scene.run(a.directory.pollHandshakes())).responses.length, 1);
     assert.equal(await scene.run(a.directory.checkTrust(2)), true);
