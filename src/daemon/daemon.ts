@@ -46,6 +46,8 @@ const DEFAULT_HEARTBEAT = 30_000;
 const HELD_DATAGRAMS = 10_000;
 /** How long a stop waits for streams to deliver what they hold. */
 const STOP_WAIT = 5_000;
+/** From a change of trust to the look-up of the peer's endpoints. */
+const REMEMBER_DELAY = 1_000;
 /** How long the start waits for the names of beacons. */
 const RESOLVE_WAIT = 500;
 
@@ -432,6 +434,11 @@ export class Daemon {
       if (this.#isAcquainted(peer)) void this.#targets.learnNames([peer]);
       this.#savePeersSoon();
       for (const listener of [...this.#trustListeners]) listener();
+    });
+    // The registry tells endpoints once it knows that both agree.
+    const { clock } = this.#options;
+    clock.at(clock.now() + REMEMBER_DELAY, () => {
+      if (this.#node.isTrusted(peer) && this.#stopped === undefined) void this.#answers.remember(peer);
     });
   }
 

@@ -74,6 +74,16 @@ export class DirectoryAnswers {
     this.handle({ ask: 'endpoints', peer });
   }
 
+  /** Remembers where a peer is, for a day without the registry. Never fails. */
+  async remember(peer: NodeId): Promise<void> {
+    if (this.#registry.state === 'disconnected') return;
+    try {
+      this.#book.located(peer, await this.#registry.resolve(peer));
+    } catch (thrown) {
+      this.#log.event('debug', 'directory.no_endpoints', { peer, code: asPilotError(thrown).code });
+    }
+  }
+
   /** What to tell somebody whose dial failed because the peer could not be found. */
   unresolved(peer: NodeId, detail: string | undefined): PilotError {
     return (
