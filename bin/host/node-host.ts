@@ -4,7 +4,12 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PilotError } from '../../src/api/errors.ts';
 import type { Host, Sink, Source } from '../../src/cli/host.ts';
-import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../src/platform/index.ts';
+// File by file: the index would load the logging library, which only background programs use.
+import { nodeClock } from '../../src/platform/clock.ts';
+import { nodeCrypto } from '../../src/platform/crypto.ts';
+import { nodeNet } from '../../src/platform/net.ts';
+import { nodeRandom } from '../../src/platform/random.ts';
+import { nodeStorage } from '../../src/platform/storage.ts';
 import { nodeFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { nodeProcesses } from './processes.ts';

@@ -23,6 +23,7 @@ import { lookup } from './commands/names/lookup.ts';
 import { setHostname } from './commands/names/set-hostname.ts';
 import { setPrivate } from './commands/names/set-private.ts';
 import { setPublic } from './commands/names/set-public.ts';
+import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
 import { rendezvousStatus } from './commands/rendezvous/status.ts';
 import { rendezvousStop } from './commands/rendezvous/stop.ts';
@@ -76,6 +77,7 @@ export const CATALOGUE: readonly Command[] = [
   rendezvousStart,
   rendezvousStop,
   rendezvousStatus,
+  rendezvousLogs,
   contextCommand,
   version,
 ];

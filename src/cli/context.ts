@@ -28,6 +28,7 @@ export class Context {
   readonly signal: AbortSignal;
   #limit: TimeLimit | undefined;
   #client: Promise<PilotClient> | undefined;
+  #connected: PilotClient | undefined;
   readonly #cleanups: (() => void | Promise<void>)[] = [];
 
   constructor(
@@ -77,7 +78,10 @@ export class Context {
 
   /** The daemon. Connects at the first call. Errors: `not_running`, `permission_denied`. */
   client(): Promise<PilotClient> {
-    this.#client ??= this.#connect();
+    this.#client ??= this.#connect().then((client) => {
+      this.#connected = client;
+      return client;
+    });
     return this.#client;
   }
 
@@ -106,7 +110,6 @@ export class Context {
 
   async end(): Promise<void> {
     for (const cleanup of this.#cleanups.reverse()) await cleanup();
-    const client = await this.#client?.catch(() => undefined);
-    client?.close();
+    this.#connected?.close();
   }
 }

@@ -186,7 +186,7 @@ function parentOf(
 /** Words that only group commands. */
 export const NOUNS: Readonly<Record<string, string>> = {
   daemon: 'The background process that is this node: start, stop, status, logs, restart',
-  rendezvous: 'A registry and beacon of your own: start, stop, status',
+  rendezvous: 'A registry and beacon of your own: start, stop, status, logs',
 };
 
 function readValues(command: Command, texts: Chosen): Invocation {

@@ -75,12 +75,13 @@ export const daemonStatus = defineCommand({
   },
 });
 
+/** A daemon that takes longer counts as not answering, ms. */
+const PATIENCE = 3000;
+
 async function askInfo(context: Context): Promise<Info | undefined> {
-  try {
-    return await (await context.client()).info();
-  } catch {
-    return undefined;
-  }
+  const asked = context.client().then((client) => client.info());
+  const late = context.host.clock.sleep(PATIENCE).then(() => undefined);
+  return Promise.race([asked.catch(() => undefined), late]);
 }
 
 function silentReport(pid: number, log: string): string {

@@ -1,4 +1,4 @@
-import { PilotError } from '../../../api/errors.ts';
+import { asPilotError, ERRORS, PilotError } from '../../../api/errors.ts';
 import { defineCommand } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import type { ReadableFile } from '../../host.ts';
@@ -34,25 +34,30 @@ export const sendFile = defineCommand({
     const client = await context.client();
     const { clock, stderr } = context.host;
     const started = clock.now();
+    let sendingSince = started;
     let shown: { phase: string; progress: Progress } | undefined;
     context.onEnd(() => shown?.progress.stop());
-    const sent = await client.sendFile(found.address, source, {
-      signal: context.signal,
-      onProgress({ phase, bytes, total }) {
-        if (shown?.phase !== phase) {
-          shown?.progress.stop();
-          const label = phase === 'hashing' ? 'checksum' : source.name;
-          shown = {
-            phase,
-            progress: showProgress(stderr, clock, { label, total, from: bytes }, context.output.json),
-          };
-        }
-        shown.progress.update(bytes);
-      },
-    });
+    const sent = await client
+      .sendFile(found.address, source, {
+        signal: context.signal,
+        onProgress({ phase, bytes, total }) {
+          if (shown?.phase !== phase) {
+            shown?.progress.stop();
+            if (phase === 'sending') sendingSince = clock.now();
+            const label = phase === 'hashing' ? 'checksum' : source.name;
+            const options = { label, total, from: bytes };
+            shown = { phase, progress: showProgress(stderr, clock, options, context.output.json) };
+          }
+          shown.progress.update(bytes);
+        },
+      })
+      .catch((thrown: unknown) => {
+        throw context.signal.aborted ? stopped(context.signal.reason) : thrown;
+      });
     shown?.progress.stop();
     const duration = clock.now() - started;
-    const rate = formatSize(Math.round(((sent.bytes - sent.resumedFrom) * 1000) / Math.max(duration, 1)));
+    const sending = Math.max(1, clock.now() - sendingSince);
+    const rate = formatSize(Math.round(((sent.bytes - sent.resumedFrom) * 1000) / sending));
     const resumed = sent.resumedFrom > 0 ? `, resumed at ${formatSize(sent.resumedFrom)}` : '';
     return {
       data: {
@@ -85,4 +90,9 @@ async function openSource(context: Context, file: string): Promise<ReadableFile>
     });
   }
   return context.host.files.open(file);
+}
+
+function stopped(reason: unknown): PilotError {
+  const { code, message } = asPilotError(reason);
+  return new PilotError(code, message, { hint: ERRORS.transfer_failed.hint });
 }
