@@ -13,8 +13,8 @@ export interface VictimOptions {
   readonly relayOnly?: boolean;
   /** Puts something between the daemons and the beacon; returns where the daemons find it. */
   readonly interpose?: (beacon: Endpoint) => Promise<Endpoint>;
-  /** Home of node b, when it must lie elsewhere. */
-  readonly homeOfB?: string;
+  /** Called before anything starts, with the homes of the rendezvous and the two nodes. */
+  readonly prepare?: (homes: { rendezvous: string; a: string; b: string }) => void;
 }
 
 /** One daemon under attack, with a program connected to it. */
@@ -40,6 +40,8 @@ export class Victims {
     const sandbox = await Sandbox.open();
     try {
       const rendezvous = sandbox.node('rendezvous');
+      const [nodeA, nodeB] = [sandbox.node('victim-a'), sandbox.node('victim-b')];
+      options.prepare?.({ rendezvous: rendezvous.home, a: nodeA.home, b: nodeB.home });
       const served = await rendezvous.data<{ registry: string; beacon: string; fingerprint: string }>([
         'rendezvous',
         'start',
@@ -48,20 +50,21 @@ export class Victims {
       ]);
       const beacon = parseHostPort(served.beacon)!;
       const seen = options.interpose === undefined ? beacon : await options.interpose(beacon);
-      const start = (name: string): Promise<Victim> =>
-        startVictim(sandbox.node(name), [
+      const start = (node: Node, name: string): Promise<Victim> =>
+        startVictim(node, [
           `--registry=${served.registry}`,
           `--fingerprint=${served.fingerprint}`,
           `--beacon=${seen.host}:${seen.port}`,
           `--hostname=${name}`,
           ...(options.relayOnly === true ? ['--relay-only'] : []),
         ]);
-      const [a, b] = await Promise.all([start('victim-a'), start('victim-b')]);
+      const [a, b] = await Promise.all([start(nodeA, 'victim-a'), start(nodeB, 'victim-b')]);
       const victims = new Victims(sandbox, rendezvous, parseHostPort(served.registry)!, beacon, a, b);
       await victims.#trustEachOther();
       return victims;
     } catch (error) {
-      await sandbox.close();
+      // What failed matters more than what can't be cleared away.
+      await sandbox.close().catch(() => {});
       throw error;
     }
   }
