@@ -49,8 +49,6 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
     };
     await run.update({ ...facts });
     report({ type: 'ready', facts: { ...facts } });
-    if (launch.foreground)
-      console.error(`registry ${facts.registry}, beacon ${facts.beacon}, fingerprint ${fingerprint}`);
     await untilStopped(log);
     await serving.close();
   } finally {

@@ -28,9 +28,9 @@ export function nodeProcesses(): Processes {
       }
     },
     launch,
-    async runHere(program, settings) {
-      if (program === 'daemon') await (await import('../daemon-main.ts')).runDaemon(settings, () => {});
-      else await (await import('../rendezvous-main.ts')).runRendezvous(settings, () => {});
+    async runHere(program, settings, onReport) {
+      if (program === 'daemon') await (await import('../daemon-main.ts')).runDaemon(settings, onReport);
+      else await (await import('../rendezvous-main.ts')).runRendezvous(settings, onReport);
     },
   };
 }

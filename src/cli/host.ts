@@ -89,8 +89,8 @@ export interface Processes {
   signal(pid: number, signal: StopSignal): boolean;
   /** Starts a program of ours in its own session; `settings` travel over a private channel, never on the command line. */
   launch(program: Program, settings: unknown, logFile: string): Promise<Launched>;
-  /** Runs the program in this process until it is told to stop. */
-  runHere(program: Program, settings: unknown): Promise<void>;
+  /** Runs the program in this process until it is told to stop. Errors: what the program fails with. */
+  runHere(program: Program, settings: unknown, onReport: (report: StartReport) => void): Promise<void>;
 }
 
 export interface Host {

@@ -32,12 +32,20 @@ export function remember({ files }: Reader, home: Home, network: LocalRegistry):
   return files.replace(home.localNetwork, toText(network));
 }
 
-/** Registries announced on this machine; some may be gone. */
-export async function announced(host: Pick<Host, 'files' | 'machineRuntime'>): Promise<LocalRegistry[]> {
+type Machine = Pick<Host, 'files' | 'machineRuntime' | 'processes'>;
+
+/**
+ * Registries announced on this machine; some may be gone. Which store one has is believed of this user's own
+ * announcements only: it decides where this user's daemons may write.
+ */
+export async function announced({ files, machineRuntime, processes }: Machine): Promise<LocalRegistry[]> {
   const found: LocalRegistry[] = [];
-  for (const name of (await host.files.list(host.machineRuntime)).slice(0, MOST_ANNOUNCED)) {
-    const record = await read(host.files, `${host.machineRuntime}/${name}`).catch(() => undefined);
-    if (record !== undefined) found.push(record);
+  for (const name of (await files.list(machineRuntime)).slice(0, MOST_ANNOUNCED)) {
+    const path = `${machineRuntime}/${name}`;
+    const record = await read(files, path).catch(() => undefined);
+    if (record === undefined) continue;
+    const own = (await files.info(path).catch(() => undefined))?.owner === processes.user;
+    found.push(own ? record : { ...record, store: '' });
   }
   return found;
 }
@@ -45,20 +53,14 @@ export async function announced(host: Pick<Host, 'files' | 'machineRuntime'>): P
 /** A directory anyone may write to must not make us ask without end. */
 const MOST_ANNOUNCED = 64;
 
-export async function announce(
-  host: Pick<Host, 'files' | 'machineRuntime'>,
-  network: LocalRegistry,
-): Promise<void> {
+export async function announce(host: Machine, network: LocalRegistry): Promise<void> {
   await host.files.shareDirectory(host.machineRuntime);
   const path = announcementPath(host, network);
   await host.files.remove(path);
   await host.files.create(path, toText(network));
 }
 
-export function withdraw(
-  host: Pick<Host, 'files' | 'machineRuntime'>,
-  network: LocalRegistry,
-): Promise<void> {
+export function withdraw(host: Machine, network: LocalRegistry): Promise<void> {
   return host.files.remove(announcementPath(host, network));
 }
 

@@ -83,7 +83,11 @@ export async function startDaemon(context: Context, flags: FlagTexts, foreground
   }
   if (foreground) {
     context.unlimited();
-    await host.processes.runHere('daemon', launch);
+    await host.processes.runHere('daemon', launch, (said) => {
+      if (said.type === 'progress') context.output.note(said.text);
+      if (said.type !== 'ready') return;
+      context.output.note(report({ pid: host.processes.pid, ...(said.facts as unknown as DaemonFacts) }));
+    });
     return { data: { stopped: true }, human: '' };
   }
   const { pid, facts } = await startProgram(context, 'daemon', launch, home.daemon.log);

@@ -63,7 +63,11 @@ export const rendezvousStart = defineCommand({
     };
     if (flags.foreground) {
       context.unlimited();
-      await host.processes.runHere('rendezvous', launch);
+      await host.processes.runHere('rendezvous', launch, (said) => {
+        if (said.type !== 'ready') return;
+        const facts = said.facts as unknown as RendezvousFacts;
+        context.output.note(`Rendezvous running (pid ${host.processes.pid})\n${describeRendezvous(facts)}`);
+      });
       return { data: { stopped: true }, human: '' };
     }
     const { pid, facts } = await startProgram(context, 'rendezvous', launch, home.rendezvous.log);
