@@ -1,18 +1,19 @@
 /** The binary fast path, for old clients that have it. spec/10 §8 */
-import { asPilotError } from '../api/errors.ts';
 import { fromUtf8 } from '../base/bytes.ts';
+import type { Bytes } from '../base/units.ts';
 import { decodeBase64, encodeBase64 } from '../wire/base64.ts';
 import { encodeJson, isJsonObject, parseJson } from '../wire/json.ts';
 import * as binary from '../wire/registry-binary.ts';
 import { fitReply } from './fit-reply.ts';
 import type { Protocol } from './protocol.ts';
 import type { CallContext, Reply } from './service/call.ts';
+import { Refusal } from './service/refusal.ts';
 import type { RegistryService } from './service/service.ts';
 
 const { BINARY } = binary;
 
-export function binaryProtocol(): Protocol {
-  const reader = new binary.BinaryFrameReader();
+export function binaryProtocol(limit: Bytes): Protocol {
+  const reader = new binary.BinaryFrameReader(limit);
   return {
     push: (data) => reader.push(data),
     next: () => reader.next(),
@@ -43,10 +44,9 @@ async function answer(
         return refused(`unknown message type 0x${frame.type.toString(16).padStart(2, '0')}`);
     }
   } catch (thrown) {
-    const error = asPilotError(thrown);
-    // This path never masked its errors, but what went wrong inside is nobody's business.
-    if (error.code === 'internal') return refused('request failed');
-    return refused(error.message.replace(/^(node \d+): node not found$/, '$1: not found'));
+    // This path never masked its errors; what went wrong inside is still nobody's business.
+    if (!(thrown instanceof Refusal)) return refused('request failed');
+    return refused(thrown.message.replace(/^(node \d+): node not found$/, '$1: not found'));
   }
 }
 

@@ -1,11 +1,12 @@
 import { writeU32 } from '../base/bytes.ts';
+import type { Bytes } from '../base/units.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { fitReply } from './fit-reply.ts';
 import type { Protocol } from './protocol.ts';
 
 /** Length-prefixed JSON. spec/10 §1.4 */
-export function jsonProtocol(): Protocol {
-  const reader = new JsonFrameReader();
+export function jsonProtocol(limit: Bytes): Protocol {
+  const reader = new JsonFrameReader(limit);
   return {
     push: (data) => reader.push(data),
     next: () => reader.next(),

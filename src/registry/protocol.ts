@@ -1,4 +1,5 @@
 import { concat, EMPTY } from '../base/bytes.ts';
+import type { Bytes } from '../base/units.ts';
 import {
   BINARY,
   BINARY_VERSION,
@@ -29,7 +30,13 @@ export interface Protocol {
 
 /** Tells the encodings apart by the first bytes. spec/10 §1.3 */
 export class ProtocolGuess {
+  readonly #limit: Bytes;
   #greeting: Uint8Array = EMPTY;
+
+  /** `limit` bounds one request. */
+  constructor(limit: Bytes) {
+    this.#limit = limit;
+  }
 
   /** Undefined while more bytes are needed. A refusal is sent before closing. */
   push(data: Uint8Array): { readonly protocol: Protocol } | { readonly refusal: Uint8Array } | undefined {
@@ -40,7 +47,7 @@ export class ProtocolGuess {
       const text = encodeBinaryError(`unsupported wire version ${detected.version}`);
       return { refusal: encodeBinaryFrame(BINARY.error, text) };
     }
-    const protocol = detected === 'json' ? jsonProtocol() : binaryProtocol();
+    const protocol = detected === 'json' ? jsonProtocol(this.#limit) : binaryProtocol(this.#limit);
     protocol.push(detected === 'json' ? this.#greeting : this.#greeting.subarray(5));
     this.#greeting = EMPTY;
     return { protocol };

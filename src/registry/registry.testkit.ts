@@ -20,13 +20,18 @@ const EPOCH = 1_800_000_000_000;
 /** Time passes only in `advance`, which runs what falls due. */
 export class ManualClock implements Clock {
   #now = 1000;
+  #epoch = EPOCH;
   #timers: { when: number; run: () => void }[] = [];
 
   now(): number {
     return this.#now;
   }
   wallNow(): number {
-    return EPOCH + this.#now;
+    return this.#epoch + this.#now;
+  }
+  /** Changes the wall clock only. */
+  setBack(duration: number): void {
+    this.#epoch -= duration;
   }
   at(when: number, run: () => void): Timer {
     const timer = { when, run };

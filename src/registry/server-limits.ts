@@ -9,6 +9,8 @@ export interface ServerLimits {
   readonly idle: Millis;
   /** Time for the rest of a frame that has begun, and for the first bytes. @default 30 s */
   readonly frame: Millis;
+  /** Longest request. Far above any that is offered here: reading one holds up everybody. @default 256 KiB */
+  readonly request: Bytes;
   /** Requests with `request_id` answered at once on one connection. @default 32 */
   readonly concurrent: number;
   /** Replies and pushes a client has not taken; beyond that it is cut off. @default 8 MiB */
@@ -27,6 +29,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   connectionsPerHost: 20_000,
   idle: 5 * 60_000,
   frame: 30_000,
+  request: 256 * 1024,
   concurrent: 32,
   unsent: 8 * 1024 * 1024,
   stalled: 30_000,

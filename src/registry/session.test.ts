@@ -232,7 +232,7 @@ describe('a session', () => {
   it('cuts the client whose unfinished frame is one too many for the server', async () => {
     const { connect, shared } = world({ buffered: 10_000 });
     const pipes = [connect(), connect(), connect()];
-    for (const pipe of pipes) pipe.send(concat(Uint8Array.of(0, 0x10, 0, 0), new Uint8Array(4000)));
+    for (const pipe of pipes) pipe.send(concat(Uint8Array.of(0, 2, 0, 0), new Uint8Array(4000)));
     assert.deepEqual(
       pipes.map(({ closed }) => closed),
       [false, false, true],

@@ -29,7 +29,7 @@ export class Session {
   readonly #outbox: Outbox;
   readonly #state: ConnectionState;
   readonly #startedAt: Instant;
-  readonly #guess = new ProtocolGuess();
+  readonly #guess: ProtocolGuess;
   #protocol: Protocol | undefined;
   /** Read, counted, and waiting for its turn. */
   #held: object | undefined;
@@ -47,6 +47,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     const { pipe, clock, limits } = options;
+    this.#guess = new ProtocolGuess(limits.request);
     this.#startedAt = clock.now();
     this.#lastFrameAt = this.#startedAt;
     this.#outbox = new Outbox(pipe, clock, limits, () => this.#pump());

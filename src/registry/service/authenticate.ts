@@ -86,7 +86,7 @@ export function verifyContent(
   signer: { readonly id: NodeId; readonly publicKey: Uint8Array },
 ): void {
   const { ts, nonce } = verifySignedContent(call, signer.publicKey);
-  if (!call.shared.replays.admit(signer.id, nonce, ts, call.at)) {
+  if (!call.shared.replays.admit(signer.id, nonce, ts, call.at, call.shared.clock.now())) {
     throw refusal('permission_denied', 'signature was used before');
   }
 }
@@ -106,7 +106,7 @@ export function verifySignedContent(
   ) {
     throw refusal('invalid_argument', 'invalid signature: sig, ts and nonce are required');
   }
-  if (!shared.replays.timely(ts, at)) {
+  if (!shared.replays.timely(ts, at, shared.clock.now())) {
     throw refusal(
       'permission_denied',
       'signature expired: its time is too far from the clock of the registry',

@@ -1,6 +1,6 @@
 import type { Crypto } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, NodeId, UnixMillis } from '../../base/units.ts';
+import type { Endpoint, Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import type { RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
@@ -25,7 +25,7 @@ export interface Shared {
   readonly crypto: Crypto;
   readonly log: Log;
   readonly config: RegistryConfig;
-  readonly startedAt: UnixMillis;
+  readonly startedAt: { readonly wall: UnixMillis; readonly monotonic: Instant };
   readonly replays: ReplayGuard;
   readonly subscribers: Subscribers;
   /** New records, by network source. */

@@ -40,7 +40,7 @@ export const requestHandshake: Handler = async (call) => {
     throw refusal('permission_denied', 'handshake request by hostname requires sig');
   const message = boundedMessage(call);
   const target = byName ? await named(call, from, hostname) : (await liveNode(call, to)).id;
-  const outcome = await shared.store.requestHandshake({
+  const handshake = {
     from,
     to: target,
     justification,
@@ -50,12 +50,13 @@ export const requestHandshake: Handler = async (call) => {
     replace: proof === 'content',
     perTarget: shared.config.inboxPerTarget,
     perSource: shared.config.inboxPerSource,
-  });
+  };
+  const outcome = await shared.store.requestHandshake(handshake);
   if (outcome === 'stored') shared.subscribers.tell(target, 'handshake_request', from);
-  else if (!byName) {
-    if (outcome === 'full') throw refusal('rate_limited', `handshake inbox full for node ${to}`);
-    throw refusal('already_exists', `handshake request already pending from node ${from}`);
-  }
+  // Writing nothing would take less time, and so tell that the name exists.
+  else if (byName) await shared.store.requestHandshake({ ...handshake, to: SINK });
+  else if (outcome === 'full') throw refusal('rate_limited', `handshake inbox full for node ${to}`);
+  else throw refusal('already_exists', `handshake request already pending from node ${from}`);
   return { type: 'request_handshake_ok', status: 'delivered' };
 };
 

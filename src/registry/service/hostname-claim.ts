@@ -5,8 +5,8 @@ import { refusal } from './refusal.ts';
 
 /** When a holder that is away loses its name. Nobody counts as away in the first minutes after a start. */
 export function hostnameRelease(call: Call): HostnameRelease {
-  const { config, startedAt } = call.shared;
-  const justStarted = call.at - startedAt < config.staleAfter;
+  const { config, startedAt, clock } = call.shared;
+  const justStarted = clock.now() - startedAt.monotonic < config.staleAfter;
   return {
     unprovenSeenBefore: justStarted ? 0 : call.at - config.staleAfter,
     anySeenBefore: call.at - config.hostnameHeld,

@@ -105,7 +105,7 @@ export const listNetworks: Handler = async ({ shared }) => {
     name: 'backbone',
     joinRule: 'open',
     enterprise: false,
-    createdAt: shared.startedAt,
+    createdAt: shared.startedAt.wall,
     members: nodes,
   };
   const networks = [backbone, ...(await shared.store.listNetworks(shared.config.listLimit))];

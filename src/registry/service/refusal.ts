@@ -2,11 +2,13 @@ import { type ErrorCode, PilotError } from '../../api/errors.ts';
 import type { NodeId } from '../../base/units.ts';
 
 /** What a registry answers when it won't: the message is the exact text old clients know. spec/10 §5 */
-export function refusal(code: ErrorCode, message: string, hint?: string): PilotError {
-  return new PilotError(code, message, hint === undefined ? {} : { hint });
+export class Refusal extends PilotError {}
+
+export function refusal(code: ErrorCode, message: string, hint?: string): Refusal {
+  return new Refusal(code, message, hint === undefined ? {} : { hint });
 }
 
-export function noSuchNode(node: NodeId): PilotError {
+export function noSuchNode(node: NodeId): Refusal {
   return refusal('not_found', `node ${node}: node not found`);
 }
 

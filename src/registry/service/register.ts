@@ -64,7 +64,7 @@ export const register: Handler = async (call) => {
   }
   const { node } = outcome;
   connection.authenticate(node.id, publicKey, proven ? 'proven' : 'claimed');
-  shared.log.event('info', 'registry.registered', { node: node.id, kind: outcome.kind, proven });
+  shared.log.event('debug', 'registry.registered', { node: node.id, kind: outcome.kind, proven });
   if (outcome.kind === 'known' && outcome.moved) await tellPeersMoved(call, node.id);
   const hostnameError =
     problem ?? (outcome.hostnameHolder === undefined ? undefined : takenHostname(call, wanted, undefined));

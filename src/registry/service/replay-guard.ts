@@ -1,4 +1,4 @@
-import type { Millis, NodeId, UnixMillis } from '../../base/units.ts';
+import type { Instant, Millis, NodeId, UnixMillis } from '../../base/units.ts';
 
 /** Nonces remembered per node. Beyond that the oldest go, and requests signed before them are refused. */
 const NONCES_PER_NODE = 512;
@@ -17,24 +17,27 @@ interface Seen {
  */
 export class ReplayGuard {
   readonly #window: Millis;
-  readonly #startedAt: UnixMillis;
+  readonly #startedAt: Instant;
   readonly #nodes = new Map<NodeId, Seen>();
-  #sweptAt: UnixMillis;
+  #sweptAt: Instant;
 
-  constructor(window: Millis, startedAt: UnixMillis) {
+  constructor(window: Millis, startedAt: Instant) {
     this.#window = window;
     this.#startedAt = startedAt;
     this.#sweptAt = startedAt;
   }
 
-  /** True when a signature of this time may be looked at. */
-  timely(signedAt: UnixMillis, now: UnixMillis): boolean {
-    return Math.abs(now - signedAt) <= this.#window && signedAt >= this.#startedAt;
+  /**
+   * True when a signature of this time may be looked at. How long we have been up is told by the monotonic clock,
+   * so that setting the wall clock back does not put our own start into the future.
+   */
+  timely(signedAt: UnixMillis, wall: UnixMillis, now: Instant): boolean {
+    return Math.abs(wall - signedAt) <= this.#window && signedAt >= wall - (now - this.#startedAt);
   }
 
   /** False when this nonce was used before. Call only after the signature was verified. */
-  admit(node: NodeId, nonce: string, signedAt: UnixMillis, now: UnixMillis): boolean {
-    this.#sweep(now);
+  admit(node: NodeId, nonce: string, signedAt: UnixMillis, wall: UnixMillis, now: Instant): boolean {
+    this.#sweep(wall, now);
     let seen = this.#nodes.get(node);
     if (seen === undefined) {
       seen = { nonces: new Map(), floor: 0 };
@@ -53,11 +56,11 @@ export class ReplayGuard {
   }
 
   /** Forgets what the time check refuses anyway. */
-  #sweep(now: UnixMillis): void {
+  #sweep(wall: UnixMillis, now: Instant): void {
     if (now - this.#sweptAt < this.#window) return;
     this.#sweptAt = now;
     for (const [node, seen] of this.#nodes) {
-      for (const [nonce, at] of seen.nonces) if (now - at > this.#window) seen.nonces.delete(nonce);
+      for (const [nonce, at] of seen.nonces) if (wall - at > this.#window) seen.nonces.delete(nonce);
       if (seen.nonces.size === 0) this.#nodes.delete(node);
     }
   }

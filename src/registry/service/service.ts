@@ -1,7 +1,7 @@
-import { asPilotError, type PilotError } from '../../api/errors.ts';
+import { asPilotError } from '../../api/errors.ts';
 import type { Crypto } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
-import type { NodeId } from '../../base/units.ts';
+import type { Instant, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import { DEFAULT_CONFIG, type RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
@@ -11,9 +11,12 @@ import { Budget } from './budget.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
 import { type Fields, text } from './fields.ts';
 import { HANDLERS, NOT_OFFERED } from './handlers.ts';
-import { masked, refusal } from './refusal.ts';
+import { masked, Refusal, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Subscribers } from './subscribers.ts';
+
+/** A store that fails fails for every request; the log says so this often. */
+const FAILURE_LOG_INTERVAL: Millis = 10_000;
 
 export interface RegistryServiceOptions {
   readonly store: Store;
@@ -39,7 +42,8 @@ export interface RegistryService {
 export function createRegistryService(options: RegistryServiceOptions): RegistryService {
   const { store, clock, random, crypto, log } = options;
   const config = { ...DEFAULT_CONFIG, ...options.config };
-  const startedAt = clock.wallNow();
+  const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
+  let quietUntil: Instant = 0;
   const shared: Shared = {
     store,
     clock,
@@ -48,7 +52,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     log,
     config,
     startedAt,
-    replays: new ReplayGuard(config.signatureWindow, startedAt),
+    replays: new ReplayGuard(config.signatureWindow, startedAt.monotonic),
     subscribers: new Subscribers(),
     newNodes: new Budget(config.newNodesPerHost),
     takenNames: new Budget(config.takenNamesPerHost),
@@ -68,24 +72,34 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     return handler(call);
   }
 
+  /** What we answer when something failed that is not the client's doing; the operator learns what it was. */
+  function failed(thrown: unknown, type: string): Refusal {
+    const { code, message } = asPilotError(thrown);
+    const now = clock.now();
+    if (now >= quietUntil) {
+      quietUntil = now + FAILURE_LOG_INTERVAL;
+      log.event('error', 'registry.failed', { type: type.slice(0, 64), code, error: message });
+    }
+    return refusal('unavailable', 'the registry cannot do that now', 'try again later');
+  }
+
   return {
-    perform,
+    async perform(request, context) {
+      try {
+        return await perform(request, context);
+      } catch (thrown) {
+        throw thrown instanceof Refusal ? thrown : failed(thrown, text((request as Fields).type));
+      }
+    },
     async handle(request, context) {
       const fields = request as Fields;
       const echo = requestId(fields);
       try {
         return { ...(await perform(request, context)), ...echo };
       } catch (thrown) {
-        const error = asPilotError(thrown);
-        if (error.code === 'internal')
-          log.event('error', 'registry.failed', {
-            type: text(fields.type).slice(0, 64),
-            error: error.message,
-          });
-        return {
-          ...refused(error, echo.request_id !== undefined || fields.sig !== undefined, shared),
-          ...echo,
-        };
+        const refused = thrown instanceof Refusal ? thrown : failed(thrown, text(fields.type));
+        const ours = echo.request_id !== undefined || fields.sig !== undefined;
+        return { ...refusedReply(refused, ours, shared), ...echo };
       }
     },
     disconnected: (connection) => shared.subscribers.dropConnection(connection),
@@ -97,7 +111,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
 }
 
 /** Old clients get the masked text alone; ours get the whole text, a stable code, a hint and our clock. */
-function refused(error: PilotError, ours: boolean, shared: Shared): Reply {
+function refusedReply(error: Refusal, ours: boolean, shared: Shared): Reply {
   if (!ours) return { type: 'error', error: masked(error.message) };
   return {
     type: 'error',

@@ -1,14 +1,18 @@
 /** Attacks on trust at the registry (spec/11 'Weaknesses' 1, 2, 6, 8, 9, 11) and on its memory (spec/10 weakness 12). */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { PilotError } from '../../api/errors.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
 import {
+  crypto,
   identity,
   legacySignature,
   type Reply,
-  type TestConnection,
+  random,
+  TestConnection,
   testRegistry,
 } from '../registry.testkit.ts';
+import { createRegistryService } from './service.ts';
 
 const [alice, bob, mallory] = [identity(1), identity(2), identity(3)];
 
@@ -350,6 +354,33 @@ describe('what one client may make us keep', () => {
     assert.equal((await beacon.send(vouched)).type, 'beacon_register_ok');
   });
 
+  it('when the store fails, clients learn that it did and nothing about it, and the log says it once', async () => {
+    const { store, clock } = testRegistry();
+    const logged: unknown[] = [];
+    const failing = {
+      ...store,
+      node: () => Promise.reject(new PilotError('disk_full', 'Cannot use /secret/place: disk full')),
+    };
+    const service = createRegistryService({
+      store: failing,
+      clock,
+      random,
+      crypto,
+      log: { event: (level, name, fields) => logged.push([level, name, fields?.code]) },
+    });
+    const connection = new TestConnection(service, clock, { host: '203.0.113.1', port: 1 });
+    const ours = await connection.send({ type: 'lookup', node_id: 1, request_id: 7 });
+    assert.deepEqual(
+      [ours.code, ours.error, ours.request_id],
+      ['unavailable', 'the registry cannot do that now', 7],
+    );
+    for (let i = 0; i < 5; i++) await connection.send({ type: 'lookup', node_id: 1 });
+    assert.deepEqual(logged, [['error', 'registry.failed', 'disk_full']]);
+    await clock.advance(10_000);
+    await connection.send({ type: 'lookup', node_id: 1 });
+    assert.equal(logged.length, 2);
+  });
+
   it('any request whatever gets an answer', async () => {
     const { connect } = testRegistry();
     const connection = connect();
@@ -393,7 +424,11 @@ describe('what one client may make us keep', () => {
         );
         const reply = await connection.send({ type, ...fields });
         assert.equal(typeof reply.type, 'string');
-        assert.notEqual(reply.code, 'internal', `${type} ${JSON.stringify(value)}: ${String(reply.error)}`);
+        assert.notEqual(
+          reply.error,
+          'the registry cannot do that now',
+          `${type} ${JSON.stringify(value)}: ${String(reply.error)}`,
+        );
       }
     }
   });

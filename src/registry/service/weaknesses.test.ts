@@ -154,6 +154,18 @@ describe('2: replay', () => {
     assert.equal((await registry.store.node(node))!.registered, true);
   });
 
+  it('works on when the clock of the registry is set back', async () => {
+    const { connect, clock } = testRegistry();
+    const connection = connect();
+    const node = await connection.registerProven(alice);
+    await clock.advance(10_000);
+    clock.setBack(3_600_000);
+    assert.equal(
+      (await connection.signed(alice, { type: 'set_tags', node_id: node, tags: [] })).type,
+      'set_tags_ok',
+    );
+  });
+
   it('at another server is refused when the request names its server', async () => {
     const { connect } = testRegistry({ fingerprint: 'aa' });
     const connection = connect();
