@@ -3,7 +3,7 @@ import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
 import { IpcServer } from '../ipc/server.ts';
-import type { Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
+import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
 import type { DaemonConfig } from './config.ts';
 import { loadIdentity } from './identity.ts';
 import { loadNodeState, loadPeers, loadTrust, type NodeState, type PeerNote } from './state-file.ts';
@@ -25,15 +25,16 @@ export interface Parts {
  */
 export async function openParts(options: {
   readonly net: Net;
+  readonly clock: Clock;
   readonly storage: Storage;
   readonly crypto: Crypto;
   readonly random: Random;
   readonly log: Log;
   readonly config: DaemonConfig;
 }): Promise<Parts> {
-  const { storage, crypto, random, net, config, log } = options;
+  const { storage, crypto, random, net, clock, config, log } = options;
   // First of all: two daemons must not share a home.
-  const ipc = await IpcServer.claim({ net, log, socketPath: config.socketPath });
+  const ipc = await IpcServer.claim({ net, clock, log, socketPath: config.socketPath });
   try {
     const identity = await loadIdentity(storage, crypto, random.fork('identity'));
     const trust = await loadTrust(storage);

@@ -51,7 +51,7 @@ export class Surroundings {
   }
 
   start(): void {
-    this.#run(() => this.#node.setLocalEndpoints(this.#lan));
+    this.#run(() => this.#node.setLocalEndpoints(this.#lan, this.#clock.now()));
     this.#arm();
   }
 
@@ -90,7 +90,7 @@ export class Surroundings {
     if (JSON.stringify(lan) === JSON.stringify(this.#lan)) return;
     this.#lan = lan;
     this.#log.event('info', 'node.local_addresses_changed', { count: lan.length });
-    this.#run(() => this.#node.setLocalEndpoints(lan));
+    this.#run(() => this.#node.setLocalEndpoints(lan, this.#clock.now()));
     this.#onMoved();
   }
 }

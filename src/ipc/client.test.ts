@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { PilotError } from '../api/errors.ts';
 import type { Conn } from '../api/stream.ts';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
+import { nodeClock } from '../platform/clock.ts';
 import { nodeRandom } from '../platform/random.ts';
 import { IpcClient } from './client.ts';
 import { FakeNetwork } from './fake-backend.testkit.ts';
@@ -21,7 +22,9 @@ async function world(options: { window?: number; cut?: boolean; highWater?: numb
   });
   const backends = [network.node(1), network.node(2)] as const;
   for (const backend of backends) {
-    (await IpcServer.claim({ net, log: quiet, socketPath: `${backend.id}` })).serve(backend);
+    (await IpcServer.claim({ net, clock: nodeClock(), log: quiet, socketPath: `${backend.id}` })).serve(
+      backend,
+    );
   }
   return {
     network,

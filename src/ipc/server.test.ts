@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { PilotError } from '../api/errors.ts';
 import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { nodeClock } from '../platform/clock.ts';
 import {
   CMD,
   decodeCallError,
@@ -82,7 +83,7 @@ async function started(window?: number) {
   const backend = network.node(1);
   const other = network.node(2);
   const net = memoryNet();
-  const server = await IpcServer.claim({ net, log: quiet, socketPath: 'sock' });
+  const server = await IpcServer.claim({ net, clock: nodeClock(), log: quiet, socketPath: 'sock' });
   server.serve(backend);
   return { network, backend, other, net, server };
 }

@@ -1,5 +1,5 @@
 import type { Port } from '../base/units.ts';
-import type { Log, Net, Pipe, PipeServer } from '../runtime/ports.ts';
+import type { Clock, Log, Net, Pipe, PipeServer } from '../runtime/ports.ts';
 import { CMD, encodeError, encodeIpcFrame } from '../wire/ipc.ts';
 import type { IncomingDatagram, IpcBackend } from './backend.ts';
 import { ClientSession } from './session.ts';
@@ -12,6 +12,7 @@ export class IpcServer {
   #backend: IpcBackend | undefined;
   /** Clients that came before there was anything to serve. */
   #early: Pipe[] = [];
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #sessions = new Set<ClientSession>();
   readonly #datagramPorts = new Map<Port, ClientSession>();
@@ -22,13 +23,14 @@ export class IpcServer {
    * Takes the socket, so that no second daemon starts; clients are heard from `serve` on.
    * Errors: `socket_in_use`, `io_error`.
    */
-  static async claim(options: { net: Net; log: Log; socketPath: string }): Promise<IpcServer> {
-    const server = new IpcServer(options.log);
+  static async claim(options: { net: Net; clock: Clock; log: Log; socketPath: string }): Promise<IpcServer> {
+    const server = new IpcServer(options.clock, options.log);
     server.#server = await options.net.listenLocal(options.socketPath, (pipe) => server.#accept(pipe));
     return server;
   }
 
-  private constructor(log: Log) {
+  private constructor(clock: Clock, log: Log) {
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -73,7 +75,7 @@ export class IpcServer {
       this.#early.push(pipe);
       return;
     }
-    const session = new ClientSession(pipe, this.#backend, {
+    const session = new ClientSession(pipe, this.#backend, this.#clock, {
       takeDatagramPort: (port, taker) => {
         const owner = this.#datagramPorts.get(port);
         if (owner !== undefined && owner !== taker) return false;

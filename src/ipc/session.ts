@@ -1,6 +1,6 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
 import type { Port } from '../base/units.ts';
-import type { Pipe } from '../runtime/ports.ts';
+import type { Clock, Pipe } from '../runtime/ports.ts';
 import {
   CMD,
   decodeCall,
@@ -45,6 +45,7 @@ export interface SessionHost {
 export class ClientSession implements BindingHost {
   readonly writer: FrameWriter;
   readonly backend: IpcBackend;
+  readonly clock: Clock;
   readonly host: SessionHost;
   readonly datagramPorts = new Set<Port>();
   readonly listeners = new Map<Port, { close(): void }>();
@@ -62,8 +63,9 @@ export class ClientSession implements BindingHost {
   #paused = false;
   #dead = false;
 
-  constructor(pipe: Pipe, backend: IpcBackend, host: SessionHost) {
+  constructor(pipe: Pipe, backend: IpcBackend, clock: Clock, host: SessionHost) {
     this.#pipe = pipe;
+    this.clock = clock;
     this.backend = backend;
     this.host = host;
     this.writer = new FrameWriter(pipe);

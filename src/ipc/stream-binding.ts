@@ -1,4 +1,6 @@
 import { utf8 } from '../base/bytes.ts';
+import type { Instant, Millis } from '../base/units.ts';
+import type { Clock } from '../runtime/ports.ts';
 import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
 import type { LocalStream, StreamEnd } from './backend.ts';
 import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
@@ -7,8 +9,13 @@ import type { FrameWriter } from './frame-writer.ts';
 /** Credit goes back in steps: one frame for each few dozen segments. */
 const GRANT_STEP = INITIAL_CREDIT / 8;
 
+/** A stream that brought this much within `BURST` is a bulk transfer: what follows is gathered. */
+const BULK = 16 * 1024;
+const BURST: Millis = 2;
+
 /** What a binding tells the client session that holds it. */
 export interface BindingHost {
+  readonly clock: Clock;
   readonly writer: FrameWriter;
   /** The client uses credit and end reasons. */
   readonly extended: boolean;
@@ -32,6 +39,8 @@ export class StreamBinding {
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
   #scheduled = false;
+  #burstBytes = 0;
+  #burstAt: Instant = 0;
   #endTold = false;
   #closing = false;
   #closed: StreamEnd | undefined;
@@ -117,7 +126,10 @@ export class StreamBinding {
         this.#checkEnd(host);
         return;
       }
-      for (const chunk of chunks) this.#credit -= chunk.length;
+      for (const chunk of chunks) {
+        this.#credit -= chunk.length;
+        this.#burstBytes += chunk.length;
+      }
       host.writer.push(encodeIpcFrame(CMD.recv, encodeConnId(this.stream.id), ...chunks));
       host.writer.flush();
     }
@@ -131,14 +143,29 @@ export class StreamBinding {
     host.gone(this, this.#closed);
   }
 
-  /** Readable events come one per packet: those of one turn share a frame. */
+  /**
+   * Readable events come one per packet. Those of one turn share a frame; in a bulk transfer, those of a millisecond:
+   * a frame per packet would cost the client and us a system call each. Small exchanges are passed on at once.
+   */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
+    const run = (): void => {
       this.#scheduled = false;
       this.pump();
-    });
+    };
+    const clock = this.#host?.clock;
+    if (clock === undefined || !this.#isBulk(clock.now())) queueMicrotask(run);
+    else clock.at(clock.now() + 1, run);
+  }
+
+  #isBulk(now: Instant): boolean {
+    const isBulk = this.#burstBytes >= BULK && now - this.#burstAt < BURST;
+    if (now - this.#burstAt >= BURST || isBulk) {
+      this.#burstAt = now;
+      if (!isBulk) this.#burstBytes = 0;
+    }
+    return isBulk;
   }
 
   #flushBacklog(): void {

@@ -64,16 +64,13 @@ export async function streamFile(
       return await sending.attempt();
     } catch (thrown) {
       const error = asPilotError(thrown);
+      if (error.code === 'unavailable') throw sending.broken('the local daemon went away', error);
       // Only a transfer that the peer had accepted is worth going on with; a failed dial at first is final.
       if (!RESUMABLE.includes(error.code) || !sending.accepted || context.signal?.aborted) throw error;
       fruitless = sending.acknowledged > furthest ? 0 : fruitless + 1;
       furthest = Math.max(furthest, sending.acknowledged);
       if (fruitless >= FRUITLESS_LIMIT) {
-        throw new PilotError(
-          'transfer_failed',
-          `The transfer broke after ${furthest} of ${source.size} bytes: ${error.message}`,
-          { cause: error },
-        );
+        throw sending.broken(error.message, error);
       }
       await context.clock.sleep(FIRST_PAUSE * 2 ** fruitless, context.signal);
     }
@@ -100,6 +97,14 @@ class FileSending {
     this.#options = options;
     this.#transfer = fromHex(sha256)!.subarray(0, TRANSFER_ID_LENGTH);
     this.#timeout = context.timeout ?? ACK_LIMIT;
+  }
+
+  broken(why: string, cause: unknown): PilotError {
+    return new PilotError(
+      'transfer_failed',
+      `The transfer broke after ${this.acknowledged} of ${this.#source.size} bytes: ${why}`,
+      { cause },
+    );
   }
 
   async attempt(): Promise<FileSent | 'old_peer'> {

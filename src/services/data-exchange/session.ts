@@ -2,8 +2,8 @@ import { asPilotError } from '../../api/errors.ts';
 import type { Conn } from '../../api/stream.ts';
 import { utf8 } from '../../base/bytes.ts';
 import type { Crypto } from '../../base/crypto.ts';
-import type { Millis } from '../../base/units.ts';
-import type { Clock, Log, Storage } from '../../runtime/ports.ts';
+import type { Instant, Millis } from '../../base/units.ts';
+import type { Clock, Log, Storage, Timer } from '../../runtime/ports.ts';
 import { formatAddress } from '../../wire/address.ts';
 import {
   ackText,
@@ -17,7 +17,6 @@ import {
 } from '../../wire/data-exchange.ts';
 import { decodeFileStream, encodeFileStream, type FileStreamMessage } from '../../wire/file-stream.ts';
 import { decodeTagged, type MessageTags } from '../../wire/tagged.ts';
-import { within } from './deadline.ts';
 import type { Deliveries } from './deliveries.ts';
 import { FileReceiver, type LiveTransfers } from './file-receiver.ts';
 import type { Inbox } from './inbox.ts';
@@ -54,15 +53,19 @@ export class ReceivingSession {
   readonly #reader = new DataFrameReader();
   readonly #receiver: FileReceiver;
   #chunksUntold = 0;
+  #lastHeard: Instant;
+  #watchdog: Timer | undefined;
 
   constructor(options: ReceivingOptions) {
     this.#options = options;
+    this.#lastHeard = options.clock.now();
     this.#receiver = new FileReceiver({ ...options, from: options.conn.remote.address });
   }
 
   /** Never rejects. */
   async run(): Promise<void> {
     const { conn, log, memory } = this.#options;
+    this.#watch();
     try {
       if (await this.#serve()) await conn.close();
       else conn.abort();
@@ -71,6 +74,7 @@ export class ReceivingSession {
       const { code, message } = asPilotError(thrown);
       log.event('debug', 'dataexchange.broken', { peer: conn.remote.address.node, code, message });
     } finally {
+      this.#watchdog?.cancel();
       memory.release(this);
       await this.#receiver.close();
     }
@@ -78,10 +82,11 @@ export class ReceivingSession {
 
   /** False when the peer broke the protocol after it was told. */
   async #serve(): Promise<boolean> {
-    const { conn, clock, idle, memory } = this.#options;
+    const { conn, clock, memory } = this.#options;
     for (;;) {
-      const chunk = await within(clock, idle, conn.read(), 'the next frame');
+      const chunk = await conn.read();
       if (chunk === undefined) return true;
+      this.#lastHeard = clock.now();
       this.#reader.push(chunk);
       for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
         if (!(await this.#answer(frame))) {
@@ -98,6 +103,15 @@ export class ReceivingSession {
       }
       await memory.hold(this, this.#reader.pendingBytes);
     }
+  }
+
+  /** One timer for the connection: chunks come by the thousand. */
+  #watch(): void {
+    const { conn, clock, idle } = this.#options;
+    this.#watchdog = clock.at(this.#lastHeard + idle, () => {
+      if (clock.now() - this.#lastHeard >= idle) conn.abort();
+      else this.#watch();
+    });
   }
 
   /** False ends the connection. */
