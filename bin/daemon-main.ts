@@ -87,7 +87,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       address: info.address,
       hostname: info.hostname,
       socket: settings.socket,
-      log_file: home.daemon.log,
+      log_file: foreground ? '' : home.daemon.log,
       registry: formatEndpoint(registry),
       // Registered, though perhaps about to tell of a new endpoint.
       registered: info.node_id !== 0 && info.registry_connected,

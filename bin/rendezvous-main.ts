@@ -41,7 +41,7 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       beacon: formatEndpoint(beaconEndpoint),
       fingerprint,
       store: launch.store,
-      log_file: home.rendezvous.log,
+      log_file: launch.foreground ? '' : home.rendezvous.log,
       hosts:
         launch.publicHost === undefined
           ? reachableAs(registryEndpoint.host, host.net.localAddresses())

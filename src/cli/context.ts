@@ -27,6 +27,7 @@ export class Context {
   /** Aborted at Ctrl-C and when the command's time is over; the reason is the PilotError to report. */
   readonly signal: AbortSignal;
   #limit: TimeLimit | undefined;
+  readonly #ignoreInterrupts: () => void;
   #client: Promise<PilotClient> | undefined;
   #connected: PilotClient | undefined;
   readonly #cleanups: (() => void | Promise<void>)[] = [];
@@ -37,7 +38,9 @@ export class Context {
     catalogue: readonly Command[],
     signal: AbortSignal,
     limit: TimeLimit | undefined,
+    ignoreInterrupts: () => void,
   ) {
+    this.#ignoreInterrupts = ignoreInterrupts;
     this.host = host;
     this.catalogue = catalogue;
     this.home = homeOf(host);
@@ -66,6 +69,12 @@ export class Context {
   unlimited(): void {
     this.#limit?.lift();
     this.#limit = undefined;
+  }
+
+  /** From now on the command itself ends in good order at Ctrl-C, however long that takes. */
+  standAlone(): void {
+    this.unlimited();
+    this.#ignoreInterrupts();
   }
 
   rawConfig(): Promise<RawConfig> {

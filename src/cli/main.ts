@@ -51,7 +51,7 @@ async function execute(
   const control = new AbortController();
   const stop = host.onInterrupt(() => control.abort(new PilotError('cancelled', `Stopped: ${command.name}`)));
   const limit = timeout === undefined ? undefined : limitTo(timeout, host.clock, command, control);
-  const context = new Context(host, output, CATALOGUE, control.signal, limit);
+  const context = new Context(host, output, CATALOGUE, control.signal, limit, stop);
   let status = 0;
   try {
     output.result(await Promise.race([command.run(context, input), aborted(control.signal, host.clock)]));

@@ -23,6 +23,7 @@ export interface DaemonFacts {
   readonly address: string;
   readonly hostname: string;
   readonly socket: string;
+  /** "" when it logs to standard error. */
   readonly log_file: string;
   readonly registry: string;
   readonly registered: boolean;

@@ -82,7 +82,7 @@ export async function startDaemon(context: Context, flags: FlagTexts, foreground
     context.output.note('warning: every request for trust will be approved (trust_auto_approve)');
   }
   if (foreground) {
-    context.unlimited();
+    context.standAlone();
     await host.processes.runHere('daemon', launch, (said) => {
       if (said.type === 'progress') context.output.note(said.text);
       if (said.type !== 'ready') return;
@@ -116,7 +116,7 @@ function report(data: DaemonFacts & { pid: number }): string {
         ['Hostname', data.hostname === '' ? undefined : data.hostname],
         ['Registry', registryLine(data)],
         ['Socket', data.socket],
-        ['Logs', data.log_file],
+        ['Logs', data.log_file === '' ? undefined : data.log_file],
       ],
       '  ',
     ),

@@ -62,7 +62,7 @@ export const rendezvousStart = defineCommand({
       foreground: flags.foreground,
     };
     if (flags.foreground) {
-      context.unlimited();
+      context.standAlone();
       await host.processes.runHere('rendezvous', launch, (said) => {
         if (said.type !== 'ready') return;
         const facts = said.facts as unknown as RendezvousFacts;
@@ -94,7 +94,7 @@ export function describeRendezvous(facts: RendezvousFacts): string {
         ['Beacon', `${facts.beacon} (UDP)`],
         ['Fingerprint', facts.fingerprint],
         ['Store', facts.store],
-        ['Logs', facts.log_file],
+        ['Logs', facts.log_file === '' ? undefined : facts.log_file],
       ],
       '  ',
     ),
