@@ -95,9 +95,11 @@ export class PilotNode implements Machine<NodeOutput> {
     this.#settle(now);
   }
 
-  /** Our own addresses on local networks, with the tunnel socket's port. */
-  setLocalEndpoints(lan: readonly Endpoint[]): void {
+  /** Our own addresses on local networks, with the tunnel socket's port. A change means that we may have moved. */
+  setLocalEndpoints(lan: readonly Endpoint[], now: Instant): void {
     this.#tunnel.setLocalEndpoints(lan);
+    this.#tunnel.networkChanged(now);
+    this.#settle(now);
   }
 
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
