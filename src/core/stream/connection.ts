@@ -290,7 +290,9 @@ export class Connection implements Deadlined {
 
   #finishIfDone(now: Instant): void {
     if (this.#phase === 'open') {
-      this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
+      // An old dialer would take FIN in place of the SYN+ACK it still waits for.
+      const known = this.#orderly || this.#opening.confirmedAt !== undefined;
+      if (known) this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
       if (this.#ending.complete) this.#enterTimeWait(now);
     }
     this.#emitClosedWhenDue(now);

@@ -23,9 +23,12 @@ export interface Plan {
   readonly writes: readonly [number, number];
   /** Pause after each read, ms; 0 reads all there is. */
   readonly readPauses: readonly [number, number];
-  /** An end that closes as soon as it has written all; otherwise it closes at the peer's end. */
-  readonly closesFirst: readonly [boolean, boolean];
+  /** When each side closes, once it has written everything. */
+  readonly closes: readonly [Closes, Closes];
 }
+
+/** At once, when it has received everything, or when the peer has closed. */
+export type Closes = 'when_written' | 'when_received' | 'at_end';
 
 interface App {
   readonly side: number;
@@ -70,6 +73,7 @@ export function exchange(
   const apps: [App, App][] = plans.map((plan, stream) => [newApp(0, plan, stream), newApp(1, plan, stream)]);
   const find = (side: number, conn: ConnId): App | undefined =>
     apps.map((pair) => pair[side]!).find((app) => app.conn === conn);
+  const abandoned = new Set<ConnId>();
   let lastEvent = 0;
   const link = new Link(peers, [1, 2], random, conditions, (side, output) => {
     lastEvent = link.now;
@@ -81,6 +85,11 @@ export function exchange(
     switch (output.type) {
       case 'incoming': {
         const app = apps[output.port - 5000]![1];
+        // A dialer may start over before it has accepted any answer.
+        if (app.conn !== undefined) {
+          abandoned.add(app.conn);
+          Object.assign(app, newApp(1, app.plan, app.stream));
+        }
         app.conn = output.conn;
         act(app);
         return;
@@ -95,6 +104,7 @@ export function exchange(
       case 'closed':
       case 'dialFailed': {
         const app = find(side, output.conn);
+        if (app === undefined && side === 1 && abandoned.has(output.conn)) return;
         assert.ok(app !== undefined, 'an end of a stream nobody knows');
         assert.equal(app.ended, undefined, 'a stream ended twice');
         app.ended = output.reason;
@@ -115,11 +125,12 @@ export function exchange(
     write(app);
     read(app);
     const { side, plan } = app;
-    const allWritten = app.written === plan.sizes[side]!;
-    if (!app.closeCalled && allWritten && (plan.closesFirst[side]! || app.sawEnd)) {
-      app.closeCalled = true;
-      peers[side]!.close(app.conn, link.now);
-    }
+    if (app.closeCalled || app.written < plan.sizes[side]!) return;
+    const closes = plan.closes[side]!;
+    if (closes === 'at_end' && !app.sawEnd) return;
+    if (closes === 'when_received' && app.received < plan.sizes[1 - side]!) return;
+    app.closeCalled = true;
+    peers[side]!.close(app.conn, link.now);
   }
 
   function write(app: App): void {

@@ -234,7 +234,7 @@ export class OldPeer {
     this.#connections.delete(keyOf(conn.localPort, conn.remote, conn.remotePort));
   }
 
-  #end(conn: OldConnection, reason: 'refused' | 'reset' | 'timeout'): void {
+  #end(conn: OldConnection, reason: 'refused' | 'reset' | 'timeout' | 'finished'): void {
     const dialing = conn.state === 'SYN_SENT';
     this.#remove(conn);
     this.#outputs.push(
@@ -494,7 +494,7 @@ export class OldPeer {
         }
       }
     } else if (conn.state !== 'SYN_SENT' && idle > 10_000) {
-      this.#remove(conn);
+      this.#end(conn, 'finished');
     }
   }
 

@@ -16,6 +16,8 @@ const STALE_LIMIT = 4;
 const LATE_SYN: Millis = 2000;
 /** The largest round trip taken from an exchange that was repeated: it may include the loss. */
 const AMBIGUOUS_LIMIT: Millis = 1000;
+/** More than an old listener can have sent before its dialer first answers; a random first number is seldom below. */
+const OLD_SENT_LIMIT: Bytes = 16 * 1024 * 1024;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** SYN and SYN+ACK of one stream, from either side. spec/03 §2.3, §2.4, §3 */
@@ -72,9 +74,16 @@ export class Opening {
     return Math.max(1, Math.floor(this.#config.initialReceiveBuffer / SLOT_BYTES));
   }
 
-  /** True when a SYN+ACK answers our SYN. Without the check a stale connection at the peer would swallow data unseen. */
+  /**
+   * True when a SYN+ACK answers our SYN. Without the check of ack, a stale connection at the peer would swallow data
+   * unseen. The check of seq is for another fault: an old listener begins at 0 and repeats its SYN+ACK with the number
+   * of the last byte it has sent meanwhile, so whoever missed the first would miss those bytes as well.
+   */
   answers(synAck: Packet): boolean {
-    return synAck.ack === add(this.iss, 1);
+    if (synAck.ack !== add(this.iss, 1)) return false;
+    return (
+      synAck.seq === 0 || synAck.seq > OLD_SENT_LIMIT || decodeStreamOptions(synAck.payload) !== undefined
+    );
   }
 
   /** Starts over with a new first sequence number; false when that was tried often enough. */
