@@ -9,6 +9,9 @@ const FIRST_RETRY = 500;
 const LONGEST_RETRY = 30_000;
 /** NATs may flap while they settle; one registration tells the last of it. */
 const ENDPOINT_DEBOUNCE = 500;
+/** A NAT that gives a new port every time must not make us register all the time. */
+const QUICK_CHANGES = 3;
+const CHANGE_PAUSE = 15_000;
 /** A known node waits this long for the beacon, so that its first registration has the right endpoint. */
 const OBSERVE_WAIT = 700;
 
@@ -47,6 +50,8 @@ export class Registration {
   #running = false;
   #again = false;
   #failures = 0;
+  /** Changes of our endpoint since the last heartbeat. */
+  #changes = 0;
   /** What it was told last; undefined makes the next turn a registration. */
   #told: Presence | undefined;
   #registered = false;
@@ -103,7 +108,8 @@ export class Registration {
     }
     if (placeOf(this.#told) !== placeOf(this.#host.presence())) {
       this.#told = undefined;
-      this.#arm(ENDPOINT_DEBOUNCE);
+      this.#changes++;
+      this.#arm(this.#changes <= QUICK_CHANGES ? ENDPOINT_DEBOUNCE : CHANGE_PAUSE);
     }
   }
 
@@ -192,6 +198,7 @@ export class Registration {
   }
 
   async #heartbeat(): Promise<void> {
+    this.#changes = 0;
     const { warning } = (await this.#registry.heartbeat()) as { warning?: boolean };
     if (warning === true) this.#log.event('warn', 'node.key_expires_soon');
     this.#host.poll();

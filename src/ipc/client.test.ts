@@ -187,6 +187,18 @@ describe('the IPC client', () => {
     await assert.rejects(second.read(), { code: 'connection_failed' });
   });
 
+  test('tells a writer of a failure that follows a clean end', async () => {
+    const { one, two, backends } = await world({ window: 1000 });
+    const listener = await two.listen(9);
+    const [conn, accepted] = await Promise.all([one.dial('2', 9), listener.accept()]);
+    const closing = accepted!.close();
+    assert.equal(await conn.read(), undefined);
+    await closing;
+    backends[0].streams.get(1)!.end('timeout');
+    await settle();
+    await assert.rejects(conn.write(new Uint8Array(2_000_000)), { code: 'timeout' });
+  });
+
   test('fails everything when the daemon goes away', async () => {
     const { one, two, net } = await world();
     const listener = await two.listen(9);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { PilotError } from '../api/errors.ts';
 import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
 import { nodeClock } from '../platform/clock.ts';
@@ -310,6 +311,100 @@ describe('the IPC server, to clients without request ids', () => {
     assert.equal((await asking.next()).cmd, CMD.recvFrom);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(other.frames.length, 0);
+  });
+});
+
+describe('the IPC server, to clients that mean no good', () => {
+  test('takes any bytes, goes on serving others, and frees what it held', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            fc.uint8Array({ maxLength: 60 }),
+            fc
+              .tuple(fc.integer({ min: 0, max: 0x48 }), fc.uint8Array({ maxLength: 40 }))
+              .map(([cmd, payload]) => encodeIpcFrame(cmd, payload)),
+            fc
+              .tuple(
+                fc.constantFrom(
+                  'hello',
+                  'dial',
+                  'listen',
+                  'close',
+                  'send_datagram',
+                  'listen_datagrams',
+                  'toString',
+                ),
+                fc.jsonValue(),
+              )
+              .map(([method, params]) =>
+                encodeIpcFrame(CMD.call, encodeCall({ id: 1, method, params: params as object })),
+              ),
+          ),
+          { maxLength: 30 },
+        ),
+        async (parts) => {
+          const { net, backend, other } = await started();
+          other.listen(9, () => {});
+          const bad = await rawClient(net);
+          for (const part of parts) bad.send(part);
+          const good = await rawClient(net);
+          good.send(frame(CMD.close, 0, 0, 0, 9));
+          assert.equal((await good.next()).cmd, CMD.closeOk);
+          bad.pipe.destroy();
+          for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+          assert.equal(backend.listeners.size, 0);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('stops taking requests from a client that reads no answers', async () => {
+    const { net, backend } = await started();
+    let answered = 0;
+    backend.methods = {
+      info: () => {
+        answered++;
+        return { text: 'x'.repeat(10_000) };
+      },
+    };
+    const client = await rawClient(net);
+    client.pipe.pause();
+    for (let i = 1; i <= 2000; i++) {
+      client.send(encodeIpcFrame(CMD.call, encodeCall({ id: i, method: 'info', params: {} })));
+    }
+    for (let i = 0; i < 300; i++) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(answered < 1300, `${answered} answers are waiting`);
+    client.pipe.resume();
+    for (let got = 0; got < 2000; got++) await client.next();
+  });
+
+  test('refuses clients and streams beyond its limits', async () => {
+    const { net, other } = await started();
+    other.listen(9, () => {});
+    const client = await rawClient(net);
+    for (let i = 0; i < 4097; i++) {
+      client.send(
+        encodeIpcFrame(CMD.call, encodeCall({ id: i + 1, method: 'dial', params: { target: '2', port: 9 } })),
+      );
+    }
+    const replies = new Map<number, number>();
+    for (let i = 0; i < 4097; i++) {
+      const { cmd } = await client.next();
+      replies.set(cmd, (replies.get(cmd) ?? 0) + 1);
+    }
+    assert.deepEqual(
+      [...replies],
+      [
+        [CMD.callResult, 4096],
+        [CMD.callError, 1],
+      ],
+    );
+    for (let i = 0; i < 1023; i++) await net.connectLocal('sock');
+    const refused = await rawClient(net);
+    assert.equal((await refused.next()).cmd, CMD.error);
+    await refused.closed();
   });
 });
 

@@ -1,4 +1,5 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
+import { utf8 } from '../base/bytes.ts';
 import type { Port } from '../base/units.ts';
 import type { Clock, Pipe } from '../runtime/ports.ts';
 import {
@@ -11,6 +12,7 @@ import {
   encodeAccept,
   encodeCallError,
   encodeCallResult,
+  encodeConnId,
   encodeError,
   encodeIpcFrame,
   encodeRecvFrom,
@@ -18,7 +20,7 @@ import {
   IpcFrameReader,
 } from '../wire/ipc.ts';
 import type { IncomingDatagram, IpcBackend, LocalStream, StreamEnd } from './backend.ts';
-import { ABORT, CREDIT, decodeCredit } from './extension.ts';
+import { ABORT, CREDIT, decodeCredit, ENDED } from './extension.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { LegacyCommands } from './legacy.ts';
 import type { Result } from './methods.ts';
@@ -237,7 +239,13 @@ export class ClientSession implements BindingHost {
     }
     const binding = this.#bindings.get(sent.conn);
     if (binding === undefined || binding.closing) {
-      if (this.extended) return;
+      // Its owner waits for credit that nobody will give.
+      if (this.extended) {
+        if (binding === undefined) {
+          this.writer.push(encodeIpcFrame(ENDED, encodeConnId(sent.conn), utf8('reset')));
+        }
+        return;
+      }
       this.#legacy.sendError(
         binding === undefined ? `connection ${sent.conn} not found` : 'send: connection not established',
       );

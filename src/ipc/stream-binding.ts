@@ -41,7 +41,7 @@ export class StreamBinding {
   #scheduled = false;
   #burstBytes = 0;
   #burstAt: Instant = 0;
-  #endTold = false;
+  #endTold: StreamEnd | undefined;
   #closing = false;
   #closed: StreamEnd | undefined;
 
@@ -209,8 +209,9 @@ export class StreamBinding {
   }
 
   #tellEnd(host: BindingHost, reason: StreamEnd): void {
-    if (this.#endTold) return;
-    this.#endTold = true;
+    // A clean end of the peer's direction may be followed by the failure of ours, of which writers must hear.
+    if (this.#endTold !== undefined && (reason === 'finished' || !host.extended)) return;
+    this.#endTold = reason;
     const id = encodeConnId(this.stream.id);
     host.writer.push(
       host.extended ? encodeIpcFrame(ENDED, id, utf8(reason)) : encodeIpcFrame(CMD.closeOk, id),
