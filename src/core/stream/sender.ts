@@ -61,6 +61,8 @@ export class Sender {
   #paceAt: Instant = NEVER;
   /** While set, losses up to here belong to one episode. */
   #recovery: Seq | undefined;
+  /** An episode's first repetition goes out whatever the window says. RFC 6675 §5 (4.3) */
+  #repairsFirst = false;
   /** Transmissions numbered from here on were sent under the current window. */
   #reducedOrder = 0;
   #roundOrder = 0;
@@ -197,7 +199,8 @@ export class Sender {
       const lost = flight.nextLost();
       if (lost === undefined && (this.#buffer.length === 0 || !this.#peerAllows(now))) return;
       const length = lost === undefined ? Math.min(this.#mss, this.#buffer.length) : lost.length;
-      if (flight.pipe > 0 && flight.pipe + length > this.congestion.window) {
+      const first = lost !== undefined && this.#repairsFirst;
+      if (flight.pipe > 0 && flight.pipe + length > this.congestion.window && !first) {
         this.#limited = true;
         return;
       }
@@ -284,7 +287,7 @@ export class Sender {
     }
     const seq = this.next;
     this.next = add(seq, payload.length);
-    if (payload.length < this.#mss) {
+    if (payload.length < this.#mss && this.#buffer.length === 0) {
       this.#smallEnd = this.next;
       this.#nagleAt = NEVER;
     }
@@ -305,6 +308,7 @@ export class Sender {
   }
 
   #resend(segment: Segment, now: Instant): void {
+    this.#repairsFirst = false;
     this.retransmits++;
     this.#undoable++;
     this.#flight.transmitted(segment, now);
@@ -348,6 +352,7 @@ export class Sender {
     this.fastRetransmits++;
     if (this.#recovery === undefined) {
       this.#recovery = this.next;
+      this.#repairsFirst = true;
       this.#undoable = 0;
     }
     const firstOfFlight = segment.order >= this.#reducedOrder;
