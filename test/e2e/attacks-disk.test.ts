@@ -17,7 +17,7 @@ import { after, before, describe, test } from 'node:test';
 import { PilotError } from '../../src/api/errors.ts';
 import { memorySource } from '../../src/sdk/index.ts';
 import { pause } from './attacks-stranger.testkit.ts';
-import { connectVictim, type Victim, Victims } from './attacks-victims.testkit.ts';
+import { type Victim, Victims } from './attacks-victims.testkit.ts';
 import { eventually } from './pilotctl.ts';
 
 const MB = 1024 * 1024;
@@ -195,27 +195,16 @@ describe('a full disk', { skip: whyNoDisks() }, () => {
     const files = (): Buffer[] =>
       ['identity.json', 'trust.json', 'node.json'].map((name) => readFileSync(join(b.node.home, name)));
     const before = files();
-    b.client.close();
-    process.kill(b.node.pid, 'SIGKILL');
-    await eventually(async () => assert.equal((await b.node.data(['daemon', 'status'])).running, false));
+    await victims.kill('b');
     diskOfB.fill(0);
     const error = await b.node.failure(['daemon', 'start']);
     assert.equal(error.code, 'disk_full', error.message);
     assert.match(error.hint, /free some space/);
     diskOfB.empty();
     assert.deepEqual(files(), before);
-    const fingerprint = (await victims.rendezvous.data<{ fingerprint: string }>(['rendezvous', 'status']))
-      .fingerprint;
-    await b.node.data([
-      'daemon',
-      'start',
-      `--registry=${victims.registry.host}:${victims.registry.port}`,
-      `--fingerprint=${fingerprint}`,
-    ]);
-    const again = await connectVictim(b.node);
-    assert.equal(again.id, b.id);
-    assert.equal((await again.client.trusted()).length, 1);
-    Object.assign(victims, { b: again });
+    await victims.restart('b');
+    assert.equal(victims.b.id, b.id);
+    assert.equal((await victims.b.client.trusted()).length, 1);
     await eventually(() => victims.assertFine());
   });
 

@@ -33,8 +33,9 @@ export class Victims {
   readonly rendezvous: Node;
   readonly registry: Endpoint;
   readonly beacon: Endpoint;
-  readonly a: Victim;
-  readonly b: Victim;
+  a: Victim;
+  b: Victim;
+  readonly #flags: ReadonlyMap<Node, readonly string[]>;
 
   static async open(options: VictimOptions = {}): Promise<Victims> {
     const sandbox = await Sandbox.open();
@@ -50,16 +51,29 @@ export class Victims {
       ]);
       const beacon = parseHostPort(served.beacon)!;
       const seen = options.interpose === undefined ? beacon : await options.interpose(beacon);
-      const start = (node: Node, name: string): Promise<Victim> =>
-        startVictim(node, [
-          `--registry=${served.registry}`,
-          `--fingerprint=${served.fingerprint}`,
-          `--beacon=${seen.host}:${seen.port}`,
-          `--hostname=${name}`,
-          ...(options.relayOnly === true ? ['--relay-only'] : []),
-        ]);
-      const [a, b] = await Promise.all([start(nodeA, 'victim-a'), start(nodeB, 'victim-b')]);
-      const victims = new Victims(sandbox, rendezvous, parseHostPort(served.registry)!, beacon, a, b);
+      const flags = (name: string): string[] => [
+        `--registry=${served.registry}`,
+        `--fingerprint=${served.fingerprint}`,
+        `--beacon=${seen.host}:${seen.port}`,
+        `--hostname=${name}`,
+      ];
+      const started = new Map([
+        [nodeA, flags('victim-a')],
+        [nodeB, flags('victim-b')],
+      ]);
+      for (const node of started.keys()) {
+        if (options.relayOnly === true) await node.data(['config', '--set', 'relay_only=true']);
+      }
+      const [a, b] = await Promise.all([...started].map(([node, given]) => startVictim(node, given)));
+      const victims = new Victims(
+        sandbox,
+        rendezvous,
+        parseHostPort(served.registry)!,
+        beacon,
+        a!,
+        b!,
+        started,
+      );
       await victims.#trustEachOther();
       return victims;
     } catch (error) {
@@ -76,6 +90,7 @@ export class Victims {
     beacon: Endpoint,
     a: Victim,
     b: Victim,
+    flags: ReadonlyMap<Node, readonly string[]>,
   ) {
     this.sandbox = sandbox;
     this.rendezvous = rendezvous;
@@ -83,6 +98,21 @@ export class Victims {
     this.beacon = beacon;
     this.a = a;
     this.b = b;
+    this.#flags = flags;
+  }
+
+  /** Kills a daemon as a power cut would. */
+  async kill(which: 'a' | 'b'): Promise<void> {
+    const { node, client } = this[which];
+    client.close();
+    process.kill(node.pid, 'SIGKILL');
+    await eventually(async () => assert.equal((await node.data(['daemon', 'status'])).running, false));
+  }
+
+  /** Starts a daemon that was killed, as it was started before. */
+  async restart(which: 'a' | 'b'): Promise<void> {
+    const { node } = this[which];
+    this[which] = await startVictim(node, this.#flags.get(node)!);
   }
 
   /** Both directions answer, the registry finds names, a message is stored, and trust is what it was. */
