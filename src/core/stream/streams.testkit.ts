@@ -79,7 +79,7 @@ const FRAME_OVERHEAD = 70 - HEADER_LENGTH;
 export class Link {
   now: Instant = 1000;
   conditions: LinkConditions;
-  readonly #peers: readonly [Peer, Peer];
+  readonly #peers: [Peer, Peer];
   readonly #nodes: readonly [NodeId, NodeId];
   readonly #random: Random;
   readonly #onEvent: (side: number, output: StreamOutput) => void;
@@ -101,11 +101,16 @@ export class Link {
     conditions: Partial<LinkConditions>,
     onEvent: (side: number, output: StreamOutput) => void,
   ) {
-    this.#peers = peers;
+    this.#peers = [...peers];
     this.#nodes = nodes;
     this.#random = random;
     this.conditions = { ...PERFECT, ...conditions };
     this.#onEvent = onEvent;
+  }
+
+  /** Another peer takes the place of one, as after a restart. */
+  replace(side: number, peer: Peer): void {
+    this.#peers[side] = peer;
   }
 
   /** Drains both peers after a command. */
