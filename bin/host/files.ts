@@ -40,12 +40,13 @@ export function nodeFiles(): Files {
         await rename(temporary, path);
       });
     },
-    create: (path, data) =>
+    create: (path, data, readable) =>
       doing(`create ${path}`, async () => {
         await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
         // Linking a complete file in place: nobody ever sees it half written, and one of several wins.
         const temporary = await writeTemporary(path, data);
         try {
+          if (readable === 'everyone') await chmod(temporary, 0o644);
           await link(temporary, path);
           return true;
         } catch (error) {

@@ -107,6 +107,13 @@ export class Context {
       });
     } catch (thrown) {
       if (!(thrown instanceof PilotError) || thrown.code !== 'not_running') throw thrown;
+      const { cause } = thrown;
+      if (cause instanceof PilotError && cause.code === 'permission_denied') {
+        throw new PilotError('permission_denied', cause.message, {
+          hint: 'use the daemon of your own user',
+          cause,
+        });
+      }
       const where = origins.socket === 'default' ? '' : ` (socket ${settings.socket})`;
       throw new PilotError('not_running', `The daemon is not running${where}`, { cause: thrown });
     }

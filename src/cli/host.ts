@@ -47,8 +47,8 @@ export interface Files {
   read(path: string, limit: number): Promise<Uint8Array | undefined>;
   /** Atomic, mode 0600; creates missing directories 0700. */
   replace(path: string, data: string): Promise<void>;
-  /** False when the file exists already. Never follows a link. */
-  create(path: string, data: string): Promise<boolean>;
+  /** False when the file exists already. Never follows a link. Mode 0600; 0644 with `readable: 'everyone'`. */
+  create(path: string, data: string, readable?: 'everyone'): Promise<boolean>;
   /** False when `from` was not there. */
   rename(from: string, to: string): Promise<boolean>;
   remove(path: string): Promise<void>;

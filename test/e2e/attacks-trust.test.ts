@@ -16,6 +16,7 @@ import { encodeJsonFrame } from '../../src/wire/registry-frame.ts';
 import { signedString } from '../../src/wire/registry-signatures.ts';
 import { type Json, pause, RegistryLine, Stranger, signedRequest } from './attacks-stranger.testkit.ts';
 import { Victims } from './attacks-victims.testkit.ts';
+import { eventually } from './pilotctl.ts';
 
 let victims: Victims;
 let stranger: Stranger;
@@ -337,7 +338,7 @@ test('a captured request is good for one time, on one connection, unchanged', as
   await assertUnchanged();
 });
 
-test('a stranger cannot fill a node with requests, nor learn of private names', async () => {
+test('a stranger cannot fill a node with requests, fool its terminal, or learn of private names', async () => {
   const { a } = victims;
   const ask = (to: string): Promise<Json> =>
     stranger.ask({
@@ -347,6 +348,19 @@ test('a stranger cannot fill a node with requests, nor learn of private names', 
       justification: 'x'.repeat(1024),
       request_id: to,
     });
+  const escapes = '\u001b[2J\u001b]0;owned\u0007\rtrusted\u202etxt\n9  friend';
+  const forged = { type: 'request_handshake', from_node_id: stranger.node, to_node_id: a.id };
+  await stranger.ask({ ...forged, justification: escapes });
+  await eventually(async () => assert.equal((await a.client.pending()).length, 1));
+  const shown = await a.node.text(['pending']);
+  assert.doesNotMatch(
+    shown.replaceAll('\n', ''),
+    /\p{Cc}|\p{Bidi_C}/u,
+    'no control sequences reach the terminal',
+  );
+  assert.equal(shown.split('\n').filter((line) => line.includes('friend')).length, 1);
+  assert.doesNotMatch(shown, /^9 {2}friend/m, 'a stranger cannot make a line of its own');
+  await a.client.reject(String(stranger.node));
   const known = await ask('victim-a');
   const unknown = await ask('nobody-here');
   assert.deepEqual({ ...known, request_id: 0, time: 0 }, { ...unknown, request_id: 0, time: 0 });

@@ -57,7 +57,7 @@ export async function announce(host: Machine, network: LocalRegistry): Promise<v
   await host.files.shareDirectory(host.machineRuntime);
   const path = announcementPath(host, network);
   await host.files.remove(path);
-  await host.files.create(path, toText(network));
+  await host.files.create(path, toText(network), 'everyone');
 }
 
 export function withdraw(host: Machine, network: LocalRegistry): Promise<void> {
