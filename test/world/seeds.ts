@@ -1,6 +1,6 @@
 /**
  * Runs simulated worlds by seed: `seeds.ts --from 1 --count 1000 --workers 2`.
- * Prints seed, wall time, virtual time and trace hash of each; for a failure what broke, what happened, and a mermaid
+ * Prints seed, processor time, virtual time and trace hash of each; for a failure what broke, what happened, and a mermaid
  * flow of the last packets. Exit status 1 when any world broke a promise.
  */
 import { fork } from 'node:child_process';
@@ -11,7 +11,7 @@ import type { Outcome } from '../../src/sim/index.ts';
 
 interface Timed {
   readonly outcome: Outcome;
-  readonly wallMs: number;
+  readonly cpuMs: number;
 }
 
 const USAGE = `usage: seeds [--from N] [--count N] [--workers N] [--verbose] [--quiet]
@@ -52,10 +52,12 @@ async function main(): Promise<number> {
   let broken = 0;
   let done = 0;
   let virtual = 0;
+  let cpu = 0;
   const take = (): number | undefined => (next < from + count ? next++ : undefined);
   const report = (timed: Timed): void => {
     done++;
     virtual += timed.outcome.virtualMs;
+    cpu += timed.cpuMs;
     if (timed.outcome.failures.length > 0) broken++;
     if (!values.quiet || timed.outcome.failures.length > 0) print(timed, values.verbose);
   };
@@ -64,7 +66,7 @@ async function main(): Promise<number> {
   );
   const seconds = (performance.now() - startedAt) / 1000;
   console.log(
-    `${done} worlds, ${broken} broken, ${(virtual / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s (${((1000 * seconds) / done).toFixed(0)} ms each)`,
+    `${done} worlds, ${broken} broken, ${(virtual / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s, ${(cpu / done).toFixed(0)} ms of one core each`,
   );
   return broken === 0 ? 0 : 1;
 }
@@ -97,20 +99,21 @@ async function serve(): Promise<void> {
     strays.push(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
   });
   process.on('message', (seed: number) => {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     void runScenario(seed).then((outcome) => {
       const failures = [...outcome.failures, ...strays.splice(0)];
-      process.send!({ outcome: { ...outcome, failures }, wallMs: performance.now() - startedAt });
+      const { user, system } = process.cpuUsage(before);
+      process.send!({ outcome: { ...outcome, failures }, cpuMs: (user + system) / 1000 });
     });
   });
 }
 
-function print({ outcome, wallMs }: Timed, verbose: boolean): void {
+function print({ outcome, cpuMs }: Timed, verbose: boolean): void {
   const { seed, hash, failures, journal, flow } = outcome;
   const verdict = failures.length === 0 ? 'ok    ' : 'BROKEN';
   const facts = `${outcome.streams} streams, ${outcome.messages} messages, ${outcome.packets} packets`;
   console.log(
-    `seed ${seed.padStart(6)} ${verdict} ${wallMs.toFixed(0).padStart(6)} ms  ${(outcome.virtualMs / 1000).toFixed(0).padStart(5)} virtual s  ${hash}  ${facts}`,
+    `seed ${seed.padStart(6)} ${verdict} ${cpuMs.toFixed(0).padStart(6)} ms  ${(outcome.virtualMs / 1000).toFixed(0).padStart(5)} virtual s  ${hash}  ${facts}`,
   );
   if (failures.length > 0) for (const failure of failures) console.log(`  broken: ${failure}`);
   if (failures.length > 0 || verbose) for (const line of journal) console.log(`  ${line}`);

@@ -1,5 +1,6 @@
 import { PilotError } from '../../api/errors.ts';
 import type { Random } from '../../base/random.ts';
+import type { Millis } from '../../base/units.ts';
 import type { PartialFile, Storage } from '../../runtime/ports.ts';
 import type { Death, Process } from './process.ts';
 import { between, chance } from './seeded-random.ts';
@@ -11,7 +12,7 @@ interface StoredFile {
   modified: number;
 }
 
-/** Slowest virtual disk operation, ms. */
+/** Slowest virtual disk operation unless the host says otherwise, ms. */
 const SLOWEST = 4;
 const ROOM = 64 * 1024 * 1024 * 1024;
 const READ_CHUNK = 64 * 1024;
@@ -21,6 +22,8 @@ export class Disk {
   readonly files = new Map<string, StoredFile>();
   /** Every write fails with `disk_full` while true. */
   full = false;
+  /** Longest time one change takes. */
+  slowest: Millis = SLOWEST;
   readonly random: Random;
   /** Changes under way, by process: what happens to them when it dies is chance. */
   readonly #underWay = new Map<Process, Set<() => void>>();
@@ -35,7 +38,7 @@ export class Disk {
     this.#underWay.set(process, changes);
     changes.add(apply);
     return new Promise((resolve, reject) => {
-      process.schedule(process.host.world.now + between(this.random, 0.1, SLOWEST), () => {
+      process.schedule(process.host.world.now + between(this.random, 0.1, this.slowest), () => {
         changes.delete(apply);
         if (this.full) {
           reject(new PilotError('disk_full', 'Cannot write: no space left on the virtual disk'));
@@ -78,7 +81,7 @@ export function diskStorage(process: Process, directory: string): Storage {
   }
   function soon<T>(produce: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      process.schedule(world.now + between(disk.random, 0.05, SLOWEST / 4), () => {
+      process.schedule(world.now + between(disk.random, 0.05, disk.slowest / 4), () => {
         try {
           resolve(produce());
         } catch (error) {

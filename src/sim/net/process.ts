@@ -22,6 +22,7 @@ export class Process {
   readonly log: Log;
   readonly pipes = new Set<PipeEnd>();
   readonly #onDeath: (process: Process) => void;
+  readonly #mourners: (() => void)[] = [];
   #alive = true;
 
   constructor(host: Host, random: Random, onDeath: (process: Process) => void) {
@@ -61,12 +62,18 @@ export class Process {
     };
   }
 
+  /** Calls back when the process dies, however it does. */
+  whenDead(callback: () => void): void {
+    this.#mourners.push(callback);
+  }
+
   kill(death: Death): void {
     if (!this.#alive) return;
     this.#alive = false;
     this.#onDeath(this);
     for (const pipe of [...this.pipes]) pipe.abandon(death);
     this.host.disk.processDied(this, death);
+    for (const mourner of this.#mourners.splice(0)) mourner();
   }
 }
 

@@ -7,6 +7,8 @@ import { between, type Host, type Process } from '../net/index.ts';
 
 /** Port on which every application of the world accepts streams. */
 export const APP_PORT = 5000;
+/** And takes datagrams. */
+export const DATAGRAM_PORT = 5001;
 const HEADER = 8;
 const RECONNECT_AFTER = 400;
 const WRITE_SIZE = 4096;
@@ -20,6 +22,7 @@ export interface AppObserver {
   received(app: App, stream: StreamId, node: NodeId, bytes: number, wrong: string | undefined): void;
   /** The stream ended for the receiver; `error` when not in good order. */
   ended(app: App, stream: StreamId, error: PilotError | undefined): void;
+  datagram(app: App, node: NodeId, data: Uint8Array): void;
 }
 
 export type StreamId = number;
@@ -79,6 +82,9 @@ export class App {
 
   async #serve(client: PilotClient): Promise<void> {
     try {
+      await client.onDatagram(DATAGRAM_PORT, ({ from, data }) =>
+        this.#observer.datagram(this, from.node, data),
+      );
       const listener = await client.listen(APP_PORT);
       for (let conn = await listener.accept(); conn !== undefined; conn = await listener.accept()) {
         this.#observer.accepted(this, conn.remote.address.node);

@@ -13,6 +13,7 @@ import {
 import { encodeJsonFrame } from '../../wire/registry-frame.ts';
 import { encodePila, encodePilp, pilaSignedBytes } from '../../wire/tunnel-frames.ts';
 import { between, type Host, type Process, pick } from '../net/index.ts';
+import { Impostor } from './impostor.ts';
 import type { PilotWorld } from './pilot-world.ts';
 
 interface Captured {
@@ -57,6 +58,8 @@ export class Attacker {
       () => this.#fakeBeacon(),
       () => this.#fakeKeyExchange(),
       () => this.#forgeRequests(),
+      () => this.#impersonate(),
+      () => this.#impersonate(),
     ];
     pick(this.#random, kinds)();
   }
@@ -177,6 +180,23 @@ export class Attacker {
       }
       pipe.write(this.#random.bytes(50));
       pipe.end();
+    });
+  }
+
+  /** A whole tunnel under a stolen id, or under an id of its own with stolen names inside. */
+  #impersonate(): void {
+    const target = pick(this.#random, this.#pilot.machines);
+    const friend = pick(this.#random, this.#pilot.machines);
+    if (friend === target) return;
+    const own = this.#random.below(2) === 0;
+    this.#note(
+      `talks to ${target.name} as ${friend.name}, ${own ? 'inside its own tunnel' : 'with a tunnel in that name'}`,
+    );
+    this.#pilot.launch('impersonation', this.#process, async () => {
+      const impostor = own
+        ? await Impostor.stranger(this.#pilot, this.#host, this.#identity)
+        : await Impostor.thief(this.#pilot, this.#host, this.#identity, friend.node);
+      await impostor.attack(target, friend.node);
     });
   }
 

@@ -1,4 +1,5 @@
 import { asPilotError, PilotError } from '../../api/errors.ts';
+import { utf8 } from '../../base/bytes.ts';
 import type { Random } from '../../base/random.ts';
 import type { Millis } from '../../base/units.ts';
 import { nodeCrypto } from '../../platform/index.ts';
@@ -15,6 +16,7 @@ import {
   type Segment,
   World,
 } from '../net/index.ts';
+import { DATAGRAM_PORT } from './app.ts';
 import { describeDatagram } from './describe-datagram.ts';
 import { Machine } from './machine.ts';
 import { Promises } from './promises.ts';
@@ -43,6 +45,7 @@ export class PilotWorld {
   readonly #base = new Map<string, LinkConditions>();
   #streams = 0;
   #messages = 0;
+  #datagrams = 0;
 
   constructor(seed: string | number) {
     this.world = new World(seed, { describe: describeDatagram, crypto: this.ledger.watch(nodeCrypto()) });
@@ -57,6 +60,7 @@ export class PilotWorld {
   addMachine(name: string, segment: Segment, conditions: Partial<LinkConditions> = {}): Machine {
     const skew = Math.floor(between(this.random, -20_000, 20_000));
     const host = this.world.addHost(name, segment, { conditions, skew });
+    host.disk.slowest = pick(this.random, [2, 10, 100]);
     const machine = new Machine(host, this.rendezvous, this.promises);
     this.promises.machines.push(machine);
     return machine;
@@ -173,8 +177,8 @@ export class PilotWorld {
     this.promises.messages.set(id, record);
     this.note(`${from.name} sends ${id} to ${to.name}`);
     return this.#withClient(from, `${id}`, async (client) => {
-      const data = new TextEncoder().encode(id);
-      await client.sendMessage({ network: 0, node: to.node }, { type: 'text', data }, { timeout: 20_000 });
+      const message = { type: 'text', data: utf8(id) } as const;
+      await client.sendMessage({ network: 0, node: to.node }, message, { timeout: 20_000 });
       record.acknowledged = true;
     });
   }
@@ -204,13 +208,21 @@ export class PilotWorld {
     });
   }
 
+  sendDatagram(from: Machine, to: Machine): void {
+    const text = `datagram-${++this.#datagrams}`;
+    this.promises.datagrams.set(text, { from, to, received: 0 });
+    void this.#withClient(from, text, (client) =>
+      client.sendDatagram(String(to.node), DATAGRAM_PORT, utf8(text)),
+    );
+  }
+
   ping(from: Machine, to: Machine, timeout: Millis = 5_000): Promise<boolean> {
     return this.#withClient(from, `ping ${from.name} to ${to.name}`, async (client) => {
       await client.pingOnce(String(to.node), { timeout });
     });
   }
 
-  /** Resolves to whether it worked; resolves false at once when the daemon is away. */
+  /** Resolves to whether it worked: false also when the daemon is away, or the application dies. */
   #withClient(
     machine: Machine,
     name: string,
@@ -220,6 +232,7 @@ export class PilotWorld {
     const client = app?.client;
     if (app === undefined || client === undefined) return Promise.resolve(false);
     return new Promise((resolve) => {
+      app.process.whenDead(() => resolve(false));
       this.launch(name, app.process, async () => {
         try {
           await work(client);

@@ -1,4 +1,5 @@
 import { asPilotError, type PilotError } from '../../api/errors.ts';
+import { fromUtf8 } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/units.ts';
 import type { App, AppObserver, StreamId } from './app.ts';
 import type { Machine } from './machine.ts';
@@ -24,6 +25,12 @@ export interface StreamRecord {
   receiver: 'open' | 'finished' | 'broken';
 }
 
+export interface DatagramRecord {
+  readonly from: Machine;
+  readonly to: Machine;
+  received: number;
+}
+
 export interface MessageRecord {
   readonly id: string;
   readonly from: Machine;
@@ -36,6 +43,7 @@ export class Promises implements AppObserver {
   readonly failures: string[] = [];
   readonly streams = new Map<StreamId, StreamRecord>();
   readonly messages = new Map<string, MessageRecord>();
+  readonly datagrams = new Map<string, DatagramRecord>();
   readonly machines: Machine[] = [];
   readonly #consents = new Map<string, Consent>();
   #accepted = 0;
@@ -73,21 +81,19 @@ export class Promises implements AppObserver {
 
   accepted(app: App, node: NodeId): void {
     this.#accepted++;
-    const receiver = this.machines.find((machine) => machine.app === app);
-    const sender = this.machineOf(node);
-    if (receiver === undefined) return;
-    if (sender === undefined) {
-      this.broken(`${receiver.name} accepted a stream from node ${node}, which nobody is`);
-      return;
-    }
-    const own = this.#consent(receiver, sender);
-    const justWithdrawn = own.ever && receiver.world.now - own.withdrawnAt <= SAME_INSTANT;
-    if (!own.now && !justWithdrawn) {
-      this.broken(`${receiver.name} accepted a stream from ${sender.name}, which its user does not trust`);
-    }
-    if (!this.#consent(sender, receiver).ever) {
-      this.broken(`${receiver.name} accepted a stream from ${sender.name}, whose user never agreed`);
-    }
+    this.#judgeSender(app, node, 'stream');
+  }
+
+  datagram(app: App, node: NodeId, data: Uint8Array): void {
+    this.#judgeSender(app, node, 'datagram');
+    const text = fromUtf8(data);
+    const record = this.datagrams.get(text);
+    if (record === undefined) this.broken(`${app.name} received the datagram "${text}", which nobody sent`);
+    else if (record.from.node !== node || record.to.app !== app) {
+      this.broken(
+        `${app.name} received the datagram "${text}" from node ${node}, not from ${record.from.name}`,
+      );
+    } else if (++record.received > 1) this.broken(`${app.name} received the datagram "${text}" again`);
   }
 
   received(app: App, id: StreamId, node: NodeId, bytes: number, wrong: string | undefined): void {
@@ -134,6 +140,25 @@ export class Promises implements AppObserver {
       }
     }
     for (const machine of this.machines) this.#judgeInbox(machine);
+  }
+
+  /** Nothing is accepted before mutual trust. */
+  #judgeSender(app: App, node: NodeId, what: string): void {
+    const receiver = this.machines.find((machine) => machine.app === app);
+    const sender = this.machineOf(node);
+    if (receiver === undefined) return;
+    if (sender === undefined) {
+      this.broken(`${receiver.name} accepted a ${what} from node ${node}, which nobody is`);
+      return;
+    }
+    const own = this.#consent(receiver, sender);
+    const justWithdrawn = own.ever && receiver.world.now - own.withdrawnAt <= SAME_INSTANT;
+    if (!own.now && !justWithdrawn) {
+      this.broken(`${receiver.name} accepted a ${what} from ${sender.name}, which its user does not trust`);
+    }
+    if (!this.#consent(sender, receiver).ever) {
+      this.broken(`${receiver.name} accepted a ${what} from ${sender.name}, whose user never agreed`);
+    }
   }
 
   #judgeInbox(machine: Machine): void {

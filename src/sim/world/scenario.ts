@@ -5,7 +5,7 @@ import { PilotWorld } from './pilot-world.ts';
 import { randomTransition } from './transitions.ts';
 
 export interface ScenarioOptions {
-  /** How many things happen before the network heals. @default 12 to 40, drawn from the seed */
+  /** How many things happen before the network heals. @default 20 to 50, drawn from the seed */
   readonly transitions?: number;
   /** Gets the world before anything happens in it: for looking closer at a seed. */
   readonly onWorld?: (pilot: PilotWorld) => void;
@@ -50,7 +50,7 @@ export async function runScenario(seed: string | number, options: ScenarioOption
     pilot.addRandomMachines(2 + random.below(3), 0.1);
     const attacker = new Attacker(pilot);
     if (await setUp(pilot)) {
-      const count = options.transitions ?? 12 + random.below(29);
+      const count = options.transitions ?? 20 + random.below(31);
       for (let i = 0; i < count; i++) {
         randomTransition({ pilot, attacker });
         await world.runFor(between(random, 10, chance(random, 0.2) ? 20_000 : 3_000));
@@ -138,6 +138,10 @@ async function healAndJudge(pilot: PilotWorld): Promise<void> {
     promises.broken(`silent ${HEAL_LIMIT / 1000} s after the network healed: ${talked.join(', ')}`);
   pilot.note(`trusted pairs talk again after ${(world.now - healedAt).toFixed(0)} ms`);
 
+  for (const [a, b] of must) {
+    pilot.sendStream(a, b, 20_000);
+    pilot.sendStream(b, a, 20_000);
+  }
   await judgePaths(pilot, must, healedAt);
   await judgeTrust(pilot);
   await world.runUntil(() => pilot.underWay().length === 0, SETTLE_LIMIT);

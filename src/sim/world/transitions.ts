@@ -18,22 +18,30 @@ export const TRANSITIONS: Readonly<Record<string, Transition>> = {
   message: {
     weight: 20,
     apply: ({ pilot }) => {
-      const [from, to] = twoMachines(pilot);
+      const [from, to] = talkers(pilot);
       void pilot.sendMessage(from, to);
     },
   },
   stream: {
-    weight: 20,
+    weight: 25,
     apply: ({ pilot }) => {
-      const [from, to] = twoMachines(pilot);
+      const [from, to] = talkers(pilot);
       const size = pick(pilot.random, [0, 1, 100, 5_000, 40_000, 120_000]);
       pilot.sendStream(from, to, size === 0 ? 0 : size + pilot.random.below(size));
     },
   },
+  datagrams: {
+    weight: 8,
+    apply: ({ pilot }) => {
+      const [from, to] = talkers(pilot);
+      for (let i = 0; i < 5; i++) pilot.sendDatagram(from, to);
+    },
+  },
+  'message, then a power cut': { weight: 3, apply: ({ pilot }) => cutAfterMessage(pilot) },
   ping: {
     weight: 5,
     apply: ({ pilot }) => {
-      const [from, to] = twoMachines(pilot);
+      const [from, to] = talkers(pilot);
       void pilot.ping(from, to);
     },
   },
@@ -116,6 +124,15 @@ function twoMachines(pilot: PilotWorld): [Machine, Machine] {
   return [from, to];
 }
 
+/** Mostly a pair that trusts each other, now and then one that does not. */
+function talkers(pilot: PilotWorld): [Machine, Machine] {
+  const pair = twoMachines(pilot);
+  const trusting = pilot.machines.flatMap((a) =>
+    pilot.machines.filter((b) => a.trusts(b) && b.trusts(a)).map((b): [Machine, Machine] => [a, b]),
+  );
+  return chance(pilot.random, 0.85) && trusting.length > 0 ? pick(pilot.random, trusting) : pair;
+}
+
 /** A user looks at who has asked, and mostly says yes. */
 export function decideOnPending(pilot: PilotWorld, who: Machine = pick(pilot.random, pilot.machines)): void {
   const { app } = who;
@@ -135,6 +152,14 @@ export function decideOnPending(pilot: PilotWorld, who: Machine = pick(pilot.ran
         await client.reject(String(asker.node), 'no');
       }
     }
+  });
+}
+
+/** The receiver loses power the moment the sender hears that its message is safe. */
+function cutAfterMessage(pilot: PilotWorld): void {
+  const [from, to] = talkers(pilot);
+  void pilot.sendMessage(from, to).then((acknowledged) => {
+    if (acknowledged) restartDaemon(pilot, to, 'power');
   });
 }
 
@@ -168,9 +193,12 @@ function partition(pilot: PilotWorld): void {
   world.schedule(world.now + duration, () => world.router.setPartition(a, b, false));
 }
 
-function restartDaemon(pilot: PilotWorld, machine: Machine): void {
+function restartDaemon(
+  pilot: PilotWorld,
+  machine: Machine,
+  kind = pick<'clean' | Death>(pilot.random, ['clean', 'killed', 'power']),
+): void {
   if (!machine.isRunning) return;
-  const kind = pick<'clean' | Death>(pilot.random, ['clean', 'killed', 'power']);
   const pause = pick(pilot.random, [0, 500, between(pilot.random, 1_000, 30_000)]);
   pilot.note(`${machine.name} restarts (${kind}), away for ${pause.toFixed(0)} ms`);
   pilot.launch(`restart ${machine.name}`, undefined, async () => {
