@@ -176,6 +176,17 @@ describe('a daemon', () => {
     assert.equal((await place.during(client.info())).registered, true);
   });
 
+  test('is private at once when told so, and tells the registry when it can', async () => {
+    const place = new Place();
+    const client = await place.start('node-a', { public: true });
+    place.registry.leave();
+    await assert.rejects(place.during(client.setVisibility(true)), { code: 'registry_unreachable' });
+    await assert.rejects(place.during(client.setVisibility(false)), { code: 'registry_unreachable' });
+    assert.equal((await place.during(client.info())).public, false);
+    place.registry.comeBack();
+    await place.until('the registry knows', () => place.registry.nodes.get(1)?.public === false);
+  });
+
   test('stays out of the registry after deregister', async () => {
     const place = new Place();
     const client = await place.start('node-a');

@@ -151,7 +151,7 @@ export class Daemon {
         ...(config.tls !== undefined && { tls: config.tls }),
       });
     this.#own = new OwnState(
-      { node: this.#node, registry: this.#registry, run, now },
+      { node: this.#node, registry: this.#registry, run, now, untold: () => this.#registration.tellAgain() },
       this.#stateGate,
       parts.state,
       log,

@@ -1,3 +1,4 @@
+import { asPilotError, PilotError } from '../api/errors.ts';
 import type { Instant, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { Log } from '../runtime/ports.ts';
@@ -10,6 +11,8 @@ export interface OwnStateHost {
   readonly registry: RegistryClient;
   run(mutation: () => void): void;
   now(): Instant;
+  /** The registry has to be told again of what we are. */
+  untold(): void;
 }
 
 /** What the node is to others: id, name, visibility, tags. Every change is told to the registry first, then saved. */
@@ -74,11 +77,24 @@ export class OwnState {
 
   async setVisibility(isPublic: boolean): Promise<void> {
     const { node, registry } = this.#host;
-    // The node's own gate moves first when it closes, last when it opens.
-    if (!isPublic) node.setPublic(false);
-    await registry.setVisibility(isPublic);
-    node.setPublic(isPublic);
-    await this.save({ public: isPublic });
+    if (isPublic) {
+      await registry.setVisibility(true);
+      node.setPublic(true);
+      await this.save({ public: true });
+      return;
+    }
+    // The gate closes whatever the registry says: it is ours.
+    node.setPublic(false);
+    await this.save({ public: false });
+    try {
+      await registry.setVisibility(false);
+    } catch (thrown) {
+      this.#host.untold();
+      const { code, message } = asPilotError(thrown);
+      throw new PilotError(code, `Private from now on, but the registry could not be told yet: ${message}`, {
+        cause: thrown,
+      });
+    }
   }
 
   async setTags(tags: readonly string[]): Promise<void> {

@@ -113,6 +113,12 @@ export class Registration {
     }
   }
 
+  /** Something was not told, and has to be with the next chance. */
+  tellAgain(): void {
+    this.#told = undefined;
+    this.#arm(FIRST_RETRY);
+  }
+
   /** The connection to the registry is back: it may have restarted without us. */
   reconnected(): void {
     if (this.#told !== undefined) this.#arm(0);

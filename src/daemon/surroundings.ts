@@ -3,8 +3,10 @@ import type { PilotNode } from '../core/node.ts';
 import type { Clock, Log, Net, Timer } from '../runtime/ports.ts';
 import { localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
 
-/** How often interfaces and the names of beacons are looked at. Chosen: a laptop that changes networks is back within it. */
+/** How often interfaces are looked at. Chosen: a laptop that changes networks is back within it. */
 const INTERVAL: Millis = 10_000;
+/** Names of beacons are looked up once in so many looks; until one is in use, each time. */
+const RESOLVE_EVERY = 6;
 
 /** Keeps the node told of its local addresses and of where its beacons are, as both change under a running daemon. */
 export class Surroundings {
@@ -18,6 +20,7 @@ export class Surroundings {
   #wanted: readonly Endpoint[] = [];
   #beacons: readonly Endpoint[] = [];
   #lan: readonly Endpoint[] = [];
+  #looks = 1;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -85,7 +88,7 @@ export class Surroundings {
   }
 
   #lookAround(): void {
-    void this.#resolveBeacons();
+    if (this.#looks++ % RESOLVE_EVERY === 0 || this.#beacons.length === 0) void this.#resolveBeacons();
     const lan = localEndpoints(this.#net, this.#local);
     if (JSON.stringify(lan) === JSON.stringify(this.#lan)) return;
     this.#lan = lan;

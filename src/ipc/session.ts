@@ -1,6 +1,6 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
 import { utf8 } from '../base/bytes.ts';
-import type { Port } from '../base/units.ts';
+import type { Bytes, Port } from '../base/units.ts';
 import type { Clock, Pipe } from '../runtime/ports.ts';
 import {
   CMD,
@@ -165,11 +165,9 @@ export class ClientSession implements BindingHost {
     this.#draining.add(binding);
   }
 
-  backlogChanged(): void {
+  backlogChanged(by: Bytes): void {
     if (this.extended) return;
-    let total = 0;
-    for (const binding of this.#bindings.values()) total += binding.backlogBytes;
-    this.#backlog = total;
+    this.#backlog += by;
     this.#updatePause();
   }
 

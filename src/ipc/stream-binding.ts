@@ -1,5 +1,5 @@
 import { utf8 } from '../base/bytes.ts';
-import type { Instant, Millis } from '../base/units.ts';
+import type { Bytes, Instant, Millis } from '../base/units.ts';
 import type { Clock } from '../runtime/ports.ts';
 import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
 import type { LocalStream, StreamEnd } from './backend.ts';
@@ -22,7 +22,7 @@ export interface BindingHost {
   /** The binding has data but the pipe is full: pump it after the drain. */
   waitForDrain(binding: StreamBinding): void;
   /** Bytes the client sent that the stream has not taken yet changed. */
-  backlogChanged(): void;
+  backlogChanged(by: Bytes): void;
   gone(binding: StreamBinding, reason: StreamEnd): void;
 }
 
@@ -83,7 +83,7 @@ export class StreamBinding {
     if (accepted < data.length) {
       this.#backlog.push(data.subarray(accepted));
       this.#backlogBytes += data.length - accepted;
-      this.#host?.backlogChanged();
+      this.#host?.backlogChanged(data.length - accepted);
     }
     return true;
   }
@@ -183,7 +183,7 @@ export class StreamBinding {
     if (accepted === 0) return;
     this.#backlogBytes -= accepted;
     this.#grant(accepted);
-    this.#host?.backlogChanged();
+    this.#host?.backlogChanged(-accepted);
     if (this.#closing && this.#backlogBytes === 0) this.stream.close();
   }
 
@@ -199,11 +199,12 @@ export class StreamBinding {
 
   #onClosed(reason: StreamEnd): void {
     this.#closed = reason;
+    const lost = this.#backlogBytes;
     this.#backlog = [];
     this.#backlogBytes = 0;
     const host = this.#host;
     if (host === undefined) return;
-    host.backlogChanged();
+    host.backlogChanged(-lost);
     if (this.#closing) host.gone(this, reason);
     else this.#schedule();
   }

@@ -464,6 +464,33 @@ describe('sending a file', () => {
     assert.equal(storage.names('received/.partial').length, 0);
   });
 
+  test('does not let empty files and abandoned transfers fill the disk with names', async () => {
+    const made = exchange({ received: { bytes: 1_000_000, files: 3 } });
+    for (let i = 0; i < 3; i++)
+      await finish(made.clock, sendFile(made.context(), memorySource('e', new Uint8Array(0))));
+    await assert.rejects(finish(made.clock, sendFile(made.context(), memorySource('e', new Uint8Array(0)))), {
+      code: 'transfer_failed',
+    });
+    const many = exchange();
+    for (let i = 0; i < 1_100; i++) {
+      const conn = await many.dial();
+      const sha = fromHex(sha256(utf8(`${i}`)))!;
+      const init = {
+        kind: 'init',
+        transfer: sha.subarray(0, 16),
+        size: 9,
+        sha256: sha,
+        chunkSize: 1,
+        name: 'x',
+      } as const;
+      await conn.write(encodeDataFrame(7, encodeFileStream(init)));
+      await conn.read();
+      conn.abort();
+      await settle(2);
+    }
+    assert.ok(many.storage.names('received/.partial').length <= 1_000);
+  });
+
   test('notices a source that changes while it is sent', async () => {
     const { context, clock } = exchange();
     let reads = 0;

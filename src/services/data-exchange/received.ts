@@ -15,10 +15,15 @@ export const PARTIAL_FOLDER = 'received/.partial';
 /** A partial nobody added to for this long goes when the folder is looked at. Chosen. */
 const PARTIAL_LIFETIME = 7 * 86_400_000;
 const UNNAMED = 'unnamed';
+const FILE_LIMIT = 100_000;
+/** Partials kept; the oldest nobody works on gives way. Chosen. */
+const PARTIAL_LIMIT = 1_000;
 
 export interface ReceivedLimits {
   /** Complete and partial files together. @default 2147483648 */
   readonly bytes: Bytes;
+  /** Complete files: empty ones cost no bytes, but they cost. @default 100000 */
+  readonly files?: number;
 }
 
 /** Room set aside for a transfer that has begun. */
@@ -86,6 +91,7 @@ export class ReceivedFiles {
       await this.#partial.load();
       const held = await this.#heldBy(partial);
       await this.#makeRoom(Math.max(0, size - held), partial);
+      this.#partial.added(partial, held, this.#clock.wallNow());
       this.#live.set(partial, Math.max(0, size - held));
       return {
         grew: (bytes) => {
@@ -141,8 +147,11 @@ export class ReceivedFiles {
     }
     await this.#complete.load();
     await this.#partial.load();
+    const { bytes: byteLimit, files: fileLimit = FILE_LIMIT } = this.#limits;
     const fits = (): boolean =>
-      this.#complete.bytes + this.#partial.bytes + promised + bytes <= this.#limits.bytes;
+      this.#complete.bytes + this.#partial.bytes + promised + bytes <= byteLimit &&
+      this.#complete.count < fileLimit &&
+      this.#partial.count < PARTIAL_LIMIT;
     if (fits()) return;
     await this.#complete.refresh();
     await this.#partial.refresh();
