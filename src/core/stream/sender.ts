@@ -368,10 +368,14 @@ export class Sender {
     if (--this.#undoable === 0) this.congestion.undo();
   }
 
-  /** A tail-loss probe comes before the first timeout of an episode. RFC 8985 §7 */
+  /** A tail-loss probe comes before the first timeout of an episode (RFC 8985 §7), unless the peer is merely full. */
   #probesTail(): boolean {
     return (
-      this.#backOff === 0 && !this.#tailProbed && this.rtt.measured && this.#flight.nextLost() === undefined
+      this.peerWindow > 1 &&
+      this.#backOff === 0 &&
+      !this.#tailProbed &&
+      this.rtt.measured &&
+      this.#flight.nextLost() === undefined
     );
   }
 
