@@ -216,6 +216,12 @@ export class IpcClient {
 
   /** Receives the datagrams sent to a port of this node. Errors: `port_in_use`. */
   async onDatagram(port: Port, receiver: (datagram: Datagram) => void): Promise<{ close(): void }> {
+    if (this.#datagrams.has(port)) {
+      throw new PilotError(
+        'port_in_use',
+        `Cannot receive datagrams on port ${port}: this program does already`,
+      );
+    }
     this.#datagrams.set(port, receiver);
     try {
       await this.call('listen_datagrams', { port });
