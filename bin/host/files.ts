@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -79,8 +80,7 @@ export function nodeFiles(): Files {
 }
 
 async function writeTemporary(path: string, data: string): Promise<string> {
-  const temporary = `${dirname(path)}/.${basename(path)}.${process.pid}.tmp`;
-  await unlink(temporary).catch(() => {});
+  const temporary = `${dirname(path)}/.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`;
   const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
   const handle = await open(temporary, flags, FILE_MODE);
   try {

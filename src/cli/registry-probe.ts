@@ -83,10 +83,26 @@ async function learn(host: Probing, endpoint: Endpoint, options: ProbeOptions): 
 
 function unreachable(name: string, cause: unknown): PilotError {
   if (cause instanceof PilotError && cause.code === 'cancelled') return cause;
-  return new PilotError('registry_unreachable', `Cannot reach the registry at ${name}`, {
+  return new PilotError('registry_unreachable', `Cannot reach the registry at ${name}${reasonOf(cause)}`, {
     hint: `check that it runs there and that no firewall is in between; on that machine: pilotctl rendezvous status`,
     cause,
   });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'there is no host of that name',
+  EAI_AGAIN: 'the name of the host cannot be looked up',
+  ECONNREFUSED: 'nothing listens there',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+};
+
+/** The system's word for what went wrong stands at the end of the cause's message. */
+function reasonOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : '';
+  const word = message.split(': ').at(-1) ?? '';
+  const reason = message.includes('no answer') ? 'no answer' : REASONS[word];
+  return reason === undefined ? '' : `: ${reason}`;
 }
 
 function mismatch(name: string, cause: PilotError): PilotError {
