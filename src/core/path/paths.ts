@@ -87,6 +87,13 @@ export class Paths {
     return path;
   }
 
+  /** The directory answers anew: endpoints it no longer names give way to any other candidate. */
+  outdateNamed(): void {
+    for (const path of this.#paths) {
+      if (path.origin === 'registered' || path.origin === 'lan') path.origin = 'exchange';
+    }
+  }
+
   /** Drops candidates, such as relays through a beacon that is no longer configured. */
   remove(which: (path: Path) => boolean, now: Instant): PathChange | undefined {
     this.#paths = this.#paths.filter((path) => !which(path));

@@ -127,6 +127,7 @@ export class Peer {
 
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
     const { paths } = this.#link;
+    if (found !== undefined) paths.outdateNamed();
     if (found?.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);
     if (found !== undefined) {
       this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.lan }, found);
