@@ -94,6 +94,16 @@ test('sequence numbers of the inbox are not used again after it was emptied', as
   await store.close();
 });
 
+test('opening and closing without a change leaves the file as it was', async () => {
+  const path = freshPath();
+  await filled(path);
+  const before = readFileSync(path);
+  const store = await open(path);
+  assert.equal((await store.node(1))!.hostname, 'alpha');
+  await store.close();
+  assert.equal(readFileSync(path).equals(before), true);
+});
+
 test('the files are for their owner only', async () => {
   const path = freshPath();
   const store = await open(path);

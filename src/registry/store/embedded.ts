@@ -72,10 +72,9 @@ function prepareFile(path: string): void {
 }
 
 function configure(sql: Sql): void {
-  sql.one('PRAGMA journal_mode = WAL');
   sql.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY');
   // Takes the lock now rather than at the first change.
-  sql.exec('BEGIN IMMEDIATE; COMMIT');
+  sql.exec('BEGIN EXCLUSIVE; COMMIT');
 }
 
 /** Indexes are compared with their tables only while that takes no more than a few seconds. */
@@ -114,7 +113,9 @@ function abandon(sql: Sql): void {
 
 function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions): Store {
   const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
-  const commit = new GroupCommit(sql, path, nextTurn);
+  // Not before the first change: whoever only opens and closes a store leaves the file as it was.
+  const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
+  const commit = new GroupCommit(sql, path, nextTurn, beforeFirst);
   const nodes = new NodeTable(sql);
   const inbox = new InboxTable(sql);
   const trust = new TrustTable(sql, inbox);

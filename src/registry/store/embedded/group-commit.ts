@@ -17,14 +17,17 @@ export class GroupCommit {
   readonly #sql: Sql;
   readonly #path: string;
   readonly #defer: (run: () => void) => void;
+  #beforeFirst: (() => void) | undefined;
   #waiting: Waiting[] = [];
   #open = false;
   #closed = false;
 
-  constructor(sql: Sql, path: string, defer: (run: () => void) => void) {
+  /** `beforeFirst` runs once, before the first change; if it throws, that change fails and the next one tries again. */
+  constructor(sql: Sql, path: string, defer: (run: () => void) => void, beforeFirst?: () => void) {
     this.#sql = sql;
     this.#path = path;
     this.#defer = defer;
+    this.#beforeFirst = beforeFirst;
   }
 
   write<T>(work: () => T): Promise<T> {
@@ -76,6 +79,8 @@ export class GroupCommit {
 
   #begin(): void {
     if (this.#open) return;
+    this.#beforeFirst?.();
+    this.#beforeFirst = undefined;
     this.#sql.exec('BEGIN IMMEDIATE');
     this.#open = true;
     this.#defer(() => this.commit());
