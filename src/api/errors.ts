@@ -23,12 +23,24 @@ export const ERRORS = {
   permission_denied: { exit: 1, retryable: false, hint: 'see: pilotctl trust' },
   port_in_use: { exit: 1, retryable: false, hint: 'choose another port, or stop the program that holds it' },
   socket_in_use: { exit: 1, retryable: false, hint: 'see: pilotctl daemon status' },
-  fingerprint_mismatch: { exit: 1, retryable: false, hint: 'check the key with the operator, then: pilotctl init --registry HOST --fingerprint HEX' },
-  identity_invalid: { exit: 1, retryable: false, hint: 'restore identity.json from a backup, or move it away to start with a new identity' },
+  fingerprint_mismatch: {
+    exit: 1,
+    retryable: false,
+    hint: 'check the key with the operator, then: pilotctl init --registry HOST --fingerprint HEX',
+  },
+  identity_invalid: {
+    exit: 1,
+    retryable: false,
+    hint: 'restore identity.json from a backup, or move it away to start with a new identity',
+  },
   state_corrupt: { exit: 1, retryable: false, hint: 'restore the file from a backup, or move it away' },
   too_large: { exit: 1, retryable: false, hint: 'send less at once' },
   rate_limited: { exit: 1, retryable: true, hint: 'wait a moment, then try again' },
-  transfer_failed: { exit: 1, retryable: true, hint: 'run the same command again: it resumes where it stopped' },
+  transfer_failed: {
+    exit: 1,
+    retryable: true,
+    hint: 'run the same command again: it resumes where it stopped',
+  },
   disk_full: { exit: 1, retryable: true, hint: 'free some space, then try again' },
   io_error: { exit: 1, retryable: false, hint: 'check the path and its permissions' },
   unavailable: { exit: 1, retryable: true, hint: 'see: pilotctl daemon status' },
@@ -59,5 +71,7 @@ export function isErrorCode(text: string): text is ErrorCode {
 /** Turns anything thrown into a PilotError, keeping the original as cause. */
 export function asPilotError(thrown: unknown): PilotError {
   if (thrown instanceof PilotError) return thrown;
-  return new PilotError('internal', thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
+  return new PilotError('internal', thrown instanceof Error ? thrown.message : String(thrown), {
+    cause: thrown,
+  });
 }

@@ -2,7 +2,9 @@ import type { Endpoint } from './units.ts';
 
 /** Prints an endpoint as `host:port`, with brackets around IPv6 hosts. */
 export function formatEndpoint(endpoint: Endpoint): string {
-  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+  return endpoint.host.includes(':')
+    ? `[${endpoint.host}]:${endpoint.port}`
+    : `${endpoint.host}:${endpoint.port}`;
 }
 
 /** Map key of an endpoint; equal endpoints have equal keys. */
