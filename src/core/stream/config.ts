@@ -29,9 +29,9 @@ export interface StreamConfig {
   readonly noDelay: boolean;
   /** Longest a small segment waits for company. @default 10 */
   readonly nagleDelay: Millis;
-  /** Longest an acknowledgment waits in the middle of a burst. @default 25 */
+  /** Longest an acknowledgment waits in the middle of an old sender's burst. @default 25 */
   readonly ackDelay: Millis;
-  /** Longest an acknowledgment waits at the end of a burst. @default 5 */
+  /** Longest an acknowledgment waits otherwise: at the end of a burst, and for senders that know the options. @default 5 */
   readonly shortAckDelay: Millis;
   /** @default 30000 */
   readonly dialTimeout: Millis;
@@ -62,7 +62,7 @@ export interface StreamConfig {
   readonly maxConnections: number;
   /** Spreads segments over the round trip instead of sending windows in one burst. @default true */
   readonly pacing: boolean;
-  /** Offers the stream options to peers that know them (docs/decisions/0010). @default true */
+  /** Offers the stream options to peers that know them (docs/decisions/0006). @default true */
   readonly options: boolean;
 }
 

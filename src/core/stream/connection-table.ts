@@ -58,9 +58,10 @@ export class ConnectionTable {
     ofNode.set(keyOf(localPort, remote.network, remotePort), conn);
   }
 
-  remove(conn: Connection): void {
+  /** Packets no longer find it. `keep`: its id still does. */
+  remove(conn: Connection, keep = false): void {
     if (this.#last === conn) this.#last = undefined;
-    this.#byId.delete(conn.id);
+    if (!keep) this.#byId.delete(conn.id);
     const { localPort, remote, remotePort } = conn.ends;
     const ofNode = this.#byNode.get(remote.node);
     if (ofNode === undefined) return;

@@ -7,14 +7,13 @@ import type { ConnectionHost } from './connection-host.ts';
 import { describeConnection, type Phase, streamState } from './connection-status.ts';
 import type { Deadlined } from './deadline-heap.ts';
 import { Ending } from './ending.ts';
-import { type Circumstances, Liveness } from './liveness.ts';
+import { Liveness } from './liveness.ts';
 import { LEAST_WINDOW, Opening } from './opening.ts';
 import { Outgoing } from './outgoing.ts';
 import { OwnerSignals } from './owner-signals.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { Receiver } from './receiver.ts';
 import { isCurrentReset, refuses, resetFor } from './reset.ts';
-import type { Segment } from './segment.ts';
 import { selectiveAck } from './selective-ack.ts';
 import { Sender } from './sender.ts';
 import type { CloseReason, ConnId, ConnStatus } from './types.ts';
@@ -46,7 +45,6 @@ export class Connection implements Deadlined {
   #sender: Sender;
   #receiver: Receiver | undefined;
   #phase: Phase;
-  #live = true;
   #timeWaitUntil: Instant = NEVER;
   /** When data last arrived. */
   #dataAt: Instant = 0;
@@ -74,6 +72,10 @@ export class Connection implements Deadlined {
     this.#sender = this.#newSender();
   }
 
+  /** Over, and only kept for what is left to read. */
+  get dead(): boolean {
+    return this.#phase === 'dead';
+  }
   /** The peer announced the stream options, so each direction ends on its own. */
   get #orderly(): boolean {
     return this.#opening.options !== undefined;
@@ -101,7 +103,7 @@ export class Connection implements Deadlined {
   }
 
   #newSender(): Sender {
-    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#transmit);
+    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#outgoing.segment);
   }
 
   #openHalves(peerSlots: number, now: Instant): void {
@@ -152,7 +154,7 @@ export class Connection implements Deadlined {
   #startOver(synAck: Packet, now: Instant): void {
     this.#host.output({ type: 'packet', to: synAck.source.node, packet: resetFor(synAck) });
     if (!this.#opening.restart(this.#host.initialSeq()) || !this.#host.redial(this)) {
-      this.fail('refused');
+      this.fail('refused', now);
       return;
     }
     const unsent = this.#sender;
@@ -177,7 +179,7 @@ export class Connection implements Deadlined {
     if (this.#phase === 'dead') return;
     if ((flags & FLAG_SYN) !== 0) this.#onSynAck(packet, now);
     else if ((flags & FLAG_FIN) !== 0) this.#onFin(packet, now);
-    else if ((flags & FLAG_RST) !== 0) this.#onReset(packet);
+    else if ((flags & FLAG_RST) !== 0) this.#onReset(packet, now);
     else if ((flags & FLAG_ACK) !== 0) this.#onAck(packet, now);
   }
 
@@ -239,7 +241,8 @@ export class Connection implements Deadlined {
   /** Empty ACKs need no answer, except the probes of old peers, which die of silence. spec/03 §10 rule 11 */
   #onEmpty(packet: Packet, now: Instant): void {
     const isKeepAlive = packet.window === 0 && packet.ack === this.#ending.nextSeq(this.#sender);
-    if (!isKeepAlive && !this.#receiver!.owesUpdate) return;
+    const isAsking = !this.#orderly && this.#receiver!.owesUpdate;
+    if (!isKeepAlive && !isAsking) return;
     if (this.#liveness.takeAnswer(now)) this.#sendAck(now);
   }
 
@@ -260,11 +263,11 @@ export class Connection implements Deadlined {
     this.#afterProgress(now);
   }
 
-  #onReset(packet: Packet): void {
+  #onReset(packet: Packet, now: Instant): void {
     if (this.#phase === 'dialing') {
-      if (refuses(packet, add(this.#opening.iss, 1))) this.fail('refused');
+      if (refuses(packet, add(this.#opening.iss, 1))) this.fail('refused', now);
     } else if (this.#phase === 'open' && isCurrentReset(packet, this.#receiver!.buffer.next, this.#orderly)) {
-      this.fail('reset');
+      this.fail('reset', now);
     }
   }
 
@@ -302,7 +305,7 @@ export class Connection implements Deadlined {
     this.#phase = 'time_wait';
     this.#timeWaitUntil = now + this.#config.timeWait;
     this.#sender.clear();
-    this.#release();
+    this.#host.ended(this);
   }
 
   /** Tells the owner, once nothing is left for it to read or it has asked for nothing more. */
@@ -313,32 +316,31 @@ export class Connection implements Deadlined {
     if (now >= this.#timeWaitUntil) this.#die();
   }
 
-  #release(): void {
-    if (!this.#live) return;
-    this.#live = false;
-    this.#host.ended(this);
-  }
-
+  /** Forgets everything, except what the owner may still read. */
   #die(): void {
+    if (this.#phase === 'dialing' || this.#phase === 'open') this.#host.ended(this);
     this.#phase = 'dead';
     this.#sender.clear();
-    this.#receiver?.buffer.clear();
-    this.#release();
-    this.#host.remove(this);
+    const keeps =
+      !this.#owner.closeCalled && this.#receiver !== undefined && this.#receiver.buffer.unread > 0;
+    if (!keeps) this.#receiver?.buffer.clear();
+    this.#host.remove(this, keeps);
   }
 
-  /** Ends at once without a word to the peer. */
-  fail(reason: CloseReason): void {
+  /** Ends at once without a word to the peer. What arrived in order before stays readable for a while. */
+  fail(reason: CloseReason, now: Instant): void {
     if (this.#phase === 'dead') return;
     if (this.#phase === 'dialing') this.#owner.dialFailed(reason);
     else this.#owner.closed(reason);
+    this.#timeWaitUntil = now + this.#config.unreadLinger;
     this.#die();
   }
 
   /** Ends at once and tells the peer. */
-  abort(reason: CloseReason): void {
+  abort(reason: CloseReason, now: Instant): void {
     if (this.#phase === 'dialing' || this.#phase === 'open') this.#outgoing.reset(this.#sender);
-    this.fail(reason);
+    if (reason === 'aborted') this.#owner.closeCalled = true;
+    this.fail(reason, now);
   }
 
   // ---- the application's side
@@ -355,14 +357,16 @@ export class Connection implements Deadlined {
   read(limit: Bytes, now: Instant): Uint8Array | undefined {
     const receiver = this.#receiver;
     if (receiver === undefined) return undefined;
-    const { chunk, update } = receiver.read(limit, now);
+    const chunk = receiver.read(limit);
     this.#owner.readAt = now;
     if (chunk === undefined && this.#ending.remote === 'finished') this.#owner.endSeen = true;
     if (receiver.buffer.unread === 0) {
       this.#owner.drained();
+      if (this.#phase === 'dead') this.#host.remove(this, false);
       this.#emitClosedWhenDue(now);
     }
-    if (update && this.#phase === 'open' && this.#ending.remote === 'open') this.#sendAck(now);
+    if (this.#phase === 'open' && this.#ending.remote === 'open' && receiver.takeUpdate(now))
+      this.#sendAck(now);
     return chunk;
   }
 
@@ -399,7 +403,7 @@ export class Connection implements Deadlined {
           this.#sender.nextDeadline(),
           this.#receiver!.nextDeadline(),
           this.#ending.nextDeadline(),
-          this.#liveness.deadline(this.#circumstances()),
+          this.#silenceDeadline(),
           this.#lingerDeadline(),
         );
       case 'time_wait':
@@ -409,7 +413,7 @@ export class Connection implements Deadlined {
           ? Math.max(this.#timeWaitUntil, this.#owner.readAt + this.#config.unreadLinger)
           : NEVER;
       case 'dead':
-        return NEVER;
+        return this.#receiver !== undefined && this.#receiver.buffer.unread > 0 ? this.#timeWaitUntil : NEVER;
       default:
         return this.#phase satisfies never;
     }
@@ -418,12 +422,13 @@ export class Connection implements Deadlined {
   /** To be called at or after `nextDeadline`. */
   onTimer(now: Instant): void {
     if (this.#phase === 'dialing') {
-      if (this.#opening.expired(now)) this.fail('timeout');
+      if (this.#opening.expired(now)) this.fail('timeout', now);
       else this.#opening.sendSyn(now);
     } else if (this.#phase === 'open') {
       this.#onOpenTimer(now);
-    } else if (this.#phase === 'time_wait') {
+    } else {
       this.#owner.closed(this.#verdict);
+      this.#owner.closeCalled = true;
       this.#die();
     }
   }
@@ -433,9 +438,9 @@ export class Connection implements Deadlined {
     if (this.#receiver!.onTimer(now)) this.#sendAck(now);
     if (sender.nextDeadline() <= now) sender.onTimer(now);
     if (this.#ending.nextDeadline() <= now) this.#onEndingTimer(now);
-    if (this.#phase === 'open' && this.#liveness.deadline(this.#circumstances()) <= now) this.#onSilence(now);
+    if (this.#phase === 'open' && this.#silenceDeadline() <= now) this.#onSilence(now);
     if (this.#phase === 'open' && this.#lingerDeadline() <= now) {
-      this.abort('finished');
+      this.abort('finished', now);
       return;
     }
     this.#finishIfDone(now);
@@ -443,12 +448,11 @@ export class Connection implements Deadlined {
 
   #onEndingTimer(now: Instant): void {
     const before = this.#ending.remote;
-    const { next } = this.#receiver!.buffer;
-    const outcome = this.#ending.onTimer(this.#sender, next, this.#orderly, now);
+    const outcome = this.#ending.onTimer(this.#sender, this.#receiver!.buffer.next, this.#orderly, now);
     if (before !== 'finished' && this.#ending.remote === 'finished') this.#endOfPeer();
     if (outcome !== 'cut') return;
     if (this.#ending.remote !== 'finished') {
-      this.fail('reset');
+      this.fail('reset', now);
       return;
     }
     // Our side of it is lost, what the peer sent is complete: that is handed over before the bad news.
@@ -456,16 +460,15 @@ export class Connection implements Deadlined {
     this.#enterTimeWait(now);
   }
 
-  #circumstances(): Circumstances {
-    return {
-      confirmed: this.#opening.confirmedAt !== undefined,
-      waitingSince: this.#sender.oldestSentAt ?? this.#ending.waitingSince,
-    };
+  /** When silence calls for a probe or for the end. */
+  #silenceDeadline(): Instant {
+    const waitingSince = this.#sender.oldestSentAt ?? this.#ending.waitingSince;
+    return this.#liveness.deadline(this.#opening.confirmedAt !== undefined, waitingSince);
   }
 
   #onSilence(now: Instant): void {
-    if (this.#liveness.judge(this.#circumstances(), now) === 'dead') {
-      this.abort('timeout');
+    if (this.#liveness.judge(this.#opening.confirmedAt !== undefined, now) === 'dead') {
+      this.abort('timeout', now);
       return;
     }
     if (this.#opening.confirmedAt === undefined) this.#sendSynAck(now);
@@ -478,12 +481,6 @@ export class Connection implements Deadlined {
     if (this.#receiver!.buffer.unread > 0) return this.#owner.readAt + this.#config.unreadLinger;
     return Math.max(this.#ending.finishedAt, this.#dataAt) + this.#config.halfCloseTimeout;
   }
-
-  // ---- packets out
-
-  readonly #transmit = (segment: Segment, now: Instant): void => {
-    this.#outgoing.segment(segment, now);
-  };
 
   #sendAck(now: Instant): void {
     this.#outgoing.ack(this.#sender, now);

@@ -211,6 +211,25 @@ test('a half-closed stream whose peer neither sends nor finishes ends after two 
   assert.equal(solo.event('closed')!.reason, 'finished');
 });
 
+test('what arrived before a reset can still be read for half a minute', () => {
+  for (const patient of [false, true]) {
+    const { solo, conn, give } = openIncoming();
+    give({ payload: utf8('last words') });
+    give({ flags: FLAG_RST, seq: 0, ack: 0 });
+    assert.equal(solo.event('closed')!.reason, 'reset');
+    assert.deepEqual(solo.streams.status(), []);
+    solo.wait(patient ? 31_000 : 29_000);
+    assert.equal(solo.streams.read(conn, solo.now)?.length, patient ? undefined : 10);
+    assert.equal(solo.streams.atEnd(conn), false);
+    assert.equal(solo.streams.read(conn, solo.now), undefined);
+    assert.equal(solo.streams.write(conn, utf8('no'), solo.now), 0);
+    assert.deepEqual(
+      give({ payload: utf8('x') }).map(({ flags }) => flags),
+      [FLAG_RST],
+    );
+  }
+});
+
 test('abort resets at once, also a dial', () => {
   const { solo, conn, ourSeq } = openDialed(true);
   solo.streams.abort(conn, solo.now);

@@ -7,14 +7,6 @@ const UNCONFIRMED_LIMIT: Millis = 60_000;
 /** At most one answer to a probe. spec/03 §10 rule 11 */
 const ANSWER_SPACING: Millis = 1000;
 
-/** What is known of the stream at the moment its silence is judged. */
-export interface Circumstances {
-  /** The peer has acknowledged the stream. */
-  readonly confirmed: boolean;
-  /** Since when data or FIN goes unacknowledged; retransmissions are the probes then. */
-  readonly waitingSince: Instant | undefined;
-}
-
 /** Tells a quiet stream from a dead peer. A healthy one answers a probe and is never ended, however long it is idle. */
 export class Liveness {
   readonly #config: StreamConfig;
@@ -43,7 +35,11 @@ export class Liveness {
     return true;
   }
 
-  deadline({ confirmed, waitingSince }: Circumstances): Instant {
+  /**
+   * When silence calls for `judge`. `confirmed`: the peer has acknowledged the stream. `waitingSince`: since when data
+   * or FIN goes unacknowledged; retransmissions are the probes then.
+   */
+  deadline(confirmed: boolean, waitingSince: Instant | undefined): Instant {
     const { deadAfter, keepAliveAfter, keepAliveInterval } = this.#config;
     if (waitingSince !== undefined) return Math.max(this.heardAt, waitingSince) + deadAfter;
     if (!confirmed) return Math.max(this.heardAt, this.#probedAt) + UNCONFIRMED_PROBE;
@@ -52,7 +48,7 @@ export class Liveness {
   }
 
   /** To be called at the deadline. */
-  judge({ confirmed }: Circumstances, now: Instant): 'probe' | 'dead' {
+  judge(confirmed: boolean, now: Instant): 'probe' | 'dead' {
     const limit = confirmed ? this.#config.deadAfter : UNCONFIRMED_LIMIT;
     if (now - this.heardAt >= limit) return 'dead';
     this.#probes++;

@@ -136,7 +136,7 @@ export class OldPeer {
 
   atEnd(id: ConnId): boolean {
     const conn = this.#byId.get(id);
-    return conn !== undefined && conn.ended && conn.queue.length === 0;
+    return conn?.ended === true && conn.queue.length === 0;
   }
 
   close(id: ConnId, now: Instant): void {

@@ -124,7 +124,7 @@ export class Opening {
   /** Takes the exchange as a first round trip, unless its repetition makes that too uncertain. */
   measure(rtt: RttEstimator, now: Instant): void {
     const trip = now - this.#firstSentAt;
-    if (!this.repeated || trip <= AMBIGUOUS_LIMIT) rtt.sample(trip, now);
+    if (!this.repeated || trip <= AMBIGUOUS_LIMIT) rtt.guess(trip, now);
   }
 
   #count(now: Instant): void {

@@ -24,12 +24,12 @@ export class Outgoing {
     this.#ending = ending;
   }
 
-  segment(segment: Segment, now: Instant): void {
+  readonly segment = (segment: Segment, now: Instant): void => {
     const receiver = this.receiver!;
     const { slots } = receiver;
     receiver.acknowledged(slots, now);
     this.#writer.send(FLAG_ACK, segment.seq, this.#position, slots, segment.payload);
-  }
+  };
 
   ack(sender: Sender, now: Instant): void {
     const receiver = this.receiver!;

@@ -91,7 +91,11 @@ export class Receiver {
       case 'in_order':
         this.bytesReceived += payload.length;
         this.#stalledCopies = 0;
-        return this.#delay(payload.length, now, this.#config.ackDelay);
+        return this.#delay(
+          payload.length,
+          now,
+          this.#options ? this.#config.shortAckDelay : this.#config.ackDelay,
+        );
       default:
         return accepted satisfies never;
     }
@@ -114,17 +118,17 @@ export class Receiver {
     return [duplicate, ...this.buffer.blocks(MAX_SACK_BLOCKS - 1)];
   }
 
-  /** One chunk for the reader. `update` is true when the sender should hear of the room at once. */
-  read(limit: Bytes, now: Instant): { readonly chunk: Uint8Array | undefined; readonly update: boolean } {
+  /** One chunk for the reader. */
+  read(limit: Bytes): Uint8Array | undefined {
     const chunk = this.buffer.read(limit);
-    if (chunk === undefined) return NOTHING;
+    if (chunk === undefined) return undefined;
     this.#readSinceGrowth += chunk.length;
     if (this.#readSinceGrowth >= this.limit / 2 && this.limit < this.#config.receiveBuffer) {
       const more = Math.min(this.limit, this.#config.receiveBuffer - this.limit);
       if (this.#grow(more)) this.limit += more;
       this.#readSinceGrowth = 0;
     }
-    return { chunk, update: this.#worthUpdate(now) };
+    return chunk;
   }
 
   /** True when a window change is owed to a sender that asks. */
@@ -148,7 +152,8 @@ export class Receiver {
     this.#updateAt = wait === undefined ? NEVER : now + wait;
   }
 
-  #worthUpdate(now: Instant): boolean {
+  /** After a read: true when the sender should hear of the room at once. */
+  takeUpdate(now: Instant): boolean {
     const told = distance(this.#advertised, this.buffer.next);
     const room = this.slots * SLOT_BYTES;
     if (told >= this.limit / 4 || room - told < this.limit / 4) return false;
@@ -186,4 +191,3 @@ export class Receiver {
 }
 
 const NO_BLOCKS: readonly SackBlock[] = [];
-const NOTHING = { chunk: undefined, update: false } as const;

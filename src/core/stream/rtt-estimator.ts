@@ -16,14 +16,23 @@ export class RttEstimator {
   floor: Millis = Number.POSITIVE_INFINITY;
   #nextFloor: Millis = Number.POSITIVE_INFINITY;
   #floorSince: Instant = 0;
+  #guessed = false;
 
   get measured(): boolean {
     return this.smoothed > 0;
   }
 
+  /** The exchange that opened the stream: it may have waited for keys, so the first real sample replaces it. */
+  guess(rtt: Millis, now: Instant): void {
+    if (this.measured) return;
+    this.sample(rtt, now);
+    this.#guessed = true;
+  }
+
   sample(rtt: Millis, now: Instant): void {
     const r = Math.max(rtt, 0.01);
-    if (this.smoothed === 0) {
+    if (this.smoothed === 0 || this.#guessed) {
+      this.#guessed = false;
       this.smoothed = r;
       this.variance = r / 2;
       this.#floorSince = now;

@@ -10,8 +10,9 @@ import { RttEstimator } from './rtt-estimator.ts';
 import { IN_FLIGHT, type Segment } from './segment.ts';
 import { SendBuffer } from './send-buffer.ts';
 
-/** A peer's delayed acknowledgment, which a lone segment has to sit out. spec/03 §5 */
-const PEER_ACK_DELAY: Millis = 40;
+/** The longest an acknowledgment is delayed by an old peer (spec/03 §5), and by one that knows the options. */
+const OLD_ACK_DELAY: Millis = 40;
+const ACK_DELAY: Millis = 10;
 /** Below this a probe for the tail would race the acknowledgment. */
 const SHORTEST_PROBE: Millis = 10;
 /** First piece of a segment that a receiver would otherwise take for SACK. spec/03 §10 rule 5 */
@@ -382,8 +383,8 @@ export class Sender {
   #timeoutAt(): Instant {
     const timeout = this.#progressAt + this.rtt.timeout(this.#backOff);
     if (!this.#probesTail()) return timeout;
-    const alone = this.#flight.length === 1 ? PEER_ACK_DELAY : 0;
-    const wait = Math.max(SHORTEST_PROBE, 2 * this.rtt.smoothed) + alone;
+    const delay = this.#byteWindow ? ACK_DELAY : OLD_ACK_DELAY;
+    const wait = Math.max(SHORTEST_PROBE, 2 * this.rtt.smoothed) + delay;
     return Math.min(timeout, Math.max(this.#progressAt, this.#lastSentAt) + wait);
   }
 

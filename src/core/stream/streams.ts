@@ -95,9 +95,10 @@ export class Streams implements Machine<StreamOutput> {
         return true;
       },
       ended: (conn) => this.#onEnded(conn),
-      remove: (conn) => {
+      remove: (conn, keep) => {
         this.#deadlines.remove(conn);
-        this.#table.remove(conn);
+        this.#table.remove(conn, keep);
+        if (keep) this.#arm(conn);
       },
     };
   }
@@ -189,14 +190,14 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   /** Resets at once. */
-  abort(id: ConnId, _now: Instant): void {
-    this.#table.byId(id)?.abort('aborted');
+  abort(id: ConnId, now: Instant): void {
+    this.#table.byId(id)?.abort('aborted', now);
   }
 
   /** Resets all streams with a node, except those of `exceptPort`. */
-  abortPeer(node: NodeId, _now: Instant, reason: CloseReason, exceptPort?: Port): void {
+  abortPeer(node: NodeId, now: Instant, reason: CloseReason, exceptPort?: Port): void {
     for (const conn of this.#table.ofNode(node)) {
-      if (conn.ends.remotePort !== exceptPort && conn.ends.localPort !== exceptPort) conn.abort(reason);
+      if (conn.ends.remotePort !== exceptPort && conn.ends.localPort !== exceptPort) conn.abort(reason, now);
     }
   }
 
@@ -245,7 +246,7 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   status(): ConnStatus[] {
-    return Array.from(this.#table.all(), (conn) => conn.status());
+    return [...this.#table.all()].filter((conn) => !conn.dead).map((conn) => conn.status());
   }
 
   statusOf(id: ConnId): ConnStatus | undefined {
@@ -308,7 +309,7 @@ export class Streams implements Machine<StreamOutput> {
         this.#arm(existing);
         return;
       }
-      existing.fail('reset');
+      existing.fail('reset', now);
     }
     const { source, destination, destinationPort: port } = packet;
     if (!this.#mayReceive(source.node, destination, port, 'stream', now)) return;
