@@ -4,13 +4,15 @@ import { connect as rawConnect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { generate } from 'selfsigned';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
-import type { Pipe, PipeServer } from '../runtime/ports.ts';
+import type { Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
 import { nodeNet } from './net.ts';
+import { listenTcp } from './tcp.ts';
 
 const net = nodeNet();
 const anyPort = { host: '127.0.0.1', port: 0 };
 let server: PipeServer;
 let fingerprint: string;
+let tls: TlsServerOptions;
 const accepted: Pipe[] = [];
 
 function echo(pipe: Pipe): void {
@@ -32,7 +34,8 @@ function text(pipe: Pipe, length: number): Promise<string> {
 before(async () => {
   const pem = await generate([{ name: 'commonName', value: 'test' }], { keyType: 'ec', curve: 'P-256' });
   fingerprint = createHash('sha256').update(new X509Certificate(pem.cert).raw).digest('hex');
-  server = await net.listen(anyPort, echo, { tls: { certificate: pem.cert, privateKey: pem.private } });
+  tls = { certificate: pem.cert, privateKey: pem.private };
+  server = await net.listen(anyPort, echo, { tls });
 });
 after(() => server.close());
 
@@ -79,6 +82,30 @@ test('broken TLS and silent clients do not disturb others', async () => {
   assert.equal(await text(pipe, 2), 'ok');
   pipe.destroy();
   silent.destroy();
+});
+
+test('however many say nothing, or begin TLS and stop, the next client gets in', async () => {
+  const limited = await listenTcp(anyPort, echo, { tls, maxGreeting: 8 });
+  const crowd = Array.from({ length: 30 }, (_, i) => {
+    const socket = rawConnect(limited.local.port, limited.local.host);
+    socket.on('error', () => {});
+    socket.resume();
+    if (i % 2 === 0) socket.write(Uint8Array.of(0x16, 3, 1));
+    return socket;
+  });
+  // Twenty-two have given way to those after them.
+  await new Promise<void>((resolve) => {
+    let gone = 0;
+    for (const socket of crowd) socket.on('close', () => ++gone === 22 && resolve());
+  });
+  for (const options of [{}, { tls: { fingerprint } }]) {
+    const pipe = await net.connect(limited.local, options);
+    pipe.write(utf8('ok'));
+    assert.equal(await text(pipe, 2), 'ok');
+    pipe.destroy();
+  }
+  for (const socket of crowd) socket.destroy();
+  await limited.close();
 });
 
 test('data that comes before a receiver is kept, and the end of the peer closes the pipe', async () => {

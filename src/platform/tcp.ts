@@ -12,17 +12,20 @@ import { systemError } from './system-error.ts';
 const TLS_HANDSHAKE = 0x16;
 /** How long a new connection may take to show its first byte, and then to finish TLS, ms. */
 const GREETING_TIMEOUT = 10_000;
-/** Connections that have not shown their first byte or not finished TLS; more are refused. */
+/** Connections that have not shown their first byte or not finished TLS; the longest waiting gives way to the next. */
 const MAX_GREETING = 4096;
 const CONNECT_TIMEOUT = 10_000;
 
 export function listenTcp(
   bind: Endpoint,
   onPipe: (pipe: Pipe) => void,
-  options: { tls?: TlsServerOptions } = {},
+  options: { tls?: TlsServerOptions; maxGreeting?: number } = {},
 ): Promise<PipeServer> {
   const greeting = new Set<Socket>();
-  const onSocket = options.tls === undefined ? plainOnly(onPipe) : byFirstByte(onPipe, options.tls, greeting);
+  const onSocket =
+    options.tls === undefined
+      ? plainOnly(onPipe)
+      : byFirstByte(onPipe, options.tls, greeting, options.maxGreeting ?? MAX_GREETING);
   const server = createServer({ pauseOnConnect: false }, onSocket);
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(systemError(error, `listen on ${formatEndpoint(bind)}`)));
@@ -54,6 +57,7 @@ function byFirstByte(
   onPipe: (pipe: Pipe) => void,
   tls: TlsServerOptions,
   greeting: Set<Socket>,
+  maxGreeting: number,
 ): (socket: Socket) => void {
   const tlsServer = createTlsServer({
     cert: tls.certificate,
@@ -61,13 +65,23 @@ function byFirstByte(
     minVersion: 'TLSv1.2',
     handshakeTimeout: GREETING_TIMEOUT,
   });
-  tlsServer.on('secureConnection', (socket: TLSSocket) => onPipe(socketPipe(socket, true)));
+  /** Connections in the middle of TLS, by their other end. */
+  const inTls = new Map<string, Socket>();
+  const otherEnd = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+  tlsServer.on('secureConnection', (socket: TLSSocket) => {
+    const below = inTls.get(otherEnd(socket));
+    if (below !== undefined) greeting.delete(below);
+    onPipe(socketPipe(socket, true));
+  });
   tlsServer.on('tlsClientError', (_error, socket) => socket.destroy());
 
   return (socket) => {
-    if (greeting.size >= MAX_GREETING) {
-      socket.destroy();
-      return;
+    if (greeting.size >= maxGreeting) {
+      for (const oldest of greeting) {
+        greeting.delete(oldest);
+        oldest.destroy();
+        break;
+      }
     }
     greeting.add(socket);
     const ignore = (): void => {};
@@ -81,10 +95,16 @@ function byFirstByte(
       socket.off('error', ignore);
       socket.off('timeout', giveUp);
       socket.setTimeout(0);
-      greeting.delete(socket);
       socket.unshift(first);
-      if (first[0] === TLS_HANDSHAKE) tlsServer.emit('connection', socket);
-      else onPipe(socketPipe(socket, false));
+      if (first[0] === TLS_HANDSHAKE) {
+        const name = otherEnd(socket);
+        inTls.set(name, socket);
+        socket.on('close', () => inTls.delete(name));
+        tlsServer.emit('connection', socket);
+      } else {
+        greeting.delete(socket);
+        onPipe(socketPipe(socket, false));
+      }
     };
     socket.on('error', ignore);
     socket.setTimeout(GREETING_TIMEOUT, giveUp);
