@@ -93,6 +93,6 @@ function endsWithPart(id: string, ending: string): boolean {
 
 /** What a person sees of the content. */
 export function contentOf(message: StoredMessage): string {
-  if (typeof message.data === 'string') return message.data;
+  if (typeof message.data === 'string') return message.data === '' ? '(empty)' : message.data;
   return typeof message.data_b64 === 'string' ? `(${message.bytes} bytes of binary data)` : '';
 }

@@ -26,7 +26,7 @@ export async function readPayload(
   if (flags.data === '-') return await context.host.stdin.readAll(PAYLOAD_LIMIT);
   if (flags.data !== undefined) return utf8(flags.data);
   if (flags.dataFile === undefined) return undefined;
-  const bytes = await context.host.files.read(flags.dataFile, PAYLOAD_LIMIT);
+  const bytes = await context.host.files.read(flags.dataFile, PAYLOAD_LIMIT).catch(tooLarge);
   if (bytes === undefined) throw fileNotFound(flags.dataFile);
   return bytes;
 }
@@ -46,4 +46,12 @@ export async function needPayload(
 
 export function fileNotFound(file: string): PilotError {
   return new PilotError('not_found', `File not found: ${file}`, { hint: 'check the path' });
+}
+
+function tooLarge(thrown: unknown): never {
+  if (!(thrown instanceof PilotError) || thrown.code !== 'too_large') throw thrown;
+  throw new PilotError('too_large', thrown.message, {
+    hint: 'send large data as a file: pilotctl send-file',
+    cause: thrown,
+  });
 }

@@ -47,9 +47,8 @@ export const ping = defineCommand({
             received++;
             const { seq, rtt_ms, path, endpoint } = result;
             results.push({ seq, rtt_ms, path, endpoint });
-            output.line(
-              `seq=${seq} time=${formatMillis(rtt_ms)} path=${path}${endpoint === '' ? '' : ` via ${endpoint}`}`,
-            );
+            const way = path === '' ? '' : ` path=${path}${endpoint === '' ? '' : ` via ${endpoint}`}`;
+            output.line(`seq=${seq} time=${formatMillis(rtt_ms)}${way}`);
           } else {
             results.push({ seq: result.seq, error: result.message });
             output.line(`seq=${result.seq} lost`);

@@ -21,12 +21,11 @@ export const trust = defineCommand({
       String(row.node_id),
       printable(row.hostname),
       row.address,
-      row.mutual ? 'yes' : 'no',
       context.host.localTime(row.approved_at * 1000),
     ]);
     return {
       data: { trusted },
-      human: formatTable(['NODE ID', 'HOSTNAME', 'ADDRESS', 'MUTUAL', 'SINCE'], rows),
+      human: formatTable(['NODE ID', 'HOSTNAME', 'ADDRESS', 'SINCE'], rows),
     };
   },
 });
