@@ -34,6 +34,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
     report({ type: 'progress', text });
   };
   let local: LocalNetwork | undefined;
+  let facts: DaemonFacts | undefined;
   try {
     if (settings.registry === undefined) {
       local = await LocalNetwork.enter({
@@ -43,6 +44,13 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         note,
         registryPort: settings.local_registry_port,
         beaconPort: settings.local_beacon_port,
+        onRole(network) {
+          if (facts === undefined) return;
+          facts = { ...facts, network };
+          run
+            .update({ ...facts })
+            .catch((error: unknown) => log.event('warn', 'run_file.not_updated', { error }));
+        },
         async serve(store, registry, beacon) {
           const serving = await serve({ host, log, store, registry, beacon });
           const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
@@ -69,7 +77,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         socketPath: settings.socket,
         listen: settings.listen,
         registries: [registry],
-        ...(fingerprint === undefined || fingerprint === '' ? {} : { tls: { fingerprint } }),
+        ...(fingerprint === undefined ? {} : { tls: { fingerprint } }),
         beacons: beacon === undefined ? [] : [beacon],
         ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
         ...(launch.public === undefined ? {} : { public: launch.public }),
@@ -82,7 +90,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       throw socketExplained(thrown, settings.socket);
     });
     const info = daemon.info();
-    const facts: DaemonFacts = {
+    facts = {
       node_id: info.node_id,
       address: info.address,
       hostname: info.hostname,

@@ -42,6 +42,8 @@ export interface LocalNetworkOptions {
   readonly beaconPort: number;
   /** Remarks for the person who starts the daemon. */
   readonly note: (text: string) => void;
+  /** Called when this process begins or ceases to host. */
+  readonly onRole?: (role: 'hosting' | 'joined') => void;
 }
 
 /**
@@ -73,6 +75,15 @@ export class LocalNetwork {
       if (known === undefined) throw new PilotError('unavailable', 'Cannot start a registry on this machine');
       note(`the registry of this machine is served by another user, and away now; trying again`);
     }
+    if (network.fingerprint === '') {
+      throw new PilotError(
+        'unavailable',
+        'Another process has the registry of this machine, but does not serve it',
+        {
+          hint: 'try again, or stop what holds it: pilotctl rendezvous status',
+        },
+      );
+    }
     await remember(host, home, network.#network);
     network.#watching = network.#watch();
     return network;
@@ -100,6 +111,7 @@ export class LocalNetwork {
   async stepBack(): Promise<void> {
     this.#notBefore = this.#options.host.clock.now() + STEP_BACK;
     await this.#release();
+    this.#options.onRole?.('joined');
   }
 
   async close(): Promise<void> {
@@ -139,6 +151,7 @@ export class LocalNetwork {
         log.event('warn', 'local_network.not_announced', { error }),
       );
       log.event('info', 'local_network.hosting', { port: registry.port, store });
+      this.#options.onRole?.('hosting');
       return true;
     } catch (error) {
       await lock.release();
