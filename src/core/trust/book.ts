@@ -120,6 +120,15 @@ export class TrustBook {
     this.#changed = true;
   }
 
+  /** From now on every request that this peer made so far is answered with a withdrawal. */
+  withdrawAnswers(node: NodeId): void {
+    for (const [key, answer] of this.#answers) {
+      if (answer.node !== node || answer.answer === 'rejected') continue;
+      this.#answers.set(key, { ...answer, answer: 'revoked', told: true });
+      this.#changed = true;
+    }
+  }
+
   markChanged(): void {
     this.#changed = true;
   }

@@ -249,9 +249,7 @@ export class Correspondence {
     const { node, hostname, justification, requestId } = request;
     // A question to an unknown node keeps its time, so that it never overtakes what its node was told since.
     const timestamp =
-      node === undefined
-        ? (request.statedAt ?? wallSeconds)
-        : this.#book.registers.repeatStatement(node, wallSeconds);
+      node === undefined ? (request.statedAt ?? wallSeconds) : this.#repeatStatement(node, wallSeconds);
     const bytes = this.#composeRequest(request, timestamp);
     if (departure.leg === 'direct' && node !== undefined) this.#sendDirect(departure, node, bytes, now);
     else if (departure.leg === 'relay') {
@@ -287,7 +285,6 @@ export class Correspondence {
   #letter(errand: Errand, peer: NodeId, wallSeconds: number): Letter {
     const { kind, requestId, reason } = errand;
     const common = { to: peer, replyTo: requestId, justification: '' };
-    const { registers } = this.#book;
     if (kind === 'revoke') {
       const tombstone = this.#book.tombstone(peer);
       const id = tombstone?.revokeId ?? newId(this.#random);
@@ -295,15 +292,21 @@ export class Correspondence {
       const timestamp =
         tombstone?.statedAt !== undefined && this.#book.outgoingTo(peer) !== undefined
           ? tombstone.statedAt
-          : registers.repeatStatement(peer, wallSeconds);
+          : this.#repeatStatement(peer, wallSeconds);
       return { ...common, type: 'handshake_revoke', id, reason: 'trust revoked', timestamp };
     }
     const id = newId(this.#random);
     if (kind === 'accept') {
-      const timestamp = registers.repeatStatement(peer, wallSeconds);
+      const timestamp = this.#repeatStatement(peer, wallSeconds);
       return { ...common, type: 'handshake_accept', id, reason: '', timestamp };
     }
     return { ...common, type: 'handshake_reject', id, reason, timestamp: wallSeconds };
+  }
+
+  /** Kept, because after a restart with a clock set back the next statement must still be later. */
+  #repeatStatement(peer: NodeId, wallSeconds: number): number {
+    this.#book.markChanged();
+    return this.#book.registers.repeatStatement(peer, wallSeconds);
   }
 
   /** Our peers confirm a revocation with a message of their own; of old ones delivery is all there will ever be. */

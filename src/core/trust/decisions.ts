@@ -80,7 +80,7 @@ export class Decisions {
       this.#event({ name: 'handshake.received', peer: from, justification });
     if (this.#isTrusted(from)) {
       this.answer(from, id, 'accepted', '', now);
-    } else if (answered !== undefined && answered.answer !== 'accepted') {
+    } else if (answered !== undefined && (answered.answer === 'rejected' || answered.answer === 'revoked')) {
       const reason = answered.answer === 'revoked' ? 'trust revoked' : answered.reason;
       this.answer(from, id, answered.answer, reason, now);
     } else if (this.#book.outgoingTo(from) !== undefined && !missedRevocation) {
@@ -89,6 +89,7 @@ export class Decisions {
     } else if (this.#autoApprove) {
       this.approvePending(pending, 'auto_approve', now);
     } else if (!isRepeated) {
+      if (known !== undefined) this.#remember(known, 'replaced', now);
       this.#book.setPending(pending);
       this.#event({ name: 'handshake.pending', peer: from, justification });
     }
@@ -175,6 +176,22 @@ export class Decisions {
     this.#correspondence.acknowledge(from, id, now);
   }
 
+  /** Our user withdraws trust in the peer, or a question to it. False when there is neither. */
+  withdraw(node: NodeId, now: Instant): boolean {
+    const record = this.#book.record(node);
+    const open = this.#book.outgoingTo(node);
+    if (record === undefined && open === undefined) return false;
+    const requestId = record === undefined ? open?.requestId : record.requestId;
+    this.#dropPending(node, 'revoked', now);
+    this.#book.withdrawAnswers(node);
+    if (requestId !== undefined) this.#remember({ node, requestId }, 'revoked', now);
+    this.#endTrust(node);
+    this.#closeRequestsTo(node);
+    this.#event({ name: 'trust.revoked', peer: node });
+    this.#tellRevocation(node, requestId, now, { tellRegistry: true });
+    return true;
+  }
+
   /** The live request of ours that this answers. Old peers can't name it: for them there is one per peer. */
   #answeredRequest(claim: Claim): OutgoingRequest | undefined {
     if (!claim.signed) return this.#book.outgoingTo(claim.from);
@@ -184,12 +201,8 @@ export class Decisions {
 
   /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
   #isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
-    const tombstone = this.#book.tombstone(from);
-    return (
-      request.node === undefined &&
-      tombstone?.revokeId !== undefined &&
-      request.createdAt <= tombstone.revokedAt
-    );
+    const withdrawnAt = this.#book.tombstone(from)?.statedAt;
+    return request.node === undefined && withdrawnAt !== undefined && (request.statedAt ?? 0) < withdrawnAt;
   }
 
   /** Whether the peer withdrew after saying this. */
@@ -215,7 +228,7 @@ export class Decisions {
     const tombstone = this.#book.tombstone(node);
     if (tombstone?.revokeId !== undefined) this.#rememberClosed(tombstone.revokeId);
     this.#book.deleteTombstone(node);
-    this.#book.deletePending(node);
+    this.#dropPending(node, 'replaced', now);
     this.#correspondence.cancel(node, 'revoke', 'reject');
     if (basis.by !== 'accept') this.#book.registers.newStatement(node, Math.floor(wall / 1000));
     const proof = this.#proof(node, basis, wall);
@@ -227,7 +240,7 @@ export class Decisions {
       reported: false,
       ...(proof && { proof, requestId: basis.requestId }),
     });
-    this.closeRequestsTo(node);
+    this.#closeRequestsTo(node);
     if (basis.by === 'approval') this.#event({ name: 'handshake.approved', peer: node });
     else if (basis.by !== 'accept')
       this.#event({ name: 'handshake.auto_approved', peer: node, reason: basis.by });
@@ -252,7 +265,7 @@ export class Decisions {
    * told so, because a question of ours may still be on its way to them.
    */
   #revokedByPeer(peer: NodeId, requestId: string, now: Instant, tellPeer: boolean): void {
-    const wasTrusted = this.endTrust(peer);
+    const wasTrusted = this.#endTrust(peer);
     this.#book.deletePending(peer);
     const request = this.#book.outgoingBy(requestId);
     if (request?.node === peer) this.#close(request);
@@ -260,7 +273,7 @@ export class Decisions {
     this.#event({ name: 'trust.revoked_by_peer', peer });
     const wall = this.#wall(now);
     if (tellPeer) {
-      this.tellRevocation(peer, undefined, wall, now, { tellRegistry: true });
+      this.#tellRevocation(peer, undefined, now, { tellRegistry: true });
       return;
     }
     const tombstone = { node: peer, revokedAt: wall, tellPeer, tellRegistry: true };
@@ -275,18 +288,18 @@ export class Decisions {
     if (tombstone?.revokeId !== undefined && tombstone.tellPeer) return;
     // Strangers may not push out what our user decided.
     if (tombstone === undefined && this.#book.tombstones().length >= TOMBSTONE_LIMIT / 2) return;
-    this.tellRevocation(peer, requestId, this.#wall(now), now, {
+    this.#tellRevocation(peer, requestId, now, {
       tellRegistry: tombstone?.tellRegistry ?? false,
     });
   }
 
-  tellRevocation(
+  #tellRevocation(
     node: NodeId,
     requestId: string | undefined,
-    wall: UnixMillis,
     now: Instant,
     { tellRegistry }: { tellRegistry: boolean },
   ): void {
+    const wall = this.#wall(now);
     const tombstone = {
       node,
       revokedAt: wall,
@@ -300,11 +313,27 @@ export class Decisions {
     this.#correspondence.revoke(tombstone, now);
   }
 
-  endTrust(node: NodeId): boolean {
+  #endTrust(node: NodeId): boolean {
     this.#correspondence.cancel(node, 'accept', 'reject', 'report');
     if (!this.#book.deleteRecord(node)) return false;
     this.#emit({ type: 'dropped', peer: node });
     return true;
+  }
+
+  /** The peer's question is not open any more, without a message that says so. */
+  #dropPending(node: NodeId, answer: 'replaced' | 'revoked', now: Instant): void {
+    const pending = this.#book.pendingOf(node);
+    if (pending !== undefined) this.#remember(pending, answer, now);
+    this.#book.deletePending(node);
+  }
+
+  #remember(
+    { node, requestId }: Pick<PendingRequest, 'node' | 'requestId'>,
+    answer: 'replaced' | 'revoked',
+    now: Instant,
+  ): void {
+    if (requestId === '') return;
+    this.#book.setAnswer({ node, requestId, answer, reason: '', at: this.#wall(now), told: true });
   }
 
   answer(
@@ -333,18 +362,14 @@ export class Decisions {
     if (composed === undefined) {
       throw new PilotError('too_large', 'Cannot ask for trust: the justification is too long');
     }
-    // Questions and withdrawals of the same millisecond stay in their order.
-    const createdAt = this.#book
-      .tombstones()
-      .reduce((at, { revokedAt }) => Math.max(at, revokedAt + 1), wall);
-    const request = { ...question, ...composed, createdAt, expiresAt: createdAt + REQUEST_LIFETIME };
+    const request = { ...question, ...composed, createdAt: wall, expiresAt: wall + REQUEST_LIFETIME };
     this.#book.setOutgoing(request);
     // From here on the request itself carries the withdrawal to the peer.
     if (node !== undefined) this.#correspondence.leaveRevocationToRequest(node);
     return request;
   }
 
-  closeRequestsTo(node: NodeId): void {
+  #closeRequestsTo(node: NodeId): void {
     for (const request of this.#book.outgoing()) if (request.node === node) this.#close(request);
   }
 

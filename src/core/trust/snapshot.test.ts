@@ -72,7 +72,7 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
     fc.record({
       node,
       requestId: id,
-      answer: fc.constantFrom('accepted', 'rejected', 'revoked'),
+      answer: fc.constantFrom('accepted', 'rejected', 'revoked', 'replaced'),
       reason: fc.string(),
       at: time,
       told: fc.boolean(),

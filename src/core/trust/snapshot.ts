@@ -152,7 +152,9 @@ function tombstone(item: Fields): TrustTombstone {
 
 function requestAnswer(item: Fields): RequestAnswer {
   const answer = item.answer;
-  if (answer !== 'accepted' && answer !== 'rejected' && answer !== 'revoked') throw new Corrupt();
+  if (answer !== 'accepted' && answer !== 'rejected' && answer !== 'revoked' && answer !== 'replaced') {
+    throw new Corrupt();
+  }
   return {
     node: whole(item.node_id),
     requestId: string(item.request_id),

@@ -1,249 +1,32 @@
-/**
- * Random interleavings of users, messages, losses, repeats, restarts, time and wrong clocks, against what users are promised:
- * nobody is trusted unless both sides asked or approved since either last withdrew, and once messages arrive again
- * both sides agree.
- */
-import assert from 'node:assert/strict';
+/** Random histories of users, messages, losses, repeats, restarts, time and wrong clocks, against the model. */
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fromUtf8, toHex, utf8 } from '../../base/bytes.ts';
-import type { NodeId } from '../../base/units.ts';
-import { decodeHandshake } from '../../wire/handshake.ts';
-import { type Parcel, TrustBus, TrustNode } from './trust.testkit.ts';
-
-type Step = readonly [action: number, who: number, whom: number, choice: number];
-
-/** What one user did about one peer, in the order of all steps. */
-interface History {
-  /** Step of the newest question or approval. */
-  consent: number;
-  /** Step of the newest withdrawal of our own. */
-  withdrawal: number;
-  /** Step of each withdrawal by its id. */
-  readonly withdrawals: Map<string, number>;
-  /** Step in which each message id of the peer first arrived. */
-  readonly arrivals: Map<string, number>;
-  /** Step in which each question of ours was asked. */
-  readonly questions: Map<string, number>;
-  /** Step in which the peer's withdrawal ended trust here. */
-  ended: number;
-}
-
-class Model {
-  readonly bus: TrustBus;
-  readonly #histories = new Map<string, History>();
-  readonly #trustedBefore = new Set<string>();
-  readonly #eventsSeen = new Map<NodeId, number>();
-  #step = 0;
-  #keysKnown = true;
-
-  constructor(seed: string, count: number) {
-    this.bus = new TrustBus(Array.from({ length: count }, (_, i) => new TrustNode(i + 1, seed)));
-    this.bus.onDeliver = (parcel) => this.#arrives(parcel);
-  }
-
-  apply([action, who, whom, choice]: Step): void {
-    const { bus } = this;
-    const { nodes, parcels } = bus;
-    const from = nodes[who % nodes.length]!;
-    const to = nodes[(who + 1 + (whom % (nodes.length - 1))) % nodes.length]!;
-    const parcel = parcels.length === 0 ? undefined : parcels[choice % parcels.length]!;
-    this.#step++;
-    switch (action) {
-      case 0:
-        this.#asks(from, to, () => bus.ask(from, to));
-        break;
-      case 1:
-        this.#asks(from, to, () => bus.ask(from, to.hostname));
-        break;
-      case 2:
-      case 3:
-        if (bus.approve(from, to) === 'approved') this.#history(from, to).consent = this.#step;
-        break;
-      case 4:
-        bus.reject(from, to);
-        break;
-      case 5:
-      case 6:
-        if (bus.untrust(from, to) === 'revoked') this.#withdrew(from, to);
-        break;
-      case 7:
-        if (parcels[0] !== undefined) this.#deliver(parcels[0], false);
-        break;
-      case 8:
-      case 9:
-      case 10:
-        if (parcel !== undefined) this.#deliver(parcel, action === 10);
-        break;
-      case 11:
-        if (parcel !== undefined) {
-          parcels.splice(parcels.indexOf(parcel), 1);
-          bus.settleDirect(parcel, choice % 3 === 0);
-        }
-        break;
-      case 12:
-        bus.pass([500, 1_500, 12_000, 70_000, 400_000][choice % 5]!);
-        break;
-      case 13:
-        from.restart();
-        break;
-      case 14:
-        bus.registryUp = choice % 2 === 0;
-        break;
-      case 15:
-        this.#keysKnown = choice % 3 !== 0;
-        break;
-      case 16:
-        from.skew = [0, 600_000, -7_200_000, 3_600_000, -1_000][choice % 5]!;
-        break;
-      default:
-        throw new Error(`no action ${action}`);
-    }
-    this.check();
-  }
-
-  /** Everyone approves what is left, so that nothing waits for a user. */
-  approveAll(): void {
-    for (const node of this.bus.nodes) {
-      for (const { node: peer } of [...node.trust.pending()]) {
-        this.#step++;
-        this.bus.approve(node, this.bus.node(peer));
-        this.#history(node, this.bus.node(peer)).consent = this.#step;
-        this.check();
-      }
-    }
-  }
-
-  heal(): void {
-    this.#step++;
-    this.#keysKnown = true;
-    this.bus.heal();
-    this.check();
-  }
-
-  check(): void {
-    for (const a of this.bus.nodes) {
-      this.#readEvents(a);
-      for (const b of this.bus.nodes) if (a !== b) this.#checkPair(a, b);
-    }
-  }
-
-  checkAgreement(): void {
-    for (const a of this.bus.nodes) {
-      for (const b of this.bus.nodes) {
-        if (a === b) continue;
-        const pair = `${a.id} and ${b.id}`;
-        assert.equal(a.trust.isTrusted(b.id), b.trust.isTrusted(a.id), `${pair} agree`);
-        const asked = b.trust.outgoing().some((each) => each.node === a.id || each.hostname === a.hostname);
-        assert.equal(
-          a.trust.pending().some(({ node }) => node === b.id),
-          asked,
-          `${pair}: a question is open on both sides`,
-        );
-        if (a.trust.isTrusted(b.id)) assert.equal(asked, false, `${pair}: trust leaves no question open`);
-      }
-      assert.ok(
-        a.trust.snapshot().tombstones.every((each) => !each.tellPeer && !each.tellRegistry),
-        'all was told',
-      );
-      assert.ok(
-        a.trust.trusted().every(({ reported }) => reported),
-        'all was reported',
-      );
-    }
-  }
-
-  #checkPair(a: TrustNode, b: TrustNode): void {
-    const key = `${a.id}>${b.id}`;
-    const record = a.trust.trusted().find(({ node }) => node === b.id);
-    if (record === undefined) {
-      this.#trustedBefore.delete(key);
-      return;
-    }
-    const [ours, theirs] = [this.#history(a, b), this.#history(b, a)];
-    assert.ok(ours.consent > ours.withdrawal, `${key}: asked or approved after the own withdrawal`);
-    if (this.#trustedBefore.has(key)) return;
-    this.#trustedBefore.add(key);
-    assert.ok(ours.consent > ours.ended, `${key}: asked or approved after the peer's withdrawal ended trust`);
-    const heard = a.trust.snapshot().registers?.find(({ node }) => node === b.id)?.heardRevoke ?? '';
-    const heardAt = theirs.withdrawals.get(heard) ?? -1;
-    assert.ok(theirs.consent > heardAt, `${key}: the peer asked or approved after the withdrawal heard of`);
-    const id = record.requestId ?? '';
-    const basis = ours.questions.get(id) ?? ours.arrivals.get(id);
-    assert.ok(
-      basis !== undefined && basis > ours.withdrawal,
-      `${key}: rests on a question newer than the own withdrawal`,
-    );
-    assert.equal(toHex(record.publicKey), toHex(b.identity.publicKey));
-  }
-
-  #asks(from: TrustNode, to: TrustNode, ask: () => string): void {
-    const before = new Set(from.trust.outgoing().map(({ requestId }) => requestId));
-    if (ask() === 'already_trusted') return;
-    const history = this.#history(from, to);
-    history.consent = this.#step;
-    for (const { requestId } of from.trust.outgoing()) {
-      if (!before.has(requestId)) history.questions.set(requestId, this.#step);
-    }
-  }
-
-  #withdrew(from: TrustNode, to: TrustNode): void {
-    const history = this.#history(from, to);
-    history.withdrawal = this.#step;
-    const tombstone = from.trust.snapshot().tombstones.find(({ node }) => node === to.id);
-    history.withdrawals.set(tombstone?.revokeId ?? '', this.#step);
-  }
-
-  #deliver(parcel: Parcel, keep: boolean): void {
-    const { bus } = this;
-    if (!keep) bus.parcels.splice(bus.parcels.indexOf(parcel), 1);
-    bus.deliver(parcel);
-    bus.answerKeys(this.#keysKnown);
-  }
-
-  #arrives(parcel: Parcel): void {
-    const text = parcel.kind === 'direct' ? fromUtf8(parcel.bytes) : parcel.message;
-    const message = decodeHandshake(utf8(text));
-    if (typeof message !== 'string' && message.type === 'handshake_request') {
-      const { arrivals } = this.#history(this.bus.node(parcel.to), this.bus.node(parcel.from));
-      const id = message.id ?? '';
-      if (!arrivals.has(id)) arrivals.set(id, this.#step);
-    }
-  }
-
-  #readEvents(node: TrustNode): void {
-    const from = this.#eventsSeen.get(node.id) ?? 0;
-    for (const event of node.events.slice(from)) {
-      if (event.name === 'trust.revoked_by_peer')
-        this.#history(node, this.bus.node(event.peer)).ended = this.#step - 1;
-    }
-    this.#eventsSeen.set(node.id, node.events.length);
-  }
-
-  #history(node: TrustNode, peer: TrustNode): History {
-    const key = `${node.id}>${peer.id}`;
-    let history = this.#histories.get(key);
-    if (history === undefined) {
-      const none = { consent: -1, withdrawal: -1, ended: -1 };
-      history = { ...none, withdrawals: new Map(), arrivals: new Map(), questions: new Map() };
-      this.#histories.set(key, history);
-    }
-    return history;
-  }
-}
+import { type Step, TrustModel } from './trust-model.testkit.ts';
 
 /** How often each action is drawn: trust must come and go often, and messages must outlive what they said. */
 const WEIGHTS = [6, 2, 5, 5, 1, 4, 3, 8, 8, 8, 6, 4, 6, 1, 1, 1, 1];
 const actionOf = WEIGHTS.flatMap((weight, action) => Array.from({ length: weight }, () => action));
-const step: fc.Arbitrary<Step> = fc.tuple(
-  fc.nat(actionOf.length - 1).map((index) => actionOf[index]!),
-  fc.nat(2),
-  fc.nat(2),
-  fc.nat(1000),
+// A failing history shrinks by leaving steps out; trying other numbers for what remains would take minutes.
+const step: fc.Arbitrary<Step> = fc.noShrink(
+  fc.tuple(
+    fc.nat(actionOf.length - 1).map((index) => actionOf[index]!),
+    fc.nat(2),
+    fc.nat(2),
+    fc.nat(1000),
+  ),
 );
+const RUN = {
+  numRuns: Number(process.env.TRUST_RUNS ?? 40),
+  seed: Number(process.env.TRUST_SEED ?? 1),
+  includeErrorInReport: true,
+};
+
+function histories(maxLength: number): fc.Arbitrary<Step[]> {
+  return fc.array(step, { maxLength, size: 'max' });
+}
 
 function holds(nodes: number, steps: readonly Step[]): void {
-  const model = new Model('property', nodes);
+  const model = new TrustModel('property', nodes);
   for (const each of steps) model.apply(each);
   model.heal();
   model.checkAgreement();
@@ -252,22 +35,16 @@ function holds(nodes: number, steps: readonly Step[]): void {
   model.checkAgreement();
 }
 
-const RUN = {
-  numRuns: Number(process.env.TRUST_RUNS ?? 40),
-  seed: Number(process.env.TRUST_SEED ?? 1),
-  includeErrorInReport: true,
-};
-
 test('two nodes: trust only by both, and agreement once messages arrive again', () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), (steps) => holds(2, steps)),
+    fc.property(histories(120), (steps) => holds(2, steps)),
     RUN,
   );
 });
 
 test('three nodes: trust only by both, and agreement once messages arrive again', () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 160, size: 'max' }), (steps) => holds(3, steps)),
+    fc.property(histories(160), (steps) => holds(3, steps)),
     RUN,
   );
 });

@@ -165,20 +165,9 @@ export class Trust implements Machine<TrustOutput> {
    */
   untrust(node: NodeId, wall: UnixMillis, now: Instant): 'revoked' | 'not_trusted' {
     this.#setWall(wall, now);
-    const record = this.#book.record(node);
-    const open = this.#book.outgoingTo(node);
-    if (record === undefined && open === undefined) return 'not_trusted';
-    const requestId = record === undefined ? open?.requestId : record.requestId;
-    if (requestId !== undefined) {
-      this.#book.setAnswer({ node, requestId, answer: 'revoked', reason: '', at: wall, told: true });
-    }
-    this.#decisions.endTrust(node);
-    this.#book.deletePending(node);
-    this.#decisions.closeRequestsTo(node);
-    this.#effects.push({ type: 'event', event: { name: 'trust.revoked', peer: node } });
-    this.#decisions.tellRevocation(node, requestId, wall, now, { tellRegistry: true });
+    const isWithdrawn = this.#decisions.withdraw(node, now);
     this.#settle();
-    return 'revoked';
+    return isWithdrawn ? 'revoked' : 'not_trusted';
   }
 
   /** A message that came to port 444 over the tunnel of `source`. */

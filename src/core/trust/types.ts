@@ -61,7 +61,8 @@ export interface TrustTombstone {
 export interface RequestAnswer {
   readonly node: NodeId;
   readonly requestId: string;
-  readonly answer: 'accepted' | 'rejected' | 'revoked';
+  /** `replaced`: never answered, because the peer asked anew while it waited. */
+  readonly answer: 'accepted' | 'rejected' | 'revoked' | 'replaced';
   /** Text for the peer; rejections only, else empty. */
   readonly reason: string;
   readonly at: UnixMillis;
