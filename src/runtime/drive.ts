@@ -11,7 +11,11 @@ export interface Driver {
   stop(): void;
 }
 
-export function drive<Output>(machine: Machine<Output>, clock: Clock, onOutput: (output: Output) => void): Driver {
+export function drive<Output>(
+  machine: Machine<Output>,
+  clock: Clock,
+  onOutput: (output: Output) => void,
+): Driver {
   let timer: Timer | undefined;
   let armedAt: number | undefined;
   let draining = false;

@@ -74,7 +74,11 @@ export interface Net {
    * Listens for TCP. With `tls`, the first byte decides per connection: 0x16 starts TLS, anything else is plaintext.
    * `onPipe` is called once a connection (and its TLS handshake) is ready.
    */
-  listen(bind: Endpoint, onPipe: (pipe: Pipe) => void, options?: { tls?: TlsServerOptions }): Promise<PipeServer>;
+  listen(
+    bind: Endpoint,
+    onPipe: (pipe: Pipe) => void,
+    options?: { tls?: TlsServerOptions },
+  ): Promise<PipeServer>;
   /**
    * Connects TCP; with `tls.fingerprint`, speaks TLS and demands that the SHA-256 of the server's leaf
    * certificate (lower-case hex) equals it. `host` may be a name. Errors: `connection_failed`, `fingerprint_mismatch`.
