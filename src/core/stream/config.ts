@@ -41,8 +41,13 @@ export interface StreamConfig {
   readonly keepAliveInterval: Millis;
   /** Silence, with probes or data unanswered, after which the peer counts as gone. @default 120000 */
   readonly deadAfter: Millis;
-  /** How long a finished connection answers late packets. @default 10000 */
+  /**
+   * How long a finished connection answers late packets of an old peer, which never repeats FIN. One that knows the
+   * options repeats it until `deadAfter`, so that long its last acknowledgment can be asked for. @default 10000
+   */
   readonly timeWait: Millis;
+  /** Finished connections remembered at most; the oldest goes first. @default 4096 */
+  readonly maxTimeWait: number;
   /** How long a stream we finished waits for a peer that neither sends nor finishes. @default 120000 */
   readonly halfCloseTimeout: Millis;
   /** How long data waits for a reader after `close`. @default 30000 */
@@ -82,6 +87,7 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   keepAliveInterval: 15_000,
   deadAfter: 120_000,
   timeWait: 10_000,
+  maxTimeWait: 4096,
   halfCloseTimeout: 120_000,
   unreadLinger: 30_000,
   finGrace: 500,

@@ -16,6 +16,8 @@ export interface ConnectionHost {
   grow(bytes: Bytes): boolean;
   /** A connection no longer counts against the limits (it may still answer late packets). */
   ended(conn: Connection): void;
+  /** It has entered TIME_WAIT. */
+  lingers(conn: Connection): void;
   /** It takes no more packets. `keep`: its id still names it, for what is left to read. */
   remove(conn: Connection, keep: boolean): void;
 }

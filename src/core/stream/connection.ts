@@ -72,10 +72,6 @@ export class Connection implements Deadlined {
     this.#sender = this.#newSender();
   }
 
-  /** Over, and only kept for what is left to read. */
-  get dead(): boolean {
-    return this.#phase === 'dead';
-  }
   /** The peer announced the stream options, so each direction ends on its own. */
   get #orderly(): boolean {
     return this.#opening.options !== undefined;
@@ -97,7 +93,7 @@ export class Connection implements Deadlined {
   /** A SYN for a stream that exists. Returns true when it belongs to a new one: this one is then to be dropped. */
   repeatedSyn(syn: Packet, now: Instant): boolean {
     if (!this.incoming) return false;
-    const meaning = this.#phase === 'open' ? this.#opening.judgeSyn(syn, now) : 'new';
+    const meaning = this.#opening.judgeSyn(syn, now);
     if (meaning === 'answer') this.#sendSynAck(now);
     return meaning === 'new';
   }
@@ -216,8 +212,8 @@ export class Connection implements Deadlined {
     const isKeepAlive = packet.window === 0 && packet.payload.length === 0 && ack === una;
     const opened = !isKeepAlive && sender.setWindow(ack, packet.window, now);
     sender.acknowledge(ack, blocks, now);
-    const closed = sender.peerWindow === 1;
-    if (sender.backOff > 0 && (opened || (silence > NOTABLE_SILENCE && !closed))) sender.retryNow(now);
+    const back = silence > NOTABLE_SILENCE && sender.peerWindow > 1;
+    if (sender.backOff > 0 && (opened || back)) sender.retryNow(now);
     if (ack !== una) this.#ending.dataAcknowledged(sender, now);
     if (this.#ending.acknowledged(packet.ack, now) && this.#ending.remote !== 'finished') {
       this.#owner.finished();
@@ -234,16 +230,15 @@ export class Connection implements Deadlined {
     const { buffer } = receiver;
     const need = receiver.onData(packet.seq, packet.payload, now);
     if (this.#ending.dataReceived(buffer.next)) this.#endOfPeer();
-    if (buffer.unread > 0) this.#owner.readable();
+    if (this.unread > 0) this.#owner.readable();
     if (need === 'now') this.#sendAck(now);
   }
 
   /** Empty ACKs need no answer, except the probes of old peers, which die of silence. spec/03 §10 rule 11 */
   #onEmpty(packet: Packet, now: Instant): void {
     const isKeepAlive = packet.window === 0 && packet.ack === this.#ending.nextSeq(this.#sender);
-    const isAsking = !this.#orderly && this.#receiver!.owesUpdate;
-    if (!isKeepAlive && !isAsking) return;
-    if (this.#liveness.takeAnswer(now)) this.#sendAck(now);
+    const isProbe = isKeepAlive || (!this.#orderly && this.#receiver!.owesUpdate);
+    if (isProbe && this.#liveness.takeAnswer(now)) this.#sendAck(now);
   }
 
   #onFin(packet: Packet, now: Instant): void {
@@ -253,12 +248,9 @@ export class Connection implements Deadlined {
     const ending = this.#ending;
     const before = ending.remote;
     const { next } = this.#receiver!.buffer;
-    if (this.#orderly) {
-      ending.onOrderlyFin(packet, next);
-      if ((packet.flags & FLAG_ACK) === 0) this.#sendAck(now);
-    } else {
-      ending.onOldFin(packet, next, this.#sender, now);
-    }
+    if (this.#orderly) ending.onOrderlyFin(packet, next);
+    else ending.onOldFin(packet, next, this.#sender, now);
+    if (this.#orderly && (packet.flags & FLAG_ACK) === 0) this.#sendAck(now);
     if (before !== 'finished' && ending.remote === 'finished') this.#endOfPeer();
     this.#afterProgress(now);
   }
@@ -267,7 +259,7 @@ export class Connection implements Deadlined {
     if (this.#phase === 'dialing') {
       if (refuses(packet, add(this.#opening.iss, 1))) this.fail('refused', now);
     } else if (this.#phase === 'open' && isCurrentReset(packet, this.#receiver!.buffer.next, this.#orderly)) {
-      this.fail('reset', now);
+      this.fail(this.#ending.lacksOnlyAck(this.#sender) ? 'finished' : 'reset', now);
     }
   }
 
@@ -294,8 +286,8 @@ export class Connection implements Deadlined {
   #finishIfDone(now: Instant): void {
     if (this.#phase === 'open') {
       // An old dialer would take FIN in place of the SYN+ACK it still waits for.
-      const known = this.#orderly || this.#opening.confirmedAt !== undefined;
-      if (known) this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
+      if (this.#orderly || this.#opening.confirmedAt !== undefined)
+        this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
       if (this.#ending.complete) this.#enterTimeWait(now);
     }
     this.#emitClosedWhenDue(now);
@@ -303,14 +295,15 @@ export class Connection implements Deadlined {
 
   #enterTimeWait(now: Instant): void {
     this.#phase = 'time_wait';
-    this.#timeWaitUntil = now + this.#config.timeWait;
+    this.#timeWaitUntil = now + (this.#orderly ? this.#config.deadAfter : this.#config.timeWait);
     this.#sender.clear();
     this.#host.ended(this);
+    this.#host.lingers(this);
   }
 
   /** Tells the owner, once nothing is left for it to read or it has asked for nothing more. */
   #emitClosedWhenDue(now: Instant): void {
-    if (this.#owner.closedSent || this.#phase !== 'time_wait' || this.#receiver!.buffer.unread > 0) return;
+    if (this.#owner.closedSent || this.#phase !== 'time_wait' || this.unread > 0) return;
     if (!this.#owner.closeCalled && !this.#owner.endSeen && this.#verdict === 'finished') return;
     this.#owner.closed(this.#verdict);
     if (now >= this.#timeWaitUntil) this.#die();
@@ -321,8 +314,7 @@ export class Connection implements Deadlined {
     if (this.#phase === 'dialing' || this.#phase === 'open') this.#host.ended(this);
     this.#phase = 'dead';
     this.#sender.clear();
-    const keeps =
-      !this.#owner.closeCalled && this.#receiver !== undefined && this.#receiver.buffer.unread > 0;
+    const keeps = !this.#owner.closeCalled && this.unread > 0;
     if (!keeps) this.#receiver?.buffer.clear();
     this.#host.remove(this, keeps);
   }
@@ -360,7 +352,7 @@ export class Connection implements Deadlined {
     const chunk = receiver.read(limit);
     this.#owner.readAt = now;
     if (chunk === undefined && this.#ending.remote === 'finished') this.#owner.endSeen = true;
-    if (receiver.buffer.unread === 0) {
+    if (this.unread === 0) {
       this.#owner.drained();
       if (this.#phase === 'dead') this.#host.remove(this, false);
       this.#emitClosedWhenDue(now);
@@ -370,8 +362,13 @@ export class Connection implements Deadlined {
     return chunk;
   }
 
+  /** Bytes in order that the owner has not taken. */
+  get unread(): Bytes {
+    return this.#receiver?.buffer.unread ?? 0;
+  }
+
   get atEnd(): boolean {
-    return this.#ending.remote === 'finished' && this.#receiver!.buffer.unread === 0;
+    return this.#ending.remote === 'finished' && this.unread === 0;
   }
 
   /** No more writes. FIN follows once everything written is on its way (to old peers: acknowledged). */
@@ -413,7 +410,7 @@ export class Connection implements Deadlined {
           ? Math.max(this.#timeWaitUntil, this.#owner.readAt + this.#config.unreadLinger)
           : NEVER;
       case 'dead':
-        return this.#receiver !== undefined && this.#receiver.buffer.unread > 0 ? this.#timeWaitUntil : NEVER;
+        return this.unread > 0 ? this.#timeWaitUntil : NEVER;
       default:
         return this.#phase satisfies never;
     }
@@ -426,11 +423,14 @@ export class Connection implements Deadlined {
       else this.#opening.sendSyn(now);
     } else if (this.#phase === 'open') {
       this.#onOpenTimer(now);
-    } else {
-      this.#owner.closed(this.#verdict);
-      this.#owner.closeCalled = true;
-      this.#die();
-    }
+    } else this.forget();
+  }
+
+  /** Ends TIME_WAIT, and the wait for a reader. */
+  forget(): void {
+    this.#owner.closed(this.#verdict);
+    this.#owner.closeCalled = true;
+    this.#die();
   }
 
   #onOpenTimer(now: Instant): void {
@@ -478,7 +478,7 @@ export class Connection implements Deadlined {
   /** When an end that nobody at this side waits for is cut short. */
   #lingerDeadline(): Instant {
     if (!this.#owner.closeCalled || this.#ending.local !== 'finished') return NEVER;
-    if (this.#receiver!.buffer.unread > 0) return this.#owner.readAt + this.#config.unreadLinger;
+    if (this.unread > 0) return this.#owner.readAt + this.#config.unreadLinger;
     return Math.max(this.#ending.finishedAt, this.#dataAt) + this.#config.halfCloseTimeout;
   }
 

@@ -47,6 +47,11 @@ export class Ending {
     return this.local === 'finished' && this.remote === 'finished';
   }
 
+  /** Both directions are delivered, and the peer may have forgotten the stream after its TIME_WAIT. */
+  lacksOnlyAck(sender: Sender): boolean {
+    return this.local === 'fin_sent' && sender.buffered === 0 && this.remote === 'finished';
+  }
+
   /** Since when FIN goes unacknowledged. */
   get waitingSince(): Instant | undefined {
     return this.local === 'fin_sent' ? this.#finSentAt : undefined;

@@ -7,11 +7,14 @@ import { type Link, type LinkConditions, seededRandom } from './streams.testkit.
 import { Streams } from './streams.ts';
 
 const MSS = 1152;
+const LONGEST_BACK_OFF = 10_000;
 
 export interface ExchangeCase {
   readonly seed: number;
   readonly link: LinkConditions;
   readonly plans: readonly Plan[];
+  /** Nothing gets through from `after` ms on, for `length` ms. */
+  readonly outage: { readonly after: number; readonly length: number } | undefined;
 }
 
 const size = fc.oneof(
@@ -46,10 +49,15 @@ export const exchangeCase: fc.Arbitrary<ExchangeCase> = fc.record({
   seed: fc.integer(),
   link: conditions,
   plans: fc.array(plan, { minLength: 1, maxLength: 3 }),
+  outage: fc.option(
+    fc.record({ after: fc.constantFrom(0, 10, 100, 1000, 5000), length: fc.constantFrom(500, 5000, 25_000) }),
+    { nil: undefined, freq: 3 },
+  ),
 });
 
 /** Runs a case between two of ours. */
-export function runCase({ seed, link, plans }: ExchangeCase, prepare?: (link: Link) => void): ExchangeResult {
+export function runCase(given: ExchangeCase, prepare?: (link: Link) => void): ExchangeResult {
+  const { seed, link, plans, outage } = given;
   const random = seededRandom(seed);
   const peers = [
     new Streams({ random: random.fork('a') }),
@@ -57,7 +65,20 @@ export function runCase({ seed, link, plans }: ExchangeCase, prepare?: (link: Li
   ] as const;
   peers[0].setNode(1);
   peers[1].setNode(2);
-  return exchange(peers, random, link, plans, timeLimit(link, plans), prepare);
+  return exchange(peers, random, link, plans, timeLimit(given), (on) => {
+    prepare?.(on);
+    if (outage !== undefined) interrupt(on, outage);
+  });
+}
+
+function interrupt(link: Link, outage: { readonly after: number; readonly length: number }): void {
+  const { filter } = link;
+  link.at(link.now + outage.after, () => {
+    link.filter = () => false;
+  });
+  link.at(link.now + outage.after + outage.length, () => {
+    link.filter = filter;
+  });
 }
 
 /** Everything arrived, both ends know, and neither time nor packets were wasted. */
@@ -74,7 +95,8 @@ export function checkCase({ link, plans }: ExchangeCase, result: ExchangeResult)
  * The same against the model of an old peer, which dials or listens. An old peer loses what is not acknowledged when
  * either side finishes, so here applications agree on the end: ours closes once it has everything.
  */
-export function runOldCase({ seed, link, plans }: ExchangeCase, oldSide: 0 | 1): ExchangeResult {
+export function runOldCase(given: ExchangeCase, oldSide: 0 | 1): ExchangeResult {
+  const { seed, link, plans } = given;
   const random = seededRandom(seed);
   const ours = new Streams({ random: random.fork('ours') });
   ours.setNode(2 - oldSide);
@@ -83,7 +105,7 @@ export function runOldCase({ seed, link, plans }: ExchangeCase, oldSide: 0 | 1):
   const agreed = plans.map((plan) => ({ ...plan, closes }));
   const peers = oldSide === 0 ? ([old, ours] as const) : ([ours, old] as const);
   // One repetition per timeout, and up to a sweep and ten seconds until a finished connection is forgotten.
-  const limit = 10 * timeLimit(link, plans) + 60_000;
+  const limit = 10 * timeLimit(given) + 60_000;
   return exchange(peers, random, link, agreed, limit);
 }
 
@@ -104,7 +126,7 @@ function packetLimit(link: LinkConditions, plans: readonly Plan[]): number {
 }
 
 /** Generous, but a stall that only a long back-off or a keep-alive ends does not fit in. */
-export function timeLimit(link: LinkConditions, plans: readonly Plan[]): number {
+export function timeLimit({ link, plans, outage }: ExchangeCase): number {
   const bytes = plans.reduce((sum, { sizes }) => sum + sizes[0] + sizes[1], 0);
   const roundTrip = 2 * (link.delay + link.jitter + 1) * (1 + link.reorder);
   const wire = ((bytes * 1.2 * 8000) / link.rate) * 3;
@@ -119,5 +141,6 @@ export function timeLimit(link: LinkConditions, plans: readonly Plan[]): number 
       reads = Math.max(reads, readPauses[side] * chunks);
     }
   }
-  return 20_000 + 40 * roundTrip + wire + lossy + queue + reads;
+  const silent = outage === undefined ? 0 : outage.length + LONGEST_BACK_OFF;
+  return 20_000 + 40 * roundTrip + wire + lossy + queue + reads + silent;
 }

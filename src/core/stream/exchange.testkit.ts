@@ -8,7 +8,7 @@ import type { ConnId, StreamOutput } from './types.ts';
 /** What `Streams` and the model of an old peer have in common. */
 export interface StreamPeer extends Peer {
   listen(port: Port): boolean;
-  dial(remote: Address, port: Port, now: Instant): ConnId;
+  dial(remote: Address, port: Port, now: Instant, options?: { readonly timeout?: number }): ConnId;
   write(conn: ConnId, data: Uint8Array, now: Instant): number;
   read(conn: ConnId, now: Instant): Uint8Array | undefined;
   atEnd(conn: ConnId): boolean;
@@ -169,7 +169,8 @@ export function exchange(
 
   for (let stream = 0; stream < plans.length; stream++) {
     peers[1]!.listen(5000 + stream);
-    apps[stream]![0].conn = peers[0].dial({ network: 0, node: 2 }, 5000 + stream, link.now);
+    const to = { network: 0, node: 2 };
+    apps[stream]![0].conn = peers[0].dial(to, 5000 + stream, link.now, { timeout: limit });
   }
   const start = link.now;
   const all = apps.flat();

@@ -118,7 +118,8 @@ export class Opening {
   judgeSyn(syn: Packet, now: Instant): 'answer' | 'ignore' | 'new' {
     if (syn.seq !== this.irs) return 'new';
     if (this.confirmedAt === undefined) return 'answer';
-    return now - this.confirmedAt > LATE_SYN ? 'new' : 'ignore';
+    // Old dialers always begin at 0; everybody else never begins at the same number twice.
+    return this.options === undefined && now - this.confirmedAt > LATE_SYN ? 'new' : 'ignore';
   }
 
   /** Takes the exchange as a first round trip, unless its repetition makes that too uncertain. */

@@ -33,7 +33,7 @@ test('carries bytes both ways over a perfect link and closes cleanly', () => {
   const conn = a.dial({ network: 0, node: 2 }, 80, link.now);
   assert.equal(a.write(conn, data, link.now), data.length);
   a.close(conn, link.now);
-  link.run(60_000);
+  link.run(200_000);
   assert.deepEqual(Uint8Array.from(got), data);
   assert.equal(reply, 5000);
   const closed = (side: number) => events[side]!.find((e) => e.type === 'closed');

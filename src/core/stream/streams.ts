@@ -68,6 +68,8 @@ export class Streams implements Machine<StreamOutput> {
   readonly #listeners = new Set<Port>();
   /** Live incoming streams per port. */
   readonly #perPort = new Map<Port, number>();
+  /** Connections in TIME_WAIT, oldest first. */
+  readonly #lingering = new Set<Connection>();
   readonly #synLimiter: SourceLimiter;
   readonly #answerLimiter: SourceLimiter;
   readonly #control: Control;
@@ -95,7 +97,9 @@ export class Streams implements Machine<StreamOutput> {
         return true;
       },
       ended: (conn) => this.#onEnded(conn),
+      lingers: (conn) => this.#onLingers(conn),
       remove: (conn, keep) => {
+        this.#lingering.delete(conn);
         this.#deadlines.remove(conn);
         this.#table.remove(conn, keep);
         if (keep) this.#arm(conn);
@@ -246,7 +250,7 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   status(): ConnStatus[] {
-    return [...this.#table.all()].filter((conn) => !conn.dead).map((conn) => conn.status());
+    return Array.from(this.#table.all(), (conn) => conn.status()).filter(({ state }) => state !== 'CLOSED');
   }
 
   statusOf(id: ConnId): ConnStatus | undefined {
@@ -363,6 +367,16 @@ export class Streams implements Machine<StreamOutput> {
 
   #reset(packet: Packet): void {
     this.#outputs.push({ type: 'packet', to: packet.source.node, packet: resetFor(packet) });
+  }
+
+  #onLingers(conn: Connection): void {
+    this.#lingering.add(conn);
+    if (this.#lingering.size <= this.#config.maxTimeWait) return;
+    for (const oldest of this.#lingering) {
+      if (oldest.unread > 0) continue;
+      oldest.forget();
+      return;
+    }
   }
 
   #onEnded(conn: Connection): void {
