@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { eventually, type Failure, type Node, Sandbox } from './pilotctl.ts';
 
 let sandbox: Sandbox;
@@ -144,6 +144,9 @@ const DAMAGES: readonly Damage[] = [
   },
 ];
 
+/** The files are read before a registry is asked. */
+const STARTING = ['daemon', 'start', '--registry=127.0.0.1:1', '--no-tls'];
+
 /** Serves the registry that lies in the node's home. */
 function serving(node: Node): string[] {
   const store = join(node.home, 'registry');
@@ -156,19 +159,21 @@ function serving(node: Node): string[] {
   ];
 }
 
-for (const { what, file, damage, code, message } of DAMAGES) {
-  test(`${what} is refused, named and left alone`, async () => {
-    const node = copy();
-    damage(join(node.home, file));
-    const before = contents(node.home, file);
-    const error = await node.failure(file.startsWith('registry/') ? serving(node) : ['daemon', 'start']);
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    assert.notEqual(error.hint, '');
-    assert.deepEqual(contents(node.home, file), before);
-    assert.throws(() => node.pid, /ENOENT/);
-  });
-}
+describe('damaged files', { concurrency: 4 }, () => {
+  for (const { what, file, damage, code, message } of DAMAGES) {
+    test(`${what} is refused, named and left alone`, async () => {
+      const node = copy();
+      damage(join(node.home, file));
+      const before = contents(node.home, file);
+      const error = await node.failure(file.startsWith('registry/') ? serving(node) : STARTING);
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, message);
+      assert.notEqual(error.hint, '');
+      assert.deepEqual(contents(node.home, file), before);
+      assert.throws(() => node.pid, /ENOENT/);
+    });
+  }
+});
 
 test('with the damaged file put back, the node is who it was', async () => {
   const node = copy();
