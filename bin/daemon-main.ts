@@ -35,6 +35,12 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
   };
   let local: LocalNetwork | undefined;
   let facts: DaemonFacts | undefined;
+  // From the first moment, as the signal would otherwise end the process.
+  process.on('SIGUSR2', () => {
+    local
+      ?.stepBack()
+      .catch((error: unknown) => log.event('warn', 'local_network.step_back_failed', { error }));
+  });
   try {
     if (settings.registry === undefined) {
       local = await LocalNetwork.enter({
@@ -104,13 +110,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
     };
     await run.update({ ...facts });
     report({ type: 'ready', facts: { ...facts } });
-    await untilStopped(log, {
-      SIGUSR2: () => {
-        local
-          ?.stepBack()
-          .catch((error: unknown) => log.event('warn', 'local_network.step_back_failed', { error }));
-      },
-    });
+    await untilStopped(log);
     await daemon.stop();
   } finally {
     await local?.close();

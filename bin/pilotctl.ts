@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { runCli } from '../src/cli/main.ts';
-import { nodeHost } from './host/node-host.ts';
+import { main } from './host/main.ts';
 
-process.exit(await runCli(nodeHost(), process.argv.slice(2)));
+await main(process.argv.slice(2));

@@ -4,10 +4,7 @@ import type { Log } from '../../src/runtime/ports.ts';
  * Resolves at SIGTERM or SIGINT. Until then a failure nobody caught is logged and ends the process: going on in an
  * unknown state could break promises made to peers, and a supervisor or the next start finds everything on disk.
  */
-export function untilStopped(
-  log: Log,
-  also: Readonly<Partial<Record<NodeJS.Signals, () => void>>> = {},
-): Promise<void> {
+export function untilStopped(log: Log): Promise<void> {
   const fatal = (error: unknown): void => {
     log.event('error', 'process.failed', { error });
     process.exit(1);
@@ -15,7 +12,6 @@ export function untilStopped(
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   process.on('SIGHUP', () => {});
-  for (const [signal, handler] of Object.entries(also)) process.on(signal as NodeJS.Signals, handler);
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {

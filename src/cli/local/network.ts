@@ -134,7 +134,11 @@ export class LocalNetwork {
   async #host(): Promise<boolean> {
     const { host, log } = this.#options;
     const { store } = this.#network;
-    if (store === '' || (!(await isGone(host, store)) && !(await mayServe(host, store)))) return false;
+    if (store === '') return false;
+    // A founder makes its store; one that vanished held a key that no new store can have.
+    if (await isGone(host, store)) {
+      if (this.#network.fingerprint !== '') return false;
+    } else if (!(await mayServe(host, store))) return false;
     const lock = await claim(host, storeLock(store), { program: 'daemon', home: this.#options.home.root });
     if (!isClaim(lock)) return this.#joinStarting();
     try {
