@@ -3,13 +3,16 @@
 import type { Crypto } from '../base/crypto.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
-import type { Endpoint, NodeId } from '../base/units.ts';
+import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import { Relay } from '../core/relay/relay.ts';
 import type { RelayConfig, RelayEntry, RelayEvent, RelayStats } from '../core/relay/types.ts';
 import { drive } from '../runtime/drive.ts';
-import type { Clock, Log, Net } from '../runtime/ports.ts';
+import type { Clock, Log, Net, Timer } from '../runtime/ports.ts';
 import { KeyLookups } from './key-lookups.ts';
 import { type DiscoverPeersOptions, discoverPeers } from './peer-discovery.ts';
+
+/** Chosen: often enough to see an attack in the log, seldom enough not to fill it. */
+const SUMMARY_INTERVAL: Millis = 600_000;
 
 export interface BeaconOptions {
   readonly net: Net;
@@ -75,6 +78,12 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
     options.discovery &&
     discoverPeers({ net, clock, log, ...options.discovery, local: socket.local, onPeers: setPeers });
   log.event('info', 'beacon.started', { port: socket.local.port });
+  let summary: Timer | undefined;
+  const summarize = (): void => {
+    log.event('info', 'beacon.summary', { ...relay.stats() });
+    summary = clock.at(clock.now() + SUMMARY_INTERVAL, summarize);
+  };
+  summary = clock.at(clock.now() + SUMMARY_INTERVAL, summarize);
 
   return {
     endpoint: socket.local,
@@ -82,6 +91,7 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
     entries: () => relay.entries(),
     setPeers,
     async close() {
+      summary?.cancel();
       discovery?.stop();
       lookups.stop();
       driver.stop();
