@@ -63,6 +63,7 @@ export class Decisions {
     if (missedRevocation) {
       registers.heardNo(from, claim.timestamp, claim.replyTo);
       this.#revokedByPeer(from, '', now, true);
+      this.#correspondence.acknowledge(from, claim.replyTo, now);
     }
     if (claim.signed) registers.heardYes(from, claim.timestamp);
     const pending: PendingRequest = {
