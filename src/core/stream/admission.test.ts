@@ -90,6 +90,22 @@ test('bounds live streams per port and altogether, and frees the place of an end
   assert.equal(dial(6), FLAG_SYN | FLAG_ACK);
 });
 
+test('one peer cannot hold all streams of a port', () => {
+  const limits = { rate: 100, burst: 100, sourceRate: 100, sourceBurst: 100 };
+  const solo = new Solo({ maxPerPort: 4, maxPerPeer: 2, synLimits: limits });
+  solo.streams.listen(OUR_PORT);
+  const dial = (node: number, sourcePort: number): number =>
+    solo.give({ flags: FLAG_SYN, sourcePort, destinationPort: OUR_PORT }, node)[0]!.flags;
+  assert.equal(dial(7, 1), FLAG_SYN | FLAG_ACK);
+  assert.equal(dial(7, 2), FLAG_SYN | FLAG_ACK);
+  assert.equal(dial(7, 3), FLAG_RST);
+  assert.equal(dial(8, 1), FLAG_SYN | FLAG_ACK);
+  const first = solo.events.find((event) => event.type === 'incoming')!;
+  solo.streams.abort(first.conn, solo.now);
+  solo.take();
+  assert.equal(dial(7, 4), FLAG_SYN | FLAG_ACK);
+});
+
 test('a port is listened on once, and streams outlive their listener', () => {
   const { solo, give, conn } = openIncoming();
   assert.equal(solo.streams.listen(OUR_PORT), false);

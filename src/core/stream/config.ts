@@ -63,6 +63,8 @@ export interface StreamConfig {
   };
   /** Live streams per listening port. @default 1024 */
   readonly maxPerPort: number;
+  /** Live streams of one peer per listening port, so that it leaves room for others. @default 512 */
+  readonly maxPerPeer: number;
   /** Live streams altogether. @default 65536 */
   readonly maxConnections: number;
   /** Spreads segments over the round trip instead of sending windows in one burst. @default true */
@@ -93,6 +95,7 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   finGrace: 500,
   synLimits: { rate: 100, burst: 200, sourceRate: 10, sourceBurst: 100 },
   maxPerPort: 1024,
+  maxPerPeer: 512,
   maxConnections: 65_536,
   pacing: true,
   options: true,

@@ -68,6 +68,8 @@ export class Streams implements Machine<StreamOutput> {
   readonly #listeners = new Set<Port>();
   /** Live incoming streams per port. */
   readonly #perPort = new Map<Port, number>();
+  /** The same per port and peer. */
+  readonly #perPeer = new Map<string, number>();
   /** Connections in TIME_WAIT, oldest first. */
   readonly #lingering = new Set<Connection>();
   readonly #synLimiter: SourceLimiter;
@@ -324,6 +326,7 @@ export class Streams implements Machine<StreamOutput> {
     if (!this.#synLimiter.take(source.node, now)) return;
     if (
       (this.#perPort.get(port) ?? 0) >= this.#config.maxPerPort ||
+      (this.#perPeer.get(`${port} ${source.node}`) ?? 0) >= this.#config.maxPerPeer ||
       this.#live >= this.#config.maxConnections
     ) {
       this.#refuse(packet, now);
@@ -336,7 +339,8 @@ export class Streams implements Machine<StreamOutput> {
       { incoming: true, noDelay: this.#config.noDelay },
       now,
     );
-    this.#perPort.set(port, (this.#perPort.get(port) ?? 0) + 1);
+    count(this.#perPort, port, 1);
+    count(this.#perPeer, `${port} ${source.node}`, 1);
     this.#add(conn);
     conn.accept(packet, now);
     this.#outputs.push({
@@ -384,9 +388,9 @@ export class Streams implements Machine<StreamOutput> {
     this.#reserved -= conn.reserved;
     conn.reserved = 0;
     if (conn.incoming) {
-      const left = (this.#perPort.get(conn.ends.localPort) ?? 1) - 1;
-      if (left <= 0) this.#perPort.delete(conn.ends.localPort);
-      else this.#perPort.set(conn.ends.localPort, left);
+      const { localPort, remote } = conn.ends;
+      count(this.#perPort, localPort, -1);
+      count(this.#perPeer, `${localPort} ${remote.node}`, -1);
     }
   }
 
@@ -456,4 +460,11 @@ export class Streams implements Machine<StreamOutput> {
     if (pong === undefined || !this.#answerLimiter.take(packet.source.node, now)) return;
     this.#outputs.push({ type: 'packet', to: packet.source.node, packet: pong });
   }
+}
+
+/** Entries that fall to zero go. */
+function count<Key>(counters: Map<Key, number>, key: Key, change: 1 | -1): void {
+  const next = (counters.get(key) ?? 0) + change;
+  if (next > 0) counters.set(key, next);
+  else counters.delete(key);
 }
