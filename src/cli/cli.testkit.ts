@@ -117,7 +117,7 @@ export class TestMachine {
       storage: (): Storage => {
         throw new Error('no storage here');
       },
-      absolute: (path) => (path.startsWith('/') ? path : `/work/${path}`),
+      absolute: (path) => (path.startsWith('/') ? path : `/here/${path}`),
       localTime: (when) => new Date(when).toISOString().slice(0, 19).replace('T', ' '),
       fingerprintOf: (server) => this.#fingerprintOf(server),
       onInterrupt: () => () => {},
