@@ -14,6 +14,9 @@ import { type DiscoverPeersOptions, discoverPeers } from './peer-discovery.ts';
 /** Chosen: often enough to see an attack in the log, seldom enough not to fill it. */
 const SUMMARY_INTERVAL: Millis = 600_000;
 
+/** How often what was dropped is written to the log, when anything was. */
+const REPORT_INTERVAL: Millis = 600_000;
+
 export interface BeaconOptions {
   readonly net: Net;
   readonly clock: Clock;
@@ -78,6 +81,18 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
     options.discovery &&
     discoverPeers({ net, clock, log, ...options.discovery, local: socket.local, onPeers: setPeers });
   log.event('info', 'beacon.started', { port: socket.local.port });
+  let reported = 0;
+  const report = (): void => {
+    const { nodes, provenNodes, drops } = relay.stats();
+    const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
+    if (dropped !== reported) log.event('info', 'beacon.dropped', { nodes, proven: provenNodes, ...drops });
+    reported = dropped;
+  };
+  const repeat = (): void => {
+    report();
+    reporting = clock.at(clock.now() + REPORT_INTERVAL, repeat);
+  };
+  let reporting = clock.at(clock.now() + REPORT_INTERVAL, repeat);
   let summary: Timer | undefined;
   const summarize = (): void => {
     log.event('info', 'beacon.summary', { ...relay.stats() });
@@ -95,7 +110,9 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
       discovery?.stop();
       lookups.stop();
       driver.stop();
+      reporting.cancel();
       await socket.close();
+      report();
       log.event('info', 'beacon.stopped');
     },
   };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -345,4 +346,22 @@ test('a local client that asks and never reads does not fill the memory of the d
   await victims.assertFine();
   assert.ok(grown < 60, `unread answers cost ${grown.toFixed(0)} MB`);
   socket.destroy();
+});
+
+test('the operator finds in the log what the beacon dropped', async () => {
+  const beacon = victims.rendezvous;
+  await beacon.data(['rendezvous', 'stop']);
+  const line = readFileSync(join(beacon.home, 'rendezvous.log'), 'utf8')
+    .split('\n')
+    .find((text) => text.includes('beacon.dropped'));
+  const counts = JSON.parse(line ?? '{}') as Record<string, number>;
+  for (const reason of [
+    'too_short',
+    'unknown_type',
+    'held_by_other_source',
+    'bad_proof',
+    'unregistered_sender',
+  ]) {
+    assert.ok((counts[reason] ?? 0) > 0, `${reason}: ${line}`);
+  }
 });
