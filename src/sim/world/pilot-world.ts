@@ -4,6 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { Millis } from '../../base/units.ts';
 import { nodeCrypto } from '../../platform/index.ts';
 import type { PilotClient } from '../../sdk/client.ts';
+import { memorySource } from '../../services/data-exchange/file-source.ts';
 import {
   between,
   type Host,
@@ -16,14 +17,17 @@ import {
   type Segment,
   World,
 } from '../net/index.ts';
-import { DATAGRAM_PORT } from './app.ts';
+import { DATAGRAM_PORT, streamBytes } from './app.ts';
 import { describeDatagram } from './describe-datagram.ts';
 import { Machine } from './machine.ts';
-import { Promises } from './promises.ts';
+import { fileName, Promises } from './promises.ts';
 import { RendezvousMachine } from './rendezvous-machine.ts';
 import { NonceLedger } from './watched-crypto.ts';
 
 const PRESETS = Object.keys(NAT_PRESETS) as NatPreset[];
+
+const FILE_ATTEMPTS = 3;
+const FILE_PAUSE: Millis = 8_000;
 
 /** What something under way was, to be named when it never ends. */
 interface Activity {
@@ -46,6 +50,7 @@ export class PilotWorld {
   #streams = 0;
   #messages = 0;
   #datagrams = 0;
+  #files = 0;
 
   constructor(seed: string | number) {
     this.world = new World(seed, { describe: describeDatagram, crypto: this.ledger.watch(nodeCrypto()) });
@@ -181,6 +186,22 @@ export class PilotWorld {
       await client.sendMessage({ network: 0, node: to.node }, message, { timeout: 20_000 });
       record.acknowledged = true;
     });
+  }
+
+  /** Sends a file; when the transfer breaks, once more after a while. */
+  async sendFile(from: Machine, to: Machine, size: number): Promise<void> {
+    const id = ++this.#files;
+    const record = { id, from, to, size, acknowledged: false };
+    this.promises.files.set(id, record);
+    this.note(`${from.name} sends file ${id} of ${size} bytes to ${to.name}`);
+    for (let attempt = 1; attempt <= FILE_ATTEMPTS && !record.acknowledged; attempt++) {
+      await this.#withClient(from, `file ${id}, attempt ${attempt}`, async (client) => {
+        const source = memorySource(fileName(id), streamBytes(id, 0, size));
+        await client.sendFile({ network: 0, node: to.node }, source, { timeout: 20_000 });
+        record.acknowledged = true;
+      });
+      await new Promise<void>((resolve) => this.world.schedule(this.world.now + FILE_PAUSE, resolve));
+    }
   }
 
   ask(from: Machine, to: Machine, byName: boolean): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { asPilotError, type PilotError } from '../../api/errors.ts';
-import { fromUtf8 } from '../../base/bytes.ts';
+import { equal, fromUtf8 } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/units.ts';
-import type { App, AppObserver, StreamId } from './app.ts';
+import { type App, type AppObserver, type StreamId, streamBytes } from './app.ts';
 import type { Machine } from './machine.ts';
 
 /** Two events of one instant may be seen in either order. */
@@ -31,6 +31,18 @@ export interface DatagramRecord {
   received: number;
 }
 
+export interface FileRecord {
+  readonly id: number;
+  readonly from: Machine;
+  readonly to: Machine;
+  readonly size: number;
+  acknowledged: boolean;
+}
+
+export function fileName(id: number): string {
+  return `file-${id}.bin`;
+}
+
 export interface MessageRecord {
   readonly id: string;
   readonly from: Machine;
@@ -43,6 +55,7 @@ export class Promises implements AppObserver {
   readonly failures: string[] = [];
   readonly streams = new Map<StreamId, StreamRecord>();
   readonly messages = new Map<string, MessageRecord>();
+  readonly files = new Map<number, FileRecord>();
   readonly datagrams = new Map<string, DatagramRecord>();
   readonly machines: Machine[] = [];
   readonly #consents = new Map<string, Consent>();
@@ -139,7 +152,10 @@ export class Promises implements AppObserver {
         );
       }
     }
-    for (const machine of this.machines) this.#judgeInbox(machine);
+    for (const machine of this.machines) {
+      this.#judgeInbox(machine);
+      this.#judgeFiles(machine);
+    }
   }
 
   /** Nothing is accepted before mutual trust. */
@@ -174,6 +190,27 @@ export class Promises implements AppObserver {
       if (count > 1) this.broken(`${name} is in the inbox ${count} times`);
     }
     for (const text of counts.keys()) this.broken(`${machine.name} has a message nobody sent: ${text}`);
+  }
+
+  /** A file that can be seen is whole, and one that was acknowledged can be seen. */
+  #judgeFiles(machine: Machine): void {
+    const seen = new Set<number>();
+    for (const [path, { data }] of machine.host.disk.files) {
+      const name = /^home\/received\/([^/]*)$/.exec(path)?.[1];
+      if (name === undefined) continue;
+      const record = this.files.get(Number(/file-(\d+)/.exec(name)?.[1]));
+      if (record === undefined || record.to !== machine)
+        this.broken(`${machine.name} has ${name}, which nobody sent`);
+      else if (!equal(data, streamBytes(record.id, 0, record.size))) {
+        this.broken(
+          `${machine.name} shows ${name} with ${data.length} of ${record.size} bytes, or wrong ones`,
+        );
+      } else seen.add(record.id);
+    }
+    for (const { id, from, to, acknowledged } of this.files.values()) {
+      if (to !== machine || !acknowledged || seen.has(id)) continue;
+      this.broken(`file ${id} from ${from.name} was acknowledged, but ${machine.name} does not have it`);
+    }
   }
 
   #consent(a: Machine, b: Machine): Consent {

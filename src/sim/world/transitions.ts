@@ -30,6 +30,13 @@ export const TRANSITIONS: Readonly<Record<string, Transition>> = {
       pilot.sendStream(from, to, size === 0 ? 0 : size + pilot.random.below(size));
     },
   },
+  file: {
+    weight: 5,
+    apply: ({ pilot }) => {
+      const [from, to] = talkers(pilot);
+      void pilot.sendFile(from, to, pick(pilot.random, [0, 1, 70_000, 300_000]));
+    },
+  },
   datagrams: {
     weight: 8,
     apply: ({ pilot }) => {
