@@ -1,7 +1,7 @@
 /** What a peer that is trusted may still not do; and a registry that is not the one whose key was pinned. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Conn } from '../../src/api/stream.ts';
@@ -212,6 +212,27 @@ test('file transfers that lie are refused, and leave no file', async () => {
 
   assert.deepEqual(received(), before);
   await victims.assertFine();
+});
+
+test('a file in one frame, too, appears only when it is whole', async () => {
+  // Older peers send files like that.
+  const folder = join(victims.b.node.home, 'received');
+  mkdirSync(folder, { recursive: true });
+  const seen = new Set<string>();
+  const watcher = watch(folder, (_, name) => seen.add(name ?? ''));
+  try {
+    const exchange = await Exchange.open();
+    const content = randomBytes(3_000_000);
+    const answer = await exchange.say(DATA_TYPE.file, filePayload(Buffer.from('old.bin'), content));
+    assert.match(String(answer), /^ACK FILE/);
+    exchange.close();
+    await eventually(async () => assert.ok(seen.size > 0));
+    const names = [...seen].filter((name) => name !== '.partial');
+    assert.equal(names.length, 1, `${names}`);
+    assert.ok(readFileSync(join(folder, names[0]!)).equals(content));
+  } finally {
+    watcher.close();
+  }
 });
 
 test('many streams that say nothing leave the node at work', async () => {

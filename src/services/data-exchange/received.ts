@@ -15,6 +15,8 @@ export const PARTIAL_FOLDER = 'received/.partial';
 /** A partial nobody added to for this long goes when the folder is looked at. Chosen. */
 const PARTIAL_LIFETIME = 7 * 86_400_000;
 const UNNAMED = 'unnamed';
+/** Where a file that came in one frame is written before it gets its name; one at a time. */
+const STAGED = 'frame';
 const FILE_LIMIT = 100_000;
 /** Partials kept; the oldest nobody works on gives way. Chosen. */
 const PARTIAL_LIMIT = 1_000;
@@ -67,10 +69,14 @@ export class ReceivedFiles {
   store(name: string, data: Uint8Array): Promise<string> {
     return this.#turns.run(async () => {
       await this.#makeRoom(data.length, '');
-      const final = this.#freeName(name);
-      await this.#storage.replace(`${RECEIVED_FOLDER}/${final}`, data);
-      this.#complete.added(final, data.length, this.#clock.wallNow());
-      return final;
+      const staged = `${PARTIAL_FOLDER}/${STAGED}`;
+      await this.#storage.replace(staged, data);
+      for (;;) {
+        const final = this.#freeName(name);
+        if (!(await this.#storage.moveExclusive(staged, `${RECEIVED_FOLDER}/${final}`))) continue;
+        this.#complete.added(final, data.length, this.#clock.wallNow());
+        return final;
+      }
     });
   }
 
