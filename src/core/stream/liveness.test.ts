@@ -151,3 +151,14 @@ test('answers probes without answering answers', () => {
   assert.equal(give({ seq: 0, payload: new Uint8Array(1) }).length, 1);
   assert.equal(give({}).length, 0);
 });
+
+test('a dead peer is given up at any instant, however the sums round', () => {
+  for (let i = 0; i < 300; i++) {
+    const { solo } = openDialed();
+    solo.now += i * 0.1 + i * 1e-7;
+    solo.streams.write(1, utf8('x'), solo.now);
+    solo.wait(130_000);
+    assert.equal(solo.event('closed')?.reason, 'timeout');
+    assert.equal(solo.streams.nextTimeout(), undefined);
+  }
+});

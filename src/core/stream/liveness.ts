@@ -50,7 +50,8 @@ export class Liveness {
   /** To be called at the deadline. */
   judge(confirmed: boolean, now: Instant): 'probe' | 'dead' {
     const limit = confirmed ? this.#config.deadAfter : UNCONFIRMED_LIMIT;
-    if (now - this.heardAt >= limit) return 'dead';
+    // The sum as in the deadline: the difference can round to just below the limit, and this would never end.
+    if (this.heardAt + limit <= now) return 'dead';
     this.#probes++;
     this.#probedAt = now;
     return 'probe';
