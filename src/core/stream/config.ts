@@ -69,7 +69,7 @@ export interface StreamConfig {
   readonly maxConnections: number;
   /** Spreads segments over the round trip instead of sending windows in one burst. @default true */
   readonly pacing: boolean;
-  /** Offers the stream options to peers that know them (docs/decisions/0006). @default true */
+  /** Offers the stream options to peers that know them (docs/decisions/0008). @default true */
   readonly options: boolean;
 }
 
