@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
 import { nodeRandom } from '../platform/random.ts';
 import { memorySource, type PilotClient } from '../sdk/index.ts';
 import { ManualClock, MemoryStorage } from '../services/data-exchange/exchange.testkit.ts';
+import { loadVectors } from '../wire/codec.testkit.ts';
 import { Place } from './daemon.testkit.ts';
 import { loadIdentity } from './identity.ts';
 import { loadNodeState, loadPeers, loadTrust } from './state-file.ts';
@@ -16,9 +16,7 @@ interface IdentityVector {
   ok?: boolean;
   name?: string;
 }
-const identities = JSON.parse(
-  readFileSync(new URL('../../vectors/identity.json', import.meta.url), 'utf8'),
-) as IdentityVector[];
+const identities = loadVectors<IdentityVector[]>('identity');
 
 async function trusting(place: Place): Promise<[PilotClient, PilotClient]> {
   const a = await place.start('node-a');

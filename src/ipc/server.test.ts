@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PilotError } from '../api/errors.ts';
 import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
 import { nodeClock } from '../platform/clock.ts';
+import { loadVectors } from '../wire/codec.testkit.ts';
 import {
   CMD,
   decodeCallError,
@@ -23,10 +23,10 @@ interface Vector {
   request_hex: string;
   reply_hex: string[] | null;
 }
-const vectors = JSON.parse(readFileSync(new URL('../../vectors/ipc.json', import.meta.url), 'utf8')) as {
+const vectors = loadVectors<{
   daemon_replies: Vector[];
   driver_frames: { name: string; hex: string }[];
-};
+}>('ipc');
 
 const quiet = { event: () => {} };
 

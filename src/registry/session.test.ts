@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { loadVectors } from '../wire/codec.testkit.ts';
 import { canonicalJson } from '../wire/json.ts';
 import { BinaryFrameReader, decodeBinaryLookupOk, encodeBinaryFrame } from '../wire/registry-binary.ts';
 import { encodeJsonFrame } from '../wire/registry-frame.ts';
@@ -279,11 +279,7 @@ interface Live {
   readonly received_hex: string;
   readonly connection?: string;
 }
-const file = new URL(
-  `../../${import.meta.url.includes('/dist/') ? '../' : ''}vectors/registry-binary.json`,
-  import.meta.url,
-);
-const { live } = JSON.parse(readFileSync(file, 'utf8')) as { live: Live[] };
+const { live } = loadVectors<{ live: Live[] }>('registry-binary');
 
 describe('the binary protocol', () => {
   it('answers the recorded bytes with the recorded bytes', async () => {

@@ -1,8 +1,8 @@
 /** Datagrams, pings, and the shapes of recorded traffic. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { utf8 } from '../../base/bytes.ts';
+import { loadVectors } from '../../wire/codec.testkit.ts';
 import {
   FLAG_ACK,
   FLAG_FIN,
@@ -133,8 +133,7 @@ const FLAGS: Readonly<Record<string, number>> = {
 
 /** Stream packets of a recorded run that came from one node; of long payloads only the length was kept. */
 function recorded(run: string, fromPort: number): Packet[] {
-  const path = new URL('../../../vectors/stream-trace.json', import.meta.url);
-  const trace = JSON.parse(readFileSync(path, 'utf8')) as Record<string, Recorded[]>;
+  const trace = loadVectors<Record<string, Recorded[]>>('stream-trace');
   const packets: Packet[] = [];
   for (const entry of trace[run]!) {
     if (entry.from_port !== fromPort || entry.flags === undefined) continue;

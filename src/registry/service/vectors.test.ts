@@ -1,9 +1,9 @@
 /** What a live registry of the other implementation answered, replayed against ours. docs/decisions/0003 */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fromHex } from '../../base/bytes.ts';
 import { parseHostPort } from '../../base/endpoint.ts';
+import { loadVectors } from '../../wire/codec.testkit.ts';
 import { canonicalJson, type JsonObject } from '../../wire/json.ts';
 import { JsonFrameReader } from '../../wire/registry-frame.ts';
 import { identity, keyText, testRegistry } from '../registry.testkit.ts';
@@ -16,17 +16,14 @@ interface Exchange {
   readonly response: string;
 }
 
-const vector = (name: string): URL =>
-  new URL(`../../../${import.meta.url.includes('/dist/') ? '../' : ''}vectors/${name}`, import.meta.url);
-const load = <T>(name: string): T => JSON.parse(readFileSync(vector(name), 'utf8')) as T;
-const responses = load<{
+const responses = loadVectors<{
   exchanges: Exchange[];
   sanitize_listen_addr: { client: string; remote: string; result: string }[];
-}>('registry-responses.json');
-const frames = load<{
+}>('registry-responses');
+const frames = loadVectors<{
   ed25519_seed_hex: string;
   messages: { name: string; hex: string; json: string; signed_string?: string }[];
-}>('registry-client-frames.json');
+}>('registry-client-frames');
 
 const refused = (error: string): JsonObject => ({ type: 'error', error });
 const notOffered = (type: string): JsonObject =>
@@ -116,7 +113,10 @@ test('reads every recorded request frame and knows its type', async () => {
   // Node 1 has the key of the recording, so its signatures must hold; nodes 2 and 3 are bystanders.
   await connection.registerOld(key);
   await connection.registerOld(identity(2));
-  assert.equal(keyText(key), load<{ public_key_b64: string }>('registry-client-frames.json').public_key_b64);
+  assert.equal(
+    keyText(key),
+    loadVectors<{ public_key_b64: string }>('registry-client-frames').public_key_b64,
+  );
   let signed = 0;
   for (const { name, hex, json, signed_string } of frames.messages) {
     const reader = new JsonFrameReader();

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PilotError } from '../../api/errors.ts';
 import type { Conn } from '../../api/stream.ts';
 import { concat, fromHex, fromUtf8, toHex, utf8 } from '../../base/bytes.ts';
+import { loadVectors } from '../../wire/codec.testkit.ts';
 import { DATA_TYPE, DataFrameReader, encodeDataFrame } from '../../wire/data-exchange.ts';
 import { decodeFileStream, encodeFileStream, type FileStreamMessage } from '../../wire/file-stream.ts';
 import { encodeTagged } from '../../wire/tagged.ts';
@@ -27,9 +27,7 @@ interface Vector {
   ok?: boolean;
   type?: number;
 }
-const vectors = JSON.parse(
-  readFileSync(new URL('../../../vectors/dataexchange.json', import.meta.url), 'utf8'),
-) as Vector[];
+const vectors = loadVectors<Vector[]>('dataexchange');
 
 async function answerTo(conn: Conn, ...frames: Uint8Array[]): Promise<string[]> {
   for (const frame of frames) await conn.write(frame);
