@@ -2,6 +2,7 @@ import { concat, utf8 } from '../../base/bytes.ts';
 import type { SigningKey } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, NodeId } from '../../base/units.ts';
+import { decodeBase64 } from '../../wire/base64.ts';
 import {
   encodeDiscover,
   encodePunchCommand,
@@ -14,6 +15,7 @@ import { encodeJsonFrame } from '../../wire/registry-frame.ts';
 import { encodePila, encodePilp, pilaSignedBytes } from '../../wire/tunnel-frames.ts';
 import { between, type Host, type Process, pick } from '../net/index.ts';
 import { Impostor } from './impostor.ts';
+import type { Machine } from './machine.ts';
 import type { PilotWorld } from './pilot-world.ts';
 
 interface Captured {
@@ -195,9 +197,16 @@ export class Attacker {
     this.#pilot.launch('impersonation', this.#process, async () => {
       const impostor = own
         ? await Impostor.stranger(this.#pilot, this.#host, this.#identity)
-        : await Impostor.thief(this.#pilot, this.#host, this.#identity, friend.node);
+        : await Impostor.thief(this.#pilot, this.#host, this.#forgedIdentity(friend), friend.node);
       await impostor.attack(target, friend.node);
     });
+  }
+
+  /** Our own identity, or the victim's public key over our signatures. */
+  #forgedIdentity(victim: Machine): SigningKey {
+    const key = victim.daemon === undefined ? undefined : decodeBase64(victim.daemon.info().public_key);
+    if (key === undefined || this.#random.below(2) === 0) return this.#identity;
+    return { publicKey: key, sign: (message) => this.#identity.sign(message) };
   }
 
   #nodes(): NodeId[] {
