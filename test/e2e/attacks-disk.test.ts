@@ -90,6 +90,7 @@ describe('a full disk', { skip: whyNoDisks() }, () => {
     });
   });
   after(async () => {
+    victims?.killAll();
     diskOfB?.unmount();
     diskOfRegistry?.unmount();
     await victims?.close();

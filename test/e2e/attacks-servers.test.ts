@@ -311,7 +311,7 @@ test('two thousand local connections, half frames and sudden ends leave the daem
     if (i % 100 === 99) await pause(5);
   }
   await eventually(async () => assert.ok(refused > 900, `${refused} refused`));
-  await victims.assertFine();
+  await eventually(() => victims.assertFine());
   for (const socket of sockets) socket.destroy();
   await eventually(async () => {
     const again = await local();

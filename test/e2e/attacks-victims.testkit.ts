@@ -64,7 +64,10 @@ export class Victims {
       for (const node of started.keys()) {
         if (options.relayOnly === true) await node.data(['config', '--set', 'relay_only=true']);
       }
-      const [a, b] = await Promise.all([...started].map(([node, given]) => startVictim(node, given)));
+      const starting = [...started].map(([node, given]) => startVictim(node, given));
+      // When one fails, the other must not be left behind half started.
+      await Promise.allSettled(starting);
+      const [a, b] = await Promise.all(starting);
       const victims = new Victims(
         sandbox,
         rendezvous,
@@ -161,9 +164,25 @@ export class Victims {
     };
   }
 
-  async close(): Promise<void> {
+  /** Ends all processes; their homes stay. */
+  killAll(): void {
     this.a.client.close();
     this.b.client.close();
+    for (const file of [
+      join(this.a.node.home, 'pilot.pid'),
+      join(this.b.node.home, 'pilot.pid'),
+      join(this.rendezvous.home, 'rendezvous.pid'),
+    ]) {
+      try {
+        process.kill(Number(readFileSync(file, 'utf8')), 'SIGKILL');
+      } catch {
+        // Not running.
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.killAll();
     await this.sandbox.close();
   }
 
