@@ -192,3 +192,29 @@ test('a host that steps back lets another process serve, and returns when nobody
   await lab.machine.clock.advance(10_000);
   assert.equal(a.role, 'hosting');
 });
+
+test('daemons leave a store alone that a rendezvous is about to serve', async () => {
+  const lab = new Lab();
+  const a = await lab.enter('a');
+  const b = await lab.enter('b');
+  const reserved = '/home/1000/a/registry/reserved';
+  const until = String(lab.machine.clock.wallNow() + 30_000);
+  lab.machine.files.set(reserved, { data: until, owner: 1000 });
+  await a.stepBack();
+  await lab.machine.clock.advance(20_000);
+  assert.deepEqual([a.role, b.role], ['joined', 'joined']);
+  lab.machine.files.delete(reserved);
+  await lab.machine.clock.advance(10_000);
+  assert.equal([a.role, b.role].filter((role) => role === 'hosting').length, 1);
+});
+
+test('a reservation that was left behind does not last', async () => {
+  const lab = new Lab();
+  const a = await lab.enter('a');
+  for (const left of ['', 'x', '1', String(lab.machine.clock.wallNow() + 1e12)]) {
+    lab.machine.files.set('/home/1000/a/registry/reserved', { data: left, owner: 1000 });
+    await a.stepBack();
+    await lab.machine.clock.advance(15_000);
+    assert.equal(a.role, 'hosting', left);
+  }
+});

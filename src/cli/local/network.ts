@@ -6,7 +6,7 @@ import { type Claim, claim, isClaim } from '../background/run-file.ts';
 import type { Home } from '../home.ts';
 import type { Host } from '../host.ts';
 import { accepts, probeRegistry } from '../registry-probe.ts';
-import { mayServe, storeLock } from './handover.ts';
+import { isReserved, mayServe, storeLock } from './handover.ts';
 import { announce, announced, type LocalRegistry, remember, remembered, withdraw } from './records.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -139,6 +139,7 @@ export class LocalNetwork {
     if (await isGone(host, store)) {
       if (this.#network.fingerprint !== '') return false;
     } else if (!(await mayServe(host, store))) return false;
+    if (await isReserved(host, store)) return this.#joinStarting();
     const lock = await claim(host, storeLock(store), { program: 'daemon', home: this.#options.home.root });
     if (!isClaim(lock)) return this.#joinStarting();
     try {

@@ -5,7 +5,7 @@ import { holderOf } from '../../background/run-file.ts';
 import { startProgram } from '../../background/start.ts';
 import { defineCommand } from '../../command.ts';
 import { BEACON_PORT, REGISTRY_PORT } from '../../config/keys.ts';
-import { askToRelease, localStore } from '../../local/handover.ts';
+import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
 import { bindAddress, path, text } from '../../values.ts';
 
@@ -49,7 +49,8 @@ export const rendezvousStart = defineCommand({
     const { settings } = await context.settings();
     const chosen = flags.store === undefined ? await localStore(host, home) : host.absolute(flags.store);
     const store = chosen ?? home.registry;
-    await askToRelease(context, store);
+    const giveBack = await takeStore(context, store);
+    context.onEnd(giveBack);
     const launch: RendezvousLaunch = {
       home: home.root,
       store,
@@ -65,6 +66,7 @@ export const rendezvousStart = defineCommand({
       context.standAlone();
       await host.processes.runHere('rendezvous', launch, (said) => {
         if (said.type !== 'ready') return;
+        void giveBack();
         const facts = said.facts as unknown as RendezvousFacts;
         context.output.note(`Rendezvous running (pid ${host.processes.pid})\n${describeRendezvous(facts)}`);
       });
