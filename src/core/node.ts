@@ -17,6 +17,8 @@ import { TRUST_PORT, TrustChannel, type TrustSendResult } from './trust-channel.
 import { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
 
+/** After these, what waits for the peer may go out at once. */
+const HEALED: ReadonlySet<string> = new Set(['tunnel.established', 'tunnel.rekeyed', 'tunnel.path_changed']);
 /** After trust ends the keys stay this long, so that the peer can still be told. */
 const FORGET_DELAY = 10_000;
 
@@ -332,7 +334,7 @@ export class PilotNode implements Machine<NodeOutput> {
         return;
       case 'event':
         // What waited for a dead path need not wait for its timers once another one works.
-        if (output.event.name === 'tunnel.established' || output.event.name === 'tunnel.path_changed') {
+        if (HEALED.has(output.event.name) && 'peer' in output.event) {
           this.#streams.retryPeer(output.event.peer, now);
         }
         this.#outputs.push(output);

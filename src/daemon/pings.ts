@@ -9,6 +9,9 @@ interface Waiting {
   readonly settle: (outcome: Millis | PilotError) => void;
 }
 
+/** Pause between repetitions of an unanswered ping. */
+const REPEAT: Millis = 1000;
+
 /** Round trips to peers by control packets, which no service has to answer. */
 export class Pings {
   readonly #node: PilotNode;
@@ -25,25 +28,32 @@ export class Pings {
   /** Milliseconds. Errors: `timeout`, `not_found`, `untrusted`, `cancelled`. */
   ping(node: NodeId, timeout: Millis, signal: Abort): Promise<Millis> {
     return new Promise((resolve, reject) => {
-      let token: number | undefined;
+      const tokens: number[] = [];
       let timer: Timer | undefined;
       const abort = (): void => settle(new PilotError('cancelled', 'Cancelled: ping'));
       const settle = (outcome: Millis | PilotError): void => {
-        if (token !== undefined) this.#waiting.delete(token);
+        for (const token of tokens) this.#waiting.delete(token);
         timer?.cancel();
         signal.removeEventListener('abort', abort);
         if (typeof outcome === 'number') resolve(outcome);
         else reject(outcome);
       };
       signal.addEventListener('abort', abort);
-      this.#run(() => {
-        const now: Instant = this.#clock.now();
-        token = this.#node.ping(node, now);
-        this.#waiting.set(token, { node, settle });
-        timer = this.#clock.at(now + timeout, () =>
-          settle(new PilotError('timeout', `No answer from ${addressText(node)} within ${timeout} ms`)),
-        );
-      });
+      const deadline = this.#clock.now() + timeout;
+      // A ping is one packet: the first one to a peer that has restarted dies under the old key.
+      const attempt = (): void =>
+        this.#run(() => {
+          const now: Instant = this.#clock.now();
+          if (now >= deadline) {
+            settle(new PilotError('timeout', `No answer from ${addressText(node)} within ${timeout} ms`));
+            return;
+          }
+          const token = this.#node.ping(node, now);
+          tokens.push(token);
+          this.#waiting.set(token, { node, settle });
+          timer = this.#clock.at(Math.min(deadline, now + REPEAT), attempt);
+        });
+      attempt();
     });
   }
 
