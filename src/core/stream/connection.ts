@@ -172,7 +172,6 @@ export class Connection implements Deadlined {
 
   onPacket(packet: Packet, now: Instant): void {
     const { flags } = packet;
-    if (this.#phase === 'dead') return;
     if ((flags & FLAG_SYN) !== 0) this.#onSynAck(packet, now);
     else if ((flags & FLAG_FIN) !== 0) this.#onFin(packet, now);
     else if ((flags & FLAG_RST) !== 0) this.#onReset(packet, now);
@@ -285,9 +284,7 @@ export class Connection implements Deadlined {
 
   #finishIfDone(now: Instant): void {
     if (this.#phase === 'open') {
-      // An old dialer would take FIN in place of the SYN+ACK it still waits for.
-      if (this.#orderly || this.#opening.confirmedAt !== undefined)
-        this.#ending.sendFinWhenDue(this.#sender, this.#orderly, now);
+      this.#ending.sendFinWhenDue(this.#sender, this.#opening, now);
       if (this.#ending.complete) this.#enterTimeWait(now);
     }
     this.#emitClosedWhenDue(now);
@@ -330,6 +327,7 @@ export class Connection implements Deadlined {
 
   /** Ends at once and tells the peer. */
   abort(reason: CloseReason, now: Instant): void {
+    if (this.#phase === 'dead') this.forget();
     if (this.#phase === 'dialing' || this.#phase === 'open') this.#outgoing.reset(this.#sender);
     if (reason === 'aborted') this.#owner.closeCalled = true;
     this.fail(reason, now);
@@ -467,7 +465,9 @@ export class Connection implements Deadlined {
   }
 
   #onSilence(now: Instant): void {
-    if (this.#liveness.judge(this.#opening.confirmedAt !== undefined, now) === 'dead') {
+    if (
+      this.#liveness.judge(this.#silenceDeadline(), this.#opening.confirmedAt !== undefined, now) === 'dead'
+    ) {
       this.abort('timeout', now);
       return;
     }

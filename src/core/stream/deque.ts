@@ -1,3 +1,6 @@
+/** An empty ring of more places gives its memory back. */
+const LARGE = 1024;
+
 /** First-in first-out ring with constant-time access by position; the hot paths never shift an array. */
 export class Deque<T> {
   #ring: (T | undefined)[] = new Array<T | undefined>(16).fill(undefined);
@@ -22,6 +25,7 @@ export class Deque<T> {
     this.#ring[this.#head] = undefined;
     this.#head = (this.#head + 1) & this.#mask;
     this.#length--;
+    if (this.#length === 0 && this.#mask >= LARGE) this.clear();
     return item;
   }
 

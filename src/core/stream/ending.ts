@@ -3,6 +3,7 @@ import { add, after, before, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import { FLAG_ACK, FLAG_FIN, type Packet } from '../../wire/packet.ts';
 import type { StreamConfig } from './config.ts';
+import type { Opening } from './opening.ts';
 import type { PacketWriter } from './packet-writer.ts';
 import type { Sender } from './sender.ts';
 
@@ -71,11 +72,11 @@ export class Ending {
 
   /**
    * Sends FIN once it is due. An old receiver ends the stream at FIN whatever is missing in front of it, so there
-   * everything has to be acknowledged first (rule 6).
+   * everything has to be acknowledged first (rule 6), and an old dialer would take it for the SYN+ACK it waits for.
    */
-  sendFinWhenDue(sender: Sender, orderly: boolean, now: Instant): void {
+  sendFinWhenDue(sender: Sender, { options, confirmedAt }: Opening, now: Instant): void {
     if (this.local !== 'closing' || sender.unsent > 0) return;
-    if (!orderly && sender.buffered > 0) return;
+    if (options === undefined && (sender.buffered > 0 || confirmedAt === undefined)) return;
     this.local = 'fin_sent';
     this.#finSent = true;
     this.#finSeq = sender.next;

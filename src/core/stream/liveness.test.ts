@@ -152,6 +152,32 @@ test('answers probes without answering answers', () => {
   assert.equal(give({}).length, 0);
 });
 
+test('after a pause of our own the peer gets the time of one more probe', () => {
+  for (const answers of [true, false]) {
+    const { solo, give } = openDialed();
+    solo.now += 500_000;
+    const [probe] = solo.wait(0);
+    assert.equal(probe!.payload.length, 1);
+    assert.equal(solo.event('closed'), undefined);
+    if (answers) give({});
+    solo.wait(16_000);
+    assert.equal(solo.event('closed')?.reason, answers ? undefined : 'timeout');
+  }
+});
+
+test('a blocked event loop does not count as loss', () => {
+  const { solo, conn, give, ourSeq } = openDialed(true);
+  solo.wait(20);
+  solo.streams.write(conn, new Uint8Array(10 * 1152), solo.now);
+  solo.take();
+  give({ ack: add(ourSeq, 1152) });
+  const before = solo.streams.statusOf(conn)!.congestionWindow;
+  solo.now += 3000;
+  assert.equal(solo.wait(0).length, 1, 'one probe');
+  give({ ack: add(ourSeq, 10 * 1152) });
+  assert.ok(solo.streams.statusOf(conn)!.congestionWindow >= before);
+});
+
 test('a dead peer is given up at any instant, however the sums round', () => {
   for (let i = 0; i < 300; i++) {
     const { solo } = openDialed();

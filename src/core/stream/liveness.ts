@@ -4,6 +4,8 @@ import type { StreamConfig } from './config.ts';
 /** An incoming stream that only SYN has reached is asked for a sign of life sooner, and not for long. */
 const UNCONFIRMED_PROBE: Millis = 5000;
 const UNCONFIRMED_LIMIT: Millis = 60_000;
+/** A timer this late means that the process was stopped. */
+const OWN_PAUSE: Millis = 2000;
 /** At most one answer to a probe. spec/03 §10 rule 11 */
 const ANSWER_SPACING: Millis = 1000;
 
@@ -47,9 +49,13 @@ export class Liveness {
     return Math.min(this.#probedAt + keepAliveInterval, this.heardAt + deadAfter);
   }
 
-  /** To be called at the deadline. */
-  judge(confirmed: boolean, now: Instant): 'probe' | 'dead' {
+  /** To be called once the deadline has passed. */
+  judge(deadline: Instant, confirmed: boolean, now: Instant): 'probe' | 'dead' {
     const limit = confirmed ? this.#config.deadAfter : UNCONFIRMED_LIMIT;
+    if (now - deadline > OWN_PAUSE) {
+      // We did not run, so the silence was ours: the peer gets the time of one more probe.
+      this.heardAt = Math.max(this.heardAt, now - limit + this.#config.keepAliveInterval);
+    }
     // The sum as in the deadline: the difference can round to just below the limit, and this would never end.
     if (this.heardAt + limit <= now) return 'dead';
     this.#probes++;

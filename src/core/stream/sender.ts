@@ -23,6 +23,8 @@ const FULL_PEER_PAUSE: Millis = 200;
 const SMALLEST_SEGMENT: Bytes = 256;
 /** After so many timeouts in a row even what was reported as received is in doubt. */
 const RENEGED_AFTER = 3;
+/** A timer this late means that the event loop was blocked. */
+const OWN_PAUSE: Millis = 30;
 /** Silence before this says nothing about the window. */
 const SHORTEST_IDLE: Millis = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -234,7 +236,10 @@ export class Sender {
   onTimer(now: Instant): void {
     if (this.#flight.lossDueAt <= now) this.#flight.detectLoss(this.inRecovery, now);
     if (this.#flight.length > 0 && this.#timeoutAt() <= now) {
-      if (this.#progressAt + this.rtt.timeout(this.#backOff) <= now) this.#timeout(now);
+      // After a pause of our own the answers may be waiting: a probe gives them time to be read.
+      const paused = now - this.#timeoutAt() > OWN_PAUSE;
+      const expired = this.#progressAt + this.rtt.timeout(this.#backOff) <= now;
+      if (expired && !(paused && this.#probesTail())) this.#timeout(now);
       else this.#probeTail(now);
     }
     if (this.#heldUntil <= now) this.#heldUntil = 0;
