@@ -215,6 +215,14 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     assert.equal((await store.nodeByHostname('ours'))!.id, 3);
   });
 
+  check('a sign of life of an id nobody has says nothing of the node that gets it', async (store) => {
+    store.touch(1, T0 + 50);
+    const made = await store.register(registration(1));
+    assert.ok(made.kind === 'created');
+    assert.equal(made.node.lastSeen, T0);
+    assert.equal((await store.node(1))?.lastSeen, T0);
+  });
+
   check('remembers heartbeats', async (store) => {
     await add(store, 1);
     store.touch(1, T0 + 50);

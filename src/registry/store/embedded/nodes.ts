@@ -63,6 +63,8 @@ export class NodeTable {
         this.#sql.run('DELETE FROM nodes WHERE id = ?', id);
         return { kind: 'full' };
       }
+      // A time remembered for an id nobody had is not this node's.
+      this.#seen.delete(id);
     } else {
       id = known.id;
       moved = known.endpoint !== input.endpoint || known.lan.join() !== input.lan.join();
