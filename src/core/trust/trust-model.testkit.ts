@@ -34,6 +34,8 @@ export class TrustModel {
   readonly #trustedBefore = new Set<string>();
   readonly #eventsSeen = new Map<NodeId, number>();
   #step = 0;
+  /** Everything that ever arrived, for whoever recorded it. */
+  readonly #captured: Parcel[] = [];
   #keysKnown = true;
 
   constructor(seed: string, count: number) {
@@ -92,6 +94,11 @@ export class TrustModel {
       case 15:
         this.#keysKnown = choice % 3 !== 0;
         break;
+      case 17: {
+        const captured = this.#captured[choice % Math.max(1, this.#captured.length)];
+        if (captured !== undefined) this.#replay(captured);
+        break;
+      }
       case 16:
         from.skew = [0, 600_000, -7_200_000, 3_600_000, -1_000][choice % 5]!;
         break;
@@ -200,7 +207,13 @@ export class TrustModel {
     bus.answerKeys(this.#keysKnown);
   }
 
+  #replay(parcel: Parcel): void {
+    this.bus.deliver(parcel);
+    this.bus.answerKeys(this.#keysKnown);
+  }
+
   #arrives(parcel: Parcel): void {
+    if (this.#captured.length < 200) this.#captured.push(parcel);
     const text = parcel.kind === 'direct' ? fromUtf8(parcel.bytes) : parcel.message;
     const message = decodeHandshake(utf8(text));
     if (typeof message !== 'string' && message.type === 'handshake_request') {
