@@ -14,7 +14,11 @@ export function directPathPossible(a: Host, b: Host): Reachability {
   const meeting = commonSegment(a, b);
   if (meeting === undefined) return 'no';
   const [ours, theirs] = [natsUpTo(a, meeting), natsUpTo(b, meeting)];
-  if (ours.length === 0 || theirs.length === 0) return 'yes';
+  if (ours.length === 0 || theirs.length === 0) {
+    if (meeting.router === undefined || hairpinsOnTheWay(meeting)) return 'yes';
+    // Within a carrier's network only the inner one can begin, and only if it knows the other's local address.
+    return 'depends on chance';
+  }
   // Below the internet, a third party sees both behind the same outer NAT: they meet only if it hairpins.
   if (meeting.router !== undefined && !hairpinsOnTheWay(meeting)) return 'no';
   const [left, right] = [worst(ours), worst(theirs)];
