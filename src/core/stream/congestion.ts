@@ -106,7 +106,7 @@ export class Congestion {
     this.#background.count(0, bytes);
     if (!firstOfFlight) return false;
     const fastest = Math.min(this.#roundFastest, this.#lastRoundFastest);
-    const queue = Number.isFinite(fastest) ? fastest - floor : 0;
+    const queue = Number.isFinite(fastest) && Number.isFinite(floor) ? fastest - floor : 0;
     const few = this.inSlowStart ? NOISE_SEGMENTS_SLOW_START : NOISE_SEGMENTS;
     const share = Math.max(NOISE_SHARE, this.#background.share);
     const noise = few * this.#segment + share * Math.max(outstanding, this.window);

@@ -160,12 +160,10 @@ export class Connection implements Deadlined {
   }
 
   /** The peer knows of the stream now. */
-  #confirm(packet: Packet, now: Instant): void {
+  #confirm(now: Instant): void {
     if (this.#opening.confirmedAt !== undefined) return;
     this.#opening.confirmedAt = now;
-    if (packet.payload.length === 0) this.#opening.measure(this.#sender.rtt, now);
-    // What was sent before the SYN+ACK arrived has been thrown away there.
-    if (this.#opening.repeated) this.#sender.retryNow(now);
+    this.#opening.measure(this.#sender.rtt, now);
   }
 
   // ---- packets in
@@ -184,7 +182,7 @@ export class Connection implements Deadlined {
     // An acknowledgment of what was never sent is another connection's: nothing of the packet can be trusted (rule 13).
     if (after(packet.ack, this.#ending.nextSeq(sender))) return;
     const silence = this.#liveness.heard(now);
-    this.#confirm(packet, now);
+    this.#confirm(now);
     if (this.#phase === 'time_wait') {
       if (packet.payload.length > 0 && this.#orderly) this.#sendAck(now);
       return;
@@ -243,7 +241,7 @@ export class Connection implements Deadlined {
   #onFin(packet: Packet, now: Instant): void {
     if (this.#phase === 'dialing') return;
     this.#liveness.heard(now);
-    this.#confirm(packet, now);
+    this.#confirm(now);
     const ending = this.#ending;
     const before = ending.remote;
     const { next } = this.#receiver!.buffer;
@@ -438,7 +436,8 @@ export class Connection implements Deadlined {
     if (this.#ending.nextDeadline() <= now) this.#onEndingTimer(now);
     if (this.#phase === 'open' && this.#silenceDeadline() <= now) this.#onSilence(now);
     if (this.#phase === 'open' && this.#lingerDeadline() <= now) {
-      this.abort('finished', now);
+      // Our direction is delivered; what the peer still had to say is either unwanted or overdue.
+      this.abort(this.unread > 0 ? 'finished' : 'timeout', now);
       return;
     }
     this.#finishIfDone(now);

@@ -210,7 +210,8 @@ test('a half-closed stream whose peer neither sends nor finishes ends after two 
   }
   assert.equal(solo.event('closed'), undefined);
   solo.wait(10_000);
-  assert.equal(solo.event('closed')!.reason, 'finished');
+  assert.equal(solo.event('finished')!.conn, conn);
+  assert.equal(solo.event('closed')!.reason, 'timeout');
 });
 
 test('what arrived before a reset can still be read for half a minute', () => {

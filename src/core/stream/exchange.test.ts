@@ -1,6 +1,13 @@
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { checkCase, checkOldCase, exchangeCase, runCase, runOldCase } from './exchange-cases.testkit.ts';
+import {
+  checkCase,
+  checkOldCase,
+  checkTruth,
+  exchangeCase,
+  runCase,
+  runOldCase,
+} from './exchange-cases.testkit.ts';
 
 const SEEDS = Number(process.env.PILOT_SEEDS ?? 100);
 
@@ -21,6 +28,30 @@ test('every byte arrives once and in order in both directions when the dialer is
 test('every byte arrives once and in order in both directions when the listener is an old peer', () => {
   fc.assert(
     fc.property(exchangeCase, (given) => checkOldCase(given, runOldCase(given, 1))),
+    { numRuns: Math.ceil(SEEDS / 2) },
+  );
+});
+
+const brokenCase = fc
+  .tuple(
+    exchangeCase,
+    fc.constantFrom(0, 10, 100, 1000, 3000),
+    fc.constantFrom(20_000, 90_000, 130_000, 400_000),
+  )
+  .map(([given, after, length]) => ({ ...given, outage: { after, length } }));
+
+test('a stream that ends as finished has delivered everything, however long the link is down', () => {
+  fc.assert(
+    fc.property(brokenCase, (given) => checkTruth(given, runCase(given), [0, 1])),
+    { numRuns: Math.ceil(SEEDS / 2) },
+  );
+});
+
+test('the same with an old peer, which itself may lose what it likes', () => {
+  fc.assert(
+    fc.property(brokenCase, fc.constantFrom<0 | 1>(0, 1), (given, oldSide) =>
+      checkTruth(given, runOldCase(given, oldSide, true), [oldSide === 0 ? 1 : 0]),
+    ),
     { numRuns: Math.ceil(SEEDS / 2) },
   );
 });

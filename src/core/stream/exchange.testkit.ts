@@ -74,6 +74,7 @@ export function exchange(
   const find = (side: number, conn: ConnId): App | undefined =>
     apps.map((pair) => pair[side]!).find((app) => app.conn === conn);
   const abandoned = new Set<ConnId>();
+  const dialedFrom = new Set<string>();
   let lastEvent = 0;
   const link = new Link(peers, [1, 2], random, conditions, (side, output) => {
     lastEvent = link.now;
@@ -85,6 +86,13 @@ export function exchange(
     switch (output.type) {
       case 'incoming': {
         const app = apps[output.port - 5000]![1];
+        const from = `${output.port} ${output.remotePort}`;
+        // An old listener takes a late copy of a SYN for a new stream; nobody is at its other end.
+        if (dialedFrom.has(from) && app.ended === undefined) {
+          abandoned.add(output.conn);
+          return;
+        }
+        dialedFrom.add(from);
         // A dialer may start over before it has accepted any answer.
         if (app.conn !== undefined) {
           abandoned.add(app.conn);
@@ -107,6 +115,9 @@ export function exchange(
         if (app === undefined && side === 1 && abandoned.has(output.conn)) return;
         assert.ok(app !== undefined, 'an end of a stream nobody knows');
         assert.equal(app.ended, undefined, 'a stream ended twice');
+        // What arrived before a reset is still there.
+        do app.readAt = 0;
+        while (read(app));
         app.ended = output.reason;
         return;
       }
@@ -145,10 +156,11 @@ export function exchange(
     }
   }
 
-  function read(app: App): void {
+  /** Returns true when there may be more to read after a pause. */
+  function read(app: App): boolean {
     const { side, plan } = app;
     const pause = plan.readPauses[side]!;
-    if (app.readAt > link.now) return;
+    if (app.readAt > link.now) return false;
     for (;;) {
       const chunk = peers[side]!.read(app.conn!, link.now);
       if (chunk === undefined) break;
@@ -161,10 +173,11 @@ export function exchange(
       if (pause > 0) {
         app.readAt = link.now + pause;
         link.at(app.readAt, () => act(app));
-        return;
+        return true;
       }
     }
     if (peers[side]!.atEnd(app.conn!)) app.sawEnd = true;
+    return false;
   }
 
   for (let stream = 0; stream < plans.length; stream++) {

@@ -98,7 +98,7 @@ test('without a hint that the path is back, data moves again within the longest 
   link.run(link.now + 35_000);
   link.filter = () => true;
   let got = 0;
-  link.run(link.now + 11_000, () => {
+  link.run(link.now + 6000, () => {
     for (let c = peers[1].read(server(), link.now); c !== undefined; c = peers[1].read(server(), link.now))
       got += c.length;
     return got === 100_000;

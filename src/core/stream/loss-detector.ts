@@ -46,7 +46,7 @@ export class LossDetector {
     else if (segment.transmissions === 1) this.#reordering = true;
     const trip = now - segment.sentAt;
     // An answer faster than any round trip is to an earlier transmission: it says nothing about this one.
-    if (segment.transmissions > 1 && trip < rtt.floor) return;
+    if (segment.transmissions > 1 && trip < rtt.shortest) return;
     if (segment.order > this.deliveredOrder) {
       this.deliveredOrder = segment.order;
       this.#deliveredRtt = trip;
@@ -92,7 +92,6 @@ export class LossDetector {
   }
 
   #tolerance(rtt: RttEstimator, hasty: boolean): Millis {
-    if (hasty || !Number.isFinite(rtt.floor)) return 0;
-    return Math.min((this.#reorderSteps * rtt.floor) / 4, rtt.smoothed);
+    return hasty ? 0 : Math.min((this.#reorderSteps * rtt.shortest) / 4, rtt.smoothed);
   }
 }

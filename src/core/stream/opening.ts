@@ -33,6 +33,7 @@ export class Opening {
   confirmedAt: Instant | undefined;
   #sent = 0;
   #firstSentAt: Instant = 0;
+  #lastSentAt: Instant = 0;
   #staleAnswers = 0;
   #againAt: Instant = NEVER;
   #giveUpAt: Instant = NEVER;
@@ -41,11 +42,6 @@ export class Opening {
     this.#config = config;
     this.#writer = writer;
     this.iss = iss;
-  }
-
-  /** True when our SYN or SYN+ACK had to be repeated. */
-  get repeated(): boolean {
-    return this.#sent > 1;
   }
 
   // ---- dialing
@@ -122,14 +118,15 @@ export class Opening {
     return this.options === undefined && now - this.confirmedAt > LATE_SYN ? 'new' : 'ignore';
   }
 
-  /** Takes the exchange as a first round trip, unless its repetition makes that too uncertain. */
+  /** Takes the exchange for a first round trip: of a repeated one the whole, or what is left when that is too long. */
   measure(rtt: RttEstimator, now: Instant): void {
-    const trip = now - this.#firstSentAt;
-    if (!this.repeated || trip <= AMBIGUOUS_LIMIT) rtt.guess(trip, now);
+    const whole = now - this.#firstSentAt;
+    rtt.guess(this.#sent === 1 || whole <= AMBIGUOUS_LIMIT ? whole : now - this.#lastSentAt, now);
   }
 
   #count(now: Instant): void {
     if (this.#sent++ === 0) this.#firstSentAt = now;
+    this.#lastSentAt = now;
   }
 }
 

@@ -4,8 +4,11 @@ import type { Instant, Millis } from '../../base/units.ts';
 const INITIAL_RTO = 1000;
 /** Below this a peer's delayed ACK (40 ms) and an event loop's hiccups would look like loss. */
 const MIN_RTO = 200;
-const MAX_RTO = 10_000;
+/** Chosen: an outage costs at most this on top, for one packet per stream in that time. */
+const MAX_RTO = 5_000;
 /** The smallest round trip is forgotten after this, so that a longer route becomes the new floor. */
+/** Round trips below this are those of a test. */
+const LEAST: Millis = 0.01;
 const FLOOR_LIFE = 10_000;
 
 /** Smoothed round trip and retransmission timeout (RFC 6298), and the recent minimum. */
@@ -18,6 +21,11 @@ export class RttEstimator {
   #floorSince: Instant = 0;
   #guessed = false;
 
+  /** No answer can come sooner. 0 before the opening was answered. */
+  get shortest(): Millis {
+    return Number.isFinite(this.floor) ? this.floor : this.smoothed;
+  }
+
   get measured(): boolean {
     return this.smoothed > 0;
   }
@@ -25,12 +33,14 @@ export class RttEstimator {
   /** The exchange that opened the stream: it may have waited for keys, so the first real sample replaces it. */
   guess(rtt: Millis, now: Instant): void {
     if (this.measured) return;
-    this.sample(rtt, now);
+    this.smoothed = Math.max(rtt, LEAST);
+    this.variance = this.smoothed / 2;
+    this.#floorSince = now;
     this.#guessed = true;
   }
 
   sample(rtt: Millis, now: Instant): void {
-    const r = Math.max(rtt, 0.01);
+    const r = Math.max(rtt, LEAST);
     if (this.smoothed === 0 || this.#guessed) {
       this.#guessed = false;
       this.smoothed = r;

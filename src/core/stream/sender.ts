@@ -74,6 +74,8 @@ export class Sender {
   #progressAt: Instant = 0;
   #lastSentAt: Instant = 0;
   #backOff = 0;
+  /** When everything outstanding was last presumed lost. */
+  #presumedLostAt: Instant = 0;
   #tailProbed = false;
   /** Repetitions since the window was last reduced that may prove needless. */
   #undoable = 0;
@@ -252,6 +254,7 @@ export class Sender {
   retryNow(now: Instant): void {
     if (this.#flight.length === 0) return;
     this.#flight.presumeLost(false);
+    this.#presumedLostAt = now;
     this.#progressAt = now;
     const first = this.#flight.nextLost();
     if (first !== undefined) this.#resend(first, now);
@@ -329,8 +332,9 @@ export class Sender {
   }
 
   #measure(newest: Segment, now: Instant): void {
-    // Karn: an acknowledgment of something sent twice may belong to either.
-    if (newest.transmissions !== 1) return;
+    // Karn: an acknowledgment of something sent twice may belong to either. And one of something sent before a timeout
+    // may be the first to get through, not the first to be sent.
+    if (newest.transmissions !== 1 || newest.sentAt < this.#presumedLostAt) return;
     const rtt = now - newest.sentAt;
     this.rtt.sample(rtt, now);
     this.congestion.sample(rtt, this.rtt.floor);
@@ -413,6 +417,7 @@ export class Sender {
     }
     this.#backOff++;
     this.#flight.presumeLost(this.#backOff > RENEGED_AFTER);
+    this.#presumedLostAt = now;
     this.#recovery = this.next;
     this.#progressAt = now;
     const first = this.#flight.nextLost();
