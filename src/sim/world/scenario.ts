@@ -38,6 +38,10 @@ export const DIRECT_LIMIT = 180_000;
 /** Everything under way must have ended, well or badly, by then. */
 const SETTLE_LIMIT = 240_000;
 const REVOKE_LIMIT = 180_000;
+/** Streams whose peer is gone are given up by then. */
+const FORGET_LIMIT = 300_000;
+/** Peers a node may remember besides those that exist: impostors come and go. */
+const KEPT_STRANGERS = 16;
 
 type Pair = readonly [Machine, Machine];
 
@@ -149,6 +153,23 @@ async function healAndJudge(pilot: PilotWorld): Promise<void> {
     promises.broken(`${name}, begun at ${(since / 1000).toFixed(3)}, never ended`);
   await world.runFor(1_000);
   promises.judgeTransfers();
+  await judgeLeftovers(pilot);
+}
+
+/** When nothing is under way, nothing is kept: no stream, and no more peers than there are nodes. */
+async function judgeLeftovers(pilot: PilotWorld): Promise<void> {
+  const { world, promises, machines } = pilot;
+  const open = (machine: Machine): string[] =>
+    (machine.daemon?.info().conn_list ?? []).map(
+      (conn) => `${conn.state} with ${conn.remote_addr}:${conn.remote_port}`,
+    );
+  await world.runUntil(() => machines.every((machine) => open(machine).length === 0), FORGET_LIMIT);
+  for (const machine of machines) {
+    if (open(machine).length > 0)
+      promises.broken(`${machine.name} never forgets streams: ${open(machine).join(', ')}`);
+    const peers = machine.daemon?.info().peers ?? 0;
+    if (peers > machines.length + KEPT_STRANGERS) promises.broken(`${machine.name} keeps ${peers} peers`);
+  }
 }
 
 /** Every pair exchanges a message in each direction; returns those that did not. */

@@ -3,6 +3,9 @@ import type { Attacker } from './attacker.ts';
 import type { Machine } from './machine.ts';
 import type { PilotWorld } from './pilot-world.ts';
 
+/** Wall clocks are at most this wrong. */
+const LARGEST_SKEW = 100_000;
+
 interface Transition {
   readonly weight: number;
   apply(context: Context): void;
@@ -77,6 +80,16 @@ export const TRANSITIONS: Readonly<Record<string, Transition>> = {
     },
   },
   roam: { weight: 4, apply: ({ pilot }) => roam(pilot) },
+  'clock step': {
+    weight: 2,
+    apply: ({ pilot }) => {
+      const machine = pick(pilot.random, pilot.machines);
+      const step = Math.floor(between(pilot.random, -40_000, 40_000));
+      // Signed requests are good for some minutes around the registry's time.
+      machine.host.skew = Math.max(-LARGEST_SKEW, Math.min(LARGEST_SKEW, machine.host.skew + step));
+      pilot.note(`the clock of ${machine.name} is set to ${machine.host.skew} ms`);
+    },
+  },
   'loss burst': {
     weight: 8,
     apply: ({ pilot }) => {
