@@ -290,7 +290,7 @@ export class Correspondence {
       const id = tombstone?.revokeId ?? newId(this.#random);
       // Once we ask again, a repeated withdrawal must not appear newer than the question.
       const timestamp =
-        tombstone?.statedAt !== undefined && this.#book.outgoingTo(peer) !== undefined
+        tombstone?.statedAt !== undefined && this.#mayAskAgain(peer, tombstone.statedAt)
           ? tombstone.statedAt
           : this.#repeatStatement(peer, wallSeconds);
       return { ...common, type: 'handshake_revoke', id, reason: 'trust revoked', timestamp };
@@ -301,6 +301,12 @@ export class Correspondence {
       return { ...common, type: 'handshake_accept', id, reason: '', timestamp };
     }
     return { ...common, type: 'handshake_reject', id, reason, timestamp: wallSeconds };
+  }
+
+  /** An open question goes to this peer, or to a hostname that may turn out to be this peer's. */
+  #mayAskAgain(peer: NodeId, since: number): boolean {
+    if (this.#book.outgoingTo(peer) !== undefined) return true;
+    return this.#book.outgoing().some(({ node, statedAt }) => node === undefined && (statedAt ?? 0) > since);
   }
 
   /** Kept, because after a restart with a clock set back the next statement must still be later. */
