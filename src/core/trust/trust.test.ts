@@ -263,6 +263,24 @@ test('a peer that missed the withdrawal learns of it from the next request and a
   assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
 });
 
+test('a withdrawal sent again does not overtake a later question by hostname', () => {
+  const { bus, a, b } = trusting();
+  bus.untrust(a, b);
+  bus.parcels.length = 0;
+  bus.pass(2_000);
+  bus.parcels.length = 0;
+  bus.ask(a, b.hostname);
+  const question = bus.parcels.splice(0);
+  bus.pass(600_000);
+  const withdrawal = bus.parcels.splice(0).filter((parcel) => parcel.kind !== 'request');
+  assert.ok(withdrawal.length > 0);
+  for (const parcel of [...question, ...withdrawal]) bus.deliver(parcel);
+  bus.heal();
+  if (b.trust.pending().length > 0) bus.approve(b, a);
+  bus.heal();
+  assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
+});
+
 test('auto-approve trusts whoever asks', () => {
   const [a, b] = [new TrustNode(1), new TrustNode(2, 'test', { autoApprove: true })];
   const bus = new TrustBus([a, b]);
