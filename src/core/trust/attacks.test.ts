@@ -313,6 +313,136 @@ test('weakness 6: an old answer does not count for a question asked after the wi
   assert.ok(a.refused().includes('stale'));
 });
 
+test('weakness 6: what a peer said before it withdrew does not meet a question of ours asked since', () => {
+  const { bus, a, b } = scene();
+  bus.ask(b, a);
+  const [asked] = bus.parcels;
+  bus.flush();
+  bus.approve(a, b);
+  bus.flush();
+  bus.pass(10_000);
+  bus.untrust(b, a);
+  bus.flush();
+  assert.equal(a.trust.isTrusted(2), false);
+  bus.pass(10_000);
+  bus.ask(a, b);
+  bus.parcels.length = 0;
+  bus.deliver(asked as Parcel);
+  assert.equal(a.trust.isTrusted(2), false, 'the request is older than the withdrawal');
+  assert.ok(a.refused().includes('stale'));
+});
+
+test('weakness 6: a question that was under way when both withdrew leaves the decision to the user', () => {
+  const { bus, a, b } = trusting();
+  bus.untrust(b, a);
+  bus.parcels.length = 0;
+  // a has not heard of it, loses its own trust for another reason, and asks.
+  bus.untrust(a, b);
+  bus.parcels.length = 0;
+  bus.ask(a, b);
+  bus.parcels.length = 0;
+  bus.ask(b, a);
+  bus.deliver(bus.parcels.shift() as Parcel);
+  assert.equal(a.trust.isTrusted(2), false, 'the question of b names a withdrawal that a did not know of');
+  assert.equal(a.trust.pending().length, 1);
+  bus.approve(a, b);
+  bus.heal();
+  assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
+});
+
+test('weakness 6: a question replaced by a newer one is void after a withdrawal, like the newer one', () => {
+  const { bus, a, b } = scene();
+  bus.ask(b, a);
+  const [first] = bus.parcels;
+  bus.flush();
+  bus.ask(b, 'node-1');
+  bus.flush();
+  bus.approve(a, b);
+  bus.untrust(a, b);
+  bus.parcels.length = 0;
+  bus.ask(a, b);
+  bus.parcels.length = 0;
+  bus.deliver(first as Parcel);
+  assert.equal(a.trust.isTrusted(2), false);
+});
+
+test('weakness 6: of two withdrawals the older can not be used against what came after the newer', () => {
+  const { bus, a, b } = trusting();
+  const withdrawals: Parcel[] = [];
+  for (let i = 0; i < 2; i++) {
+    bus.pass(10_000);
+    bus.untrust(a, b);
+    withdrawals.push(bus.parcels[0] as Parcel);
+    bus.flush();
+    bus.pass(10_000);
+    bus.ask(a, b);
+    bus.flush();
+    bus.approve(b, a);
+    bus.flush();
+  }
+  for (const parcel of withdrawals) bus.deliver(parcel);
+  bus.heal();
+  assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
+});
+
+test('a repeated withdrawal does not overtake the question asked after it', () => {
+  const { bus, a, b } = trusting();
+  bus.registryUp = false;
+  bus.untrust(a, b);
+  bus.parcels.length = 0;
+  bus.pass(2_000);
+  bus.ask(a, b);
+  bus.flush();
+  assert.equal(b.trust.pending().length, 1);
+  bus.registryUp = true;
+  bus.heal();
+  assert.equal(b.trust.pending().length, 1, 'the registry hands over the withdrawal, with its old time');
+  bus.approve(b, a);
+  bus.heal();
+  assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
+});
+
+test('a withdrawal heard of only through a later question is confirmed all the same', () => {
+  const { bus, a, b } = trusting();
+  bus.registryUp = false;
+  bus.untrust(a, b);
+  bus.registryUp = true;
+  bus.parcels.length = 0;
+  bus.ask(a, b);
+  bus.flush();
+  assert.equal(b.trust.isTrusted(1), false);
+  assert.equal(a.trust.snapshot().tombstones[0]?.tellPeer, false);
+});
+
+test('an approval that comes after the question has ended is contradicted, so that nobody trusts alone', () => {
+  const { bus, a, b } = scene();
+  bus.ask(a, b);
+  bus.flush();
+  for (let day = 0; day < 8; day++) {
+    bus.pass(86_400_000);
+    bus.parcels.length = 0;
+  }
+  assert.deepEqual(a.trust.outgoing(), []);
+  bus.approve(b, a);
+  assert.ok(b.trust.isTrusted(1));
+  bus.heal();
+  assert.ok(!a.trust.isTrusted(2) && !b.trust.isTrusted(1));
+});
+
+test('a clock set back during a restart does not make our next word older than our last', () => {
+  const { bus, a, b } = scene();
+  a.skew = 3_600_000;
+  bus.ask(a, b);
+  bus.flush();
+  bus.pass(30_000);
+  bus.flush();
+  a.skew = 0;
+  a.restart();
+  bus.untrust(a, b);
+  bus.flush();
+  assert.deepEqual(b.trust.pending(), [], 'the withdrawal is heard');
+});
+
 test('a registry alone can not end what two signatures made, but speaks for old peers', () => {
   const { bus, a, b } = trusting();
   refuses(a, 'unsigned', () => bus.do(a, (trust) => trust.relayedRevoke({ from: 2 }, bus.wall, bus.now)));
