@@ -101,7 +101,8 @@ export class Decisions {
     this.refuse(from, 'stale');
     if (!signed) return;
     if (this.#isTrusted(from)) this.answer(from, id, 'accepted', '', now);
-    else if (this.#book.pendingOf(from) === undefined) this.answer(from, id, 'revoked', 'overtaken', now);
+    else if (this.#book.pendingOf(from) === undefined)
+      this.answer(from, id, 'revoked', 'overtaken by a withdrawal: ask again', now);
   }
 
   onAccept(claim: Claim, key: Uint8Array, now: Instant): void {
