@@ -305,7 +305,8 @@ test('two thousand local connections, half frames and sudden ends leave the daem
   for (let i = 0; i < 2_000; i++) {
     const socket = connect(join(victims.a.node.home, 'pilot.sock'));
     socket.on('error', () => {});
-    socket.on('data', () => refused++);
+    // The answer that says why is lost when our own write meets a closed socket first.
+    socket.on('close', () => refused++).resume();
     socket.write(Buffer.concat([u32(1000), randomBytes(i % 900)]));
     sockets.push(socket);
     if (i % 100 === 99) await pause(5);
