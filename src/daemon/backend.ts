@@ -2,7 +2,7 @@ import { PilotError } from '../api/errors.ts';
 import type { Address, Port } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { IpcBackend } from '../ipc/backend.ts';
-import { answerCall, type CallContext } from './calls.ts';
+import { answerCall, type CallContext } from './calls/index.ts';
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {

@@ -1,0 +1,74 @@
+import { PilotError } from '../../api/errors.ts';
+import type { Instant } from '../../base/units.ts';
+import type { PilotNode } from '../../core/node.ts';
+import type { TrustSnapshot } from '../../core/trust/types.ts';
+import type { Method, Result } from '../../ipc/methods.ts';
+import type { Abort, Clock } from '../../runtime/ports.ts';
+import type { OwnState } from '../own-state.ts';
+import type { PeerBook } from '../peer-book.ts';
+import type { PersistGate } from '../persist-gate.ts';
+import type { Pings } from '../pings.ts';
+import type { RegistryClient } from '../registry-client.ts';
+import type { StreamTable } from '../streams.ts';
+import type { Targets } from '../targets.ts';
+import type { TrustEffects } from '../trust-effects.ts';
+
+/** What the calls work with. */
+export interface CallContext {
+  readonly version: string;
+  readonly own: OwnState;
+  readonly node: PilotNode;
+  readonly clock: Clock;
+  readonly registry: RegistryClient;
+  readonly targets: Targets;
+  readonly book: PeerBook;
+  readonly streams: StreamTable;
+  readonly pings: Pings;
+  readonly trustEffects: TrustEffects;
+  readonly trustGate: PersistGate<TrustSnapshot>;
+  run(mutation: () => void): void;
+  info(): Result<'info'>;
+  /** Stays out of the registry from now on. */
+  withdraw(): void;
+  /** Calls back when trust in anybody changed, until cancelled. */
+  onTrustChange(receiver: () => void): () => void;
+}
+
+/** Parameters as they came; read them with `ipc/params.ts`. */
+export type Given = Readonly<Record<string, unknown>>;
+
+export type Handler<M extends Method> = (
+  context: CallContext,
+  params: Given,
+  signal: Abort,
+) => Promise<Result<M>>;
+
+/** The handlers of a group of methods. */
+export type Handlers<Group> = { readonly [M in Extract<keyof Group, Method>]: Handler<M> };
+
+/** Runs one command of the node and hands its result, or what it throws, to the caller. */
+export function decide<Value>(context: CallContext, command: (now: Instant) => Value): Value {
+  let outcome: { readonly value: Value } | { readonly thrown: unknown } | undefined;
+  context.run(() => {
+    try {
+      outcome = { value: command(context.clock.now()) };
+    } catch (thrown) {
+      outcome = { thrown };
+    }
+  });
+  if (outcome === undefined) throw new PilotError('unavailable', 'The daemon is stopping');
+  if ('thrown' in outcome) throw outcome.thrown;
+  return outcome.value;
+}
+
+/** A decision about trust is only reported once it is on disk. Errors: `disk_full`, `io_error`. */
+export async function saved(context: CallContext): Promise<void> {
+  try {
+    await context.trustGate.settled();
+  } catch (thrown) {
+    const error = thrown as PilotError;
+    throw new PilotError(error.code, `The decision holds for now but could not be saved: ${error.message}`, {
+      cause: error,
+    });
+  }
+}

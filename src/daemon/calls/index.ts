@@ -1,0 +1,44 @@
+import { PilotError } from '../../api/errors.ts';
+import type { Method } from '../../ipc/methods.ts';
+import type { Abort } from '../../runtime/ports.ts';
+import type { CallContext, Given, Handler } from './context.ts';
+import { DIAGNOSTIC_CALLS } from './diagnostics.ts';
+import { IDENTITY_CALLS } from './identity.ts';
+import { NAME_CALLS } from './names.ts';
+import { NETWORK_CALLS, networkCall } from './networks.ts';
+import { TRUST_CALLS } from './trust.ts';
+
+export type { CallContext } from './context.ts';
+
+/** Every method that is not about a client's own streams. */
+export type DaemonMethod = Exclude<
+  Method,
+  | 'hello'
+  | 'dial'
+  | 'listen'
+  | 'unlisten'
+  | 'close'
+  | 'send_datagram'
+  | 'listen_datagrams'
+  | 'unlisten_datagrams'
+>;
+
+const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
+  ...DIAGNOSTIC_CALLS,
+  ...NAME_CALLS,
+  ...IDENTITY_CALLS,
+  ...TRUST_CALLS,
+  ...NETWORK_CALLS,
+};
+
+/** Errors: those of the method; `invalid_argument` for an unknown one. */
+export async function answerCall(
+  context: CallContext,
+  method: string,
+  params: Given,
+  signal: Abort,
+): Promise<object> {
+  if (method === 'network') return networkCall(context, params);
+  if (!Object.hasOwn(HANDLERS, method)) throw new PilotError('invalid_argument', `Unknown method: ${method}`);
+  return HANDLERS[method as DaemonMethod](context, params, signal);
+}

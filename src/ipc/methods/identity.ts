@@ -1,0 +1,3 @@
+export interface IdentityMethods {
+  deregister: [Record<string, never>, { node_id: number }];
+}

@@ -1,0 +1,26 @@
+export interface DialResult {
+  readonly connection: number;
+  readonly local_port: number;
+  readonly remote_addr: string;
+  readonly remote_port: number;
+}
+
+/** What a client does with its own streams and datagrams. */
+export interface StreamMethods {
+  /** Switches this client to the extended mode: credit per stream, end reasons, datagrams only where asked for. */
+  hello: [
+    { client?: string },
+    { version: string; features: readonly string[]; node_id: number; address: string; credit: number },
+  ];
+  /** Data of the stream then travels in Send, Recv and the credit frames. */
+  dial: [{ target: string; port: number; timeout_ms?: number; no_delay?: boolean }, DialResult];
+  /** Port 0 chooses a free one. */
+  listen: [{ port: number }, { port: number }];
+  unlisten: [{ port: number }, { port: number }];
+  /** Resolves when the peer has acknowledged everything. */
+  close: [{ connection: number }, { connection: number }];
+  send_datagram: [{ target: string; port: number; from_port?: number; data_b64: string }, { bytes: number }];
+  /** Datagrams to this port are pushed to this client from now on. */
+  listen_datagrams: [{ port: number }, { port: number }];
+  unlisten_datagrams: [{ port: number }, { port: number }];
+}

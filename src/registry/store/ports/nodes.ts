@@ -1,0 +1,103 @@
+import type { NodeId, UnixMillis } from '../../../base/units.ts';
+
+/** What the registry knows about a node. spec/10 §4.1 */
+export interface NodeRecord {
+  readonly id: NodeId;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly owner: string;
+  /** `host:port` where peers send UDP. */
+  readonly endpoint: string;
+  /** `ip:port` each. */
+  readonly lan: readonly string[];
+  readonly public: boolean;
+  /** Empty when it has none. */
+  readonly hostname: string;
+  readonly tags: readonly string[];
+  readonly poloScore: number;
+  readonly taskExec: boolean;
+  readonly version: string;
+  /** The node asks never to be told directly: its endpoint is given to nobody. */
+  readonly relayOnly: boolean;
+  /** Its key was registered with proof of possession: from then on nothing unproven is accepted for it. */
+  readonly proven: boolean;
+  /** False between a deregistration and the next registration. The record itself is kept. */
+  readonly registered: boolean;
+  /** Soft: may lag by some seconds after a crash. */
+  readonly lastSeen: UnixMillis;
+  readonly keyCreatedAt: UnixMillis;
+  readonly keyRotatedAt: UnixMillis | undefined;
+  readonly keyRotations: number;
+  readonly keyExpiresAt: UnixMillis | undefined;
+}
+
+/** Who may lose a hostname to somebody else who asks for it. spec/10 §4.5 */
+export interface HostnameRelease {
+  /** Never-proven holders not seen since then, or deregistered ones, lose it (as in old registries). */
+  readonly unprovenSeenBefore: UnixMillis;
+  /** Any holder not seen since then loses it. */
+  readonly anySeenBefore: UnixMillis;
+}
+
+export interface Registration {
+  readonly publicKey: Uint8Array;
+  readonly proven: boolean;
+  readonly owner: string;
+  readonly endpoint: string;
+  readonly lan: readonly string[];
+  readonly version: string;
+  readonly relayOnly: boolean;
+  /** Valid, or undefined to leave the hostname as it is. */
+  readonly hostname: string | undefined;
+  readonly release: HostnameRelease;
+  readonly maxNodes: number;
+  readonly at: UnixMillis;
+}
+
+export type RegistrationOutcome =
+  | {
+      readonly kind: 'created' | 'known';
+      readonly node: NodeRecord;
+      readonly hostnameHolder?: NodeRecord;
+      readonly moved: boolean;
+    }
+  /** The key was registered with proof before, and this registration brought none. */
+  | { readonly kind: 'proof_required' }
+  | { readonly kind: 'full' };
+
+/** Attributes a node changes on its own record. */
+export interface NodePatch {
+  readonly public?: boolean;
+  readonly tags?: readonly string[];
+  readonly taskExec?: boolean;
+  readonly poloScore?: number;
+  readonly keyExpiresAt?: UnixMillis | null;
+}
+
+export interface NodeStore {
+  node(id: NodeId): Promise<NodeRecord | undefined>;
+  nodeByKey(publicKey: Uint8Array): Promise<NodeRecord | undefined>;
+  nodeByHostname(hostname: string): Promise<NodeRecord | undefined>;
+  /** Ascending ids above `after`. */
+  listNodes(after: NodeId, limit: number): Promise<NodeRecord[]>;
+  counts(): Promise<{ nodes: number; networks: number }>;
+
+  /** Creates a record or refreshes the one of this key. A record that exists keeps its owner, name, tags and visibility. */
+  register(registration: Registration): Promise<RegistrationOutcome>;
+  patchNode(id: NodeId, patch: NodePatch, at: UnixMillis): Promise<NodeRecord | undefined>;
+  /** Empty clears. Returns the holder when the name is taken. */
+  setHostname(
+    id: NodeId,
+    hostname: string,
+    release: HostnameRelease,
+  ): Promise<'set' | 'no_node' | { readonly holder: NodeRecord }>;
+  rotateKey(
+    id: NodeId,
+    publicKey: Uint8Array,
+    at: UnixMillis,
+  ): Promise<NodeRecord | 'no_node' | 'key_in_use'>;
+  /** Hides the record until the next registration. */
+  deregister(id: NodeId): Promise<boolean>;
+  /** Soft state: returns at once, reaches the disk within seconds. */
+  touch(id: NodeId, at: UnixMillis): void;
+}
