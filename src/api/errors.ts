@@ -21,6 +21,20 @@ export const ERRORS = {
   timeout: { exit: 1, retryable: true, hint: 'check that the peer is reachable: pilotctl ping <peer>' },
   untrusted: { exit: 1, retryable: false, hint: 'ask for trust with: pilotctl handshake <peer>' },
   permission_denied: { exit: 1, retryable: false, hint: 'see: pilotctl trust' },
+  scope_denied: { exit: 1, retryable: false, hint: 'see what is granted: pilotctl trust show <peer>' },
+  policy_denied: { exit: 1, retryable: false, hint: 'see the policy: pilotctl network policy <network>' },
+  identity_changed: {
+    exit: 1,
+    retryable: false,
+    hint: 'compare fingerprints with the owner: pilotctl info there, pilotctl lookup <peer> here',
+  },
+  certificate_invalid: {
+    exit: 1,
+    retryable: false,
+    hint: 'ask for a fresh copy: pilotctl trust export <peer>',
+  },
+  certificate_expired: { exit: 1, retryable: false, hint: 'ask for trust anew: pilotctl handshake <peer>' },
+  certificate_revoked: { exit: 1, retryable: false, hint: 'ask for trust anew: pilotctl handshake <peer>' },
   port_in_use: { exit: 1, retryable: false, hint: 'choose another port, or stop the program that holds it' },
   socket_in_use: { exit: 1, retryable: false, hint: 'see: pilotctl daemon status' },
   fingerprint_mismatch: {
