@@ -7,7 +7,7 @@ import { pollHandshakes, requestHandshake, respondHandshake } from './handshake.
 import { heartbeat } from './heartbeat.ts';
 import { getKeyInfo, rotateKey, setKeyExpiry } from './keys.ts';
 import { lookup } from './lookup.ts';
-import * as networks from './networks.ts';
+import * as networks from './networks/index.ts';
 import { punch } from './punch.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';

@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import Database from 'libsql';
 import { nodeClock } from '../../platform/index.ts';
-import { key, registration, request, response, storeContract, T0 } from './contract.testkit.ts';
+import { storeContract } from './contract.testkit.ts';
 import { openEmbeddedStore } from './embedded.ts';
+import { key, registration, request, response, T0 } from './fixtures.testkit.ts';
 import type { Store } from './store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pilot-store-'));

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { nodeClock } from '../../platform/index.ts';
-import { key, registration, request, response, revocation, T0 } from './contract.testkit.ts';
 import { openEmbeddedStore } from './embedded.ts';
+import { key, registration, request, response, revocation, T0 } from './fixtures.testkit.ts';
 import { memoryStore } from './memory.ts';
 import type { Store } from './store.ts';
 

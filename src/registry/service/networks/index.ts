@@ -1,14 +1,14 @@
 /** The part of spec/12 that daemons need: make, join, leave and list networks. */
-import { utf8 } from '../../base/bytes.ts';
-import type { NetworkId } from '../../base/units.ts';
-import { formatAddress } from '../../wire/address.ts';
-import { signedString } from '../../wire/registry-signatures.ts';
-import type { NetworkRecord, NodeRecord } from '../store/store.ts';
-import { authenticate, isAdmin } from './authenticate.ts';
-import { type Call, type Handler, liveNode, type Reply } from './call.ts';
-import { text, u16, u32 } from './fields.ts';
-import { refusal } from './refusal.ts';
-import { rfc3339, unixSeconds } from './time.ts';
+import { utf8 } from '../../../base/bytes.ts';
+import type { NetworkId } from '../../../base/units.ts';
+import { formatAddress } from '../../../wire/address.ts';
+import { signedString } from '../../../wire/registry-signatures.ts';
+import type { NetworkRecord, NodeRecord } from '../../store/store.ts';
+import { authenticate, isAdmin } from '../authenticate.ts';
+import { type Call, type Handler, liveNode, type Reply } from '../call.ts';
+import { text, u16, u32 } from '../fields.ts';
+import { refusal } from '../refusal.ts';
+import { rfc3339, unixSeconds } from '../time.ts';
 
 const BACKBONE: NetworkId = 0;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
