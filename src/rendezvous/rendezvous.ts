@@ -9,6 +9,7 @@ import {
   persistedCertificate,
   type RegistryConfig,
   RegistryServer,
+  type RegistryService,
   type Store,
 } from '../registry/index.ts';
 import type { Clock, Log, Net, Storage, TlsServerOptions } from '../runtime/ports.ts';
@@ -31,6 +32,8 @@ export interface RendezvousOptions {
    */
   readonly tls?: 'persisted' | (TlsServerOptions & { readonly fingerprint: string });
   readonly config?: Partial<RegistryConfig>;
+  /** Puts something between clients and the registry: tests let it lie. */
+  readonly decorate?: (service: RegistryService) => RegistryService;
 }
 
 export interface Rendezvous {
@@ -72,7 +75,7 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     net,
     clock,
     log,
-    service,
+    service: options.decorate?.(service) ?? service,
     bind: options.registryBind,
     ...(tls && { tls }),
   }).catch(async (error: unknown) => {
