@@ -1,4 +1,5 @@
 import type { NodeId } from '../base/units.ts';
+import type { RecordRequests } from '../directory/record-requests.ts';
 import type {
   DirectoryState,
   HandshakeTarget,
@@ -11,6 +12,12 @@ import type {
   RegistryPush,
 } from '../directory/types.ts';
 
+/** Signed records, key rotations, certificates, and finding nodes: `Directory.records`. */
+export type RegistryRecords = Pick<
+  RecordRequests,
+  'publishRecord' | 'rotateKey' | 'findNodes' | 'certificateWith'
+>;
+
 /** What the daemon uses of `Directory`. Failures are PilotErrors; `registry_unreachable` when it is away. */
 export interface RegistryClient {
   readonly state: DirectoryState;
@@ -20,8 +27,9 @@ export interface RegistryClient {
   onState(receiver: (state: DirectoryState) => void): void;
   register(options: RegisterOptions): Promise<Registered>;
   heartbeat(): Promise<unknown>;
-  lookup(node: NodeId): Promise<NodeInfo>;
-  identityKey(node: NodeId): Promise<Uint8Array | undefined>;
+  lookup(node: NodeId, claimed?: Uint8Array): Promise<NodeInfo>;
+  /** `claimed` is the key under which the node presented itself. */
+  identityKey(node: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined>;
   resolve(node: NodeId): Promise<PeerEndpoints>;
   resolveHostname(name: string): Promise<NamedNode>;
   setHostname(name: string): Promise<unknown>;
@@ -35,7 +43,8 @@ export interface RegistryClient {
   }): Promise<unknown>;
   respondHandshake(response: { peer: NodeId; accept: boolean; message: string }): Promise<unknown>;
   pollHandshakes(): Promise<PolledHandshakes>;
-  reportTrust(peer: NodeId): Promise<unknown>;
-  revokeTrust(peer: NodeId, message?: string): Promise<unknown>;
+  reportTrust(peer: NodeId, certificate?: string): Promise<unknown>;
+  revokeTrust(peer: NodeId, message?: string, revocation?: string): Promise<unknown>;
+  readonly records: RegistryRecords;
   call(type: string, fields: object, options?: { signed?: boolean }): Promise<object>;
 }

@@ -3,11 +3,14 @@ import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
 import type { Clock, Log, Net } from '../runtime/ports.ts';
+import { encodeBase64 } from '../wire/base64.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { signedString } from '../wire/registry-signatures.ts';
 import { Connection } from './connection.ts';
 import { legacyString } from './legacy.ts';
+import { NetworkRequests } from './network-requests.ts';
 import * as read from './read-reply.ts';
+import { RecordRequests } from './record-requests.ts';
 import { Registration } from './registration.ts';
 import { Requests } from './requests.ts';
 import { RequestSigner } from './signer.ts';
@@ -42,6 +45,9 @@ export interface DirectoryOptions {
  * refuses with: `not_found`, `permission_denied`, `invalid_argument`, `already_exists`, `rate_limited`, `too_large`.
  */
 export class Directory {
+  /** Signed records, key rotations, certificates, and finding nodes. */
+  readonly records: RecordRequests;
+  readonly networks: NetworkRequests;
   readonly #connection: Connection;
   readonly #requests: Requests;
   readonly #registration: Registration;
@@ -67,8 +73,18 @@ export class Directory {
       },
       onSession: (session) => this.#registration.resume(session),
     });
-    this.#requests = new Requests(this.#connection, new RequestSigner(identity, random, clock), clock);
+    const signer = new RequestSigner(identity, random, clock);
+    this.#requests = new Requests(this.#connection, signer, clock);
     this.#registration = new Registration(identity, this.#requests, clock, log);
+    this.networks = new NetworkRequests(this.#requests, () => this.#self());
+    this.records = new RecordRequests(
+      this.#requests,
+      () => this.#self(),
+      (renewed) => {
+        signer.use(renewed);
+        return this.#registration.use(renewed);
+      },
+    );
   }
 
   get state(): DirectoryState {
@@ -119,20 +135,25 @@ export class Directory {
     });
   }
 
-  async lookup(node: NodeId): Promise<NodeInfo> {
+  /** `claimed` is the key under which the node presented itself: who names the right one is told of a private node. */
+  async lookup(node: NodeId, claimed?: Uint8Array): Promise<NodeInfo> {
+    const self = this.#registration.node;
+    const claim = claimed === undefined ? {} : { public_key: encodeBase64(claimed) };
+    const ask = { type: 'lookup', action: `look up node ${node}`, repeatable: true };
+    const fields = { node_id: node, ...claim };
+    // Old servers look up for anybody, so there is no old string to sign.
     return read.readNodeInfo(
-      await this.#requests.ask({
-        type: 'lookup',
-        fields: { node_id: node },
-        action: `look up node ${node}`,
-        repeatable: true,
-      }),
+      await this.#requests.ask(
+        self === undefined
+          ? { ...ask, fields }
+          : { ...ask, fields: { ...fields, requester_id: self }, signed: '' },
+      ),
     );
   }
-  /** Undefined when there is no such node. */
-  async identityKey(node: NodeId): Promise<Uint8Array | undefined> {
+  /** Undefined when there is no such node, or none that we may know of. */
+  async identityKey(node: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined> {
     try {
-      return (await this.lookup(node)).publicKey;
+      return (await this.lookup(node, claimed)).publicKey;
     } catch (error) {
       if (error instanceof PilotError && error.code === 'not_found') return undefined;
       throw error;
@@ -247,13 +268,16 @@ export class Directory {
     if (typeof reply.cursor === 'number' && reply.cursor > this.#polled) this.#polled = reply.cursor;
     return read.readPolled(reply);
   }
-  async reportTrust(peer: NodeId): Promise<void> {
-    await this.#towards('report_trust', peer, {}, signedString.reportTrust, 'report trust in');
+  /** Our word that we trust a peer; with the certificate both signed (JSON text), the word of both. */
+  async reportTrust(peer: NodeId, certificate = ''): Promise<void> {
+    const fields = certificate === '' ? {} : { certificate };
+    await this.#towards('report_trust', peer, fields, signedString.reportTrust, 'report trust in');
   }
   /** Also resolves when the registry knew of no trust. */
-  async revokeTrust(peer: NodeId, message = ''): Promise<void> {
+  async revokeTrust(peer: NodeId, message = '', revocation = ''): Promise<void> {
+    const fields = { message, ...(revocation === '' ? {} : { revocation }) };
     try {
-      await this.#towards('revoke_trust', peer, { message }, signedString.revokeTrust, 'revoke trust in');
+      await this.#towards('revoke_trust', peer, fields, signedString.revokeTrust, 'revoke trust in');
     } catch (error) {
       if (!(error instanceof PilotError) || error.code !== 'not_found') throw error;
     }
@@ -321,6 +345,7 @@ export class Directory {
   #pushed(message: JsonObject): void {
     if (typeof message.event !== 'string') return;
     const from = typeof message.from === 'number' ? { from: message.from } : {};
-    for (const listener of this.#pushListeners) listener({ event: message.event, ...from });
+    const network = typeof message.network_id === 'number' ? { network: message.network_id } : {};
+    for (const listener of this.#pushListeners) listener({ event: message.event, ...from, ...network });
   }
 }

@@ -1,4 +1,4 @@
-import type { Address, Endpoint, NodeId, UnixMillis } from '../base/units.ts';
+import type { Address, Endpoint, NetworkId, NodeId, UnixMillis } from '../base/units.ts';
 
 export interface RegisterOptions {
   /** Where peers send UDP, as a beacon sees it; a wildcard host stands for "where this request comes from". */
@@ -40,6 +40,12 @@ export interface NodeInfo {
   readonly endpoint?: Endpoint;
   /** Heard of in the last minutes; undefined when the registry does not say. */
   readonly online?: boolean;
+  /** What the node signed of itself, JSON; for the reader to verify. */
+  readonly record?: string;
+  /** The documents of its key rotations, oldest first; for the reader to verify. */
+  readonly rotations?: readonly string[];
+  /** How often its key was rotated; undefined when the registry does not say. */
+  readonly epoch?: number;
 }
 
 /** Where a peer can be reached without a relay. */
@@ -54,6 +60,49 @@ export interface NamedNode {
   readonly address: Address;
   readonly public: boolean;
   readonly hostname: string;
+  /** Absent from old registries. */
+  readonly publicKey?: Uint8Array;
+  readonly record?: string;
+}
+
+/** What to look for; a node has to match all of it. */
+export interface NodeQuery {
+  /** 0, the default: public nodes. Otherwise members of this network, for its members. */
+  readonly network?: NetworkId;
+  readonly tag?: string;
+  /** Name of a service in the signed record. */
+  readonly service?: string;
+  /** Whole words of hostname, tags, service names and descriptions. */
+  readonly text?: string;
+  /** The cursor of the page before. */
+  readonly after?: NodeId;
+  /** At most 200. */
+  readonly limit?: number;
+}
+
+export interface FoundNode {
+  readonly node: NodeId;
+  readonly address: Address;
+  readonly hostname: string;
+  readonly tags: readonly string[];
+  readonly public: boolean;
+  readonly online: boolean;
+  /** For the reader to verify. */
+  readonly record?: string;
+}
+
+export interface FoundNodes {
+  readonly nodes: readonly FoundNode[];
+  /** Where the next page begins; absent on the last. A page may be short, or empty, and still not the last. */
+  readonly cursor?: NodeId;
+}
+
+/** Documents as the registry has them; for the reader to verify. */
+export interface TrustDocuments {
+  readonly trusted: boolean;
+  readonly certificate?: string;
+  /** The newest revocation by either side. */
+  readonly revocation?: string;
 }
 
 export type HandshakeTarget = { readonly node: NodeId } | { readonly hostname: string };
@@ -87,7 +136,10 @@ export interface PolledHandshakes {
   readonly more: boolean;
 }
 
-/** "Something happened, look": `handshake_request`, `handshake_response`, `trust_revoked`, `peer_moved`. */
+/**
+ * "Something happened, look": `handshake_request`, `handshake_response`, `trust_changed`, `trust_revoked`,
+ * `key_rotated`, `peer_moved`, `network_changed`, `invite`, `member_changed`.
+ */
 export interface RegistryPush {
   readonly event: string;
   readonly from?: NodeId;
