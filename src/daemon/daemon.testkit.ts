@@ -15,7 +15,7 @@ import type { RegistryClient } from './registry-client.ts';
 
 interface Entry {
   readonly node: NodeId;
-  readonly key: Uint8Array;
+  key: Uint8Array;
   options: RegisterOptions;
   public: boolean;
   hostname: string;
@@ -110,6 +110,21 @@ export class FakeRegistryClient implements RegistryClient {
       ...(taken && { hostnameError: `hostname "${wanted}" already in use` }),
     };
   }
+  readonly records: RegistryClient['records'] = {
+    publishRecord: async () => this.#enter('publish_record'),
+    rotateKey: async (identity) => {
+      this.#enter('rotate_key');
+      this.#entry(this.#self()).key = identity.publicKey;
+    },
+    findNodes: async () => {
+      this.#enter('find_nodes');
+      return { nodes: [] };
+    },
+    certificateWith: async (peer) => {
+      this.#enter('trust_certificate');
+      return { trusted: this.#registry.pairs.has(pair(peer, this.#self())) };
+    },
+  };
   async heartbeat() {
     this.#enter('heartbeat');
     if (!this.#registry.nodes.has(this.#self()))

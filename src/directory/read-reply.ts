@@ -44,6 +44,11 @@ export function readNodeInfo(reply: JsonObject): NodeInfo {
     ...(typeof reply.version === 'string' && reply.version !== '' ? { version: reply.version } : {}),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(typeof reply.online === 'boolean' ? { online: reply.online } : {}),
+    ...(typeof reply.record === 'string' && reply.record !== '' ? { record: reply.record } : {}),
+    ...(Array.isArray(reply.rotations)
+      ? { rotations: reply.rotations.filter((item) => typeof item === 'string') }
+      : {}),
+    ...(typeof reply.epoch === 'number' ? { epoch: reply.epoch } : {}),
   };
 }
 
@@ -53,11 +58,14 @@ export function readEndpoints(reply: JsonObject): PeerEndpoints {
 
 export function readNamedNode(reply: JsonObject): NamedNode {
   const node = nodeId(reply.node_id);
+  const publicKey = decodeBase64(optionalText(reply.public_key) ?? '');
   return {
     node,
     address: address(reply.address, node),
     public: reply.public === true,
     hostname: optionalText(reply.hostname) ?? '',
+    ...(publicKey?.length === 32 ? { publicKey } : {}),
+    ...(typeof reply.record === 'string' && reply.record !== '' ? { record: reply.record } : {}),
   };
 }
 
@@ -101,26 +109,26 @@ function isWildcard(host: string): boolean {
   return parseIp(host)?.every((byte) => byte === 0) === true;
 }
 
-function nodeId(value: unknown): NodeId {
+export function nodeId(value: unknown): NodeId {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 0xffff_ffff)
     throw strange('node id');
   return value;
 }
 
-function address(value: unknown, node: NodeId): Address {
+export function address(value: unknown, node: NodeId): Address {
   if (typeof value !== 'string') return { network: 0, node };
   const parsed = parseAddress(value);
   if (typeof parsed === 'string') throw strange('address');
   return parsed;
 }
 
-function optionalText(value: unknown): string | undefined {
+export function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
-function list(value: unknown): readonly unknown[] {
+export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
-function objects(value: unknown): JsonObject[] {
+export function objects(value: unknown): JsonObject[] {
   return list(value).filter(isJsonObject);
 }
 function strange(what: string): PilotError {

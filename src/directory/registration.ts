@@ -12,7 +12,7 @@ import type { Registered, RegisterOptions } from './types.ts';
 
 /** Makes this node known, once by order and then again on every new connection. */
 export class Registration {
-  readonly #identity: SigningKey;
+  #identity: SigningKey;
   readonly #requests: Requests;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -39,6 +39,12 @@ export class Registration {
     const mine = before.catch(() => {}).then(() => this.#register(options));
     this.#turn = mine;
     return mine;
+  }
+
+  /** Our key was replaced: this connection and later ones speak for us under the new one. */
+  async use(identity: SigningKey): Promise<void> {
+    this.#identity = identity;
+    if (this.#options !== undefined) await this.register(this.#options);
   }
 
   /** New connections no longer register. */

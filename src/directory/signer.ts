@@ -18,7 +18,7 @@ export interface ServerTraits {
 
 /** Signs requests as the server at hand understands it. */
 export class RequestSigner {
-  readonly #identity: SigningKey;
+  #identity: SigningKey;
   readonly #random: Random;
   readonly #clock: Clock;
 
@@ -26,6 +26,11 @@ export class RequestSigner {
     this.#identity = identity;
     this.#random = random;
     this.#clock = clock;
+  }
+
+  /** From now on signs with this key. */
+  use(identity: SigningKey): void {
+    this.#identity = identity;
   }
 
   /**
