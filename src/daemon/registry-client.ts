@@ -1,4 +1,5 @@
 import type { NodeId } from '../base/units.ts';
+import type { NetworkRequests } from '../directory/network-requests.ts';
 import type { RecordRequests } from '../directory/record-requests.ts';
 import type {
   DirectoryState,
@@ -17,6 +18,9 @@ export type RegistryRecords = Pick<
   RecordRequests,
   'publishRecord' | 'rotateKey' | 'findNodes' | 'certificateWith'
 >;
+
+/** Requests about networks: `Directory.networks`. */
+export type RegistryNetworks = Pick<NetworkRequests, keyof NetworkRequests>;
 
 /** What the daemon uses of `Directory`. Failures are PilotErrors; `registry_unreachable` when it is away. */
 export interface RegistryClient {
@@ -46,5 +50,6 @@ export interface RegistryClient {
   reportTrust(peer: NodeId, certificate?: string): Promise<unknown>;
   revokeTrust(peer: NodeId, message?: string, revocation?: string): Promise<unknown>;
   readonly records: RegistryRecords;
+  readonly networks: RegistryNetworks;
   call(type: string, fields: object, options?: { signed?: boolean }): Promise<object>;
 }

@@ -138,11 +138,13 @@ export interface PolledHandshakes {
 
 /**
  * "Something happened, look": `handshake_request`, `handshake_response`, `trust_changed`, `trust_revoked`,
- * `key_rotated`, `peer_moved`, `network_changed`, `invite`, `member_changed`.
+ * `key_rotated`, `peer_moved`, `network_changed` (what holds for us there), `invite`, `member_changed` (`from`,
+ * or several when absent).
  */
 export interface RegistryPush {
   readonly event: string;
   readonly from?: NodeId;
+  readonly network?: NetworkId;
 }
 
 export type DirectoryState = 'connected' | 'disconnected';
