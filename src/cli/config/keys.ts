@@ -1,11 +1,16 @@
 import { z } from 'zod';
+import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import { bindAddress, fingerprint, hostname, hostPort, type Value } from '../values.ts';
+import { autoApproveSchema, ruleToFile } from './auto-approve.ts';
 
 /** Ports an old or unnamed registry and beacon are expected on. spec/22 §3 */
 export const REGISTRY_PORT = 9000;
 export const BEACON_PORT = 9001;
+
+/** A value as config.json holds it. */
+export type FileValue = string | number | boolean | readonly object[];
 
 /** A key of config.json: how its value is read from the file, the environment or a flag, and what it is for. */
 interface Key<T> {
@@ -16,7 +21,7 @@ interface Key<T> {
   /** In the same form as in the file; absent: there is none. */
   readonly fallback?: string | number | boolean;
   /** How a read value looks in config.json. */
-  toFile(value: T): string | number | boolean;
+  toFile(value: T): FileValue;
 }
 
 function textKey<T>(
@@ -129,9 +134,17 @@ export const KEYS = {
   public: switchKey('Let anyone on the network connect, not only trusted peers', false),
   relay_only: switchKey('Never use a direct path: peers see only the beacon', false),
   trust_auto_approve: switchKey(
-    'Approve every request for trust. Anyone who knows the name of this node becomes trusted',
+    'Approve every request for trust, without limits: anyone who knows the name of this node becomes trusted. Prefer `auto_approve`',
     false,
   ),
+  auto_approve: {
+    schema: autoApproveSchema,
+    wants: 'a list of rules (JSON)',
+    summary:
+      'Which requests for trust are approved without asking, and on what terms; see [trust.md](trust.md)',
+    fallback: '[]',
+    toFile: (rules) => rules.map(ruleToFile),
+  } satisfies Key<readonly AutoApproveRule[]> as Key<readonly AutoApproveRule[]>,
   log_level: choiceKey(
     ['trace', 'debug', 'info', 'warn', 'error'],
     'How much the daemon writes to its log',
@@ -151,7 +164,10 @@ export const KEYS = {
     'Port of the beacon that is hosted when none is configured',
     BEACON_PORT,
   ),
-} as const satisfies Record<string, Key<never> | Key<string> | Key<number> | Key<boolean> | Key<Endpoint>>;
+} as const satisfies Record<
+  string,
+  Key<never> | Key<string> | Key<number> | Key<boolean> | Key<Endpoint> | Key<readonly AutoApproveRule[]>
+>;
 
 export type KeyName = keyof typeof KEYS;
 export const KEY_NAMES = Object.keys(KEYS) as KeyName[];

@@ -1,3 +1,4 @@
+import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import type { LogLevel } from '../../runtime/ports.ts';
@@ -18,6 +19,7 @@ export interface Settings {
   readonly public: boolean;
   readonly relay_only: boolean;
   readonly trust_auto_approve: boolean;
+  readonly auto_approve: readonly AutoApproveRule[];
   readonly log_level: LogLevel;
   readonly log_max_size: number;
   readonly log_max_backups: number;

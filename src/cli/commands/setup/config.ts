@@ -2,7 +2,14 @@ import { PilotError } from '../../../api/errors.ts';
 import { runningDaemon } from '../../background/run-file.ts';
 import { defineCommand, type Result } from '../../command.ts';
 import { knownKey, readKey, writeConfigFile } from '../../config/file.ts';
-import { FOREIGN_KEYS, KEY_NAMES, KEYS, type KeyName, variableOf } from '../../config/keys.ts';
+import {
+  type FileValue,
+  FOREIGN_KEYS,
+  KEY_NAMES,
+  KEYS,
+  type KeyName,
+  variableOf,
+} from '../../config/keys.ts';
 import type { Context } from '../../context.ts';
 import { formatTable } from '../../text.ts';
 import { text } from '../../values.ts';
@@ -21,6 +28,10 @@ export const config = defineCommand({
   examples: [
     { line: 'pilotctl config', about: 'What is in force, and why?' },
     { line: 'pilotctl config --set log_level=debug', about: 'Log more from the next start on' },
+    {
+      line: `pilotctl config --set 'auto_approve=[{"name":"data","everyone":true,"ports":"messages","limit":"100/day"}]'`,
+      about: 'Let anyone send messages to this node, a hundred new peers a day',
+    },
     { line: 'pilotctl config --unset registry', about: 'Go back to the network of this machine' },
   ],
   async run(context, { flags }) {
@@ -47,12 +58,19 @@ async function setKey(context: Context, assignment: string): Promise<Result> {
   }
   const key = knownKey(assignment.slice(0, equals).trim(), 'on the command line');
   const read = readKey(key, assignment.slice(equals + 1).trim(), 'on the command line');
-  const value = (KEYS[key].toFile as (value: unknown) => string | number | boolean)(read);
+  const value = (KEYS[key].toFile as (value: unknown) => FileValue)(read);
   const raw: Record<string, unknown> = { ...(await context.rawConfig()) };
   if (key === 'registry' && raw.registry !== value) for (const other of BELONG_TO_REGISTRY) delete raw[other];
   raw[key] = value;
   await writeConfigFile(context.host.files, context.home.config, raw);
-  return { data: { key, value }, human: [`${key} = ${value}`, ...(await whenApplied(context))].join('\n') };
+  return {
+    data: { key, value },
+    human: [`${key} = ${shownValue(value)}`, ...(await whenApplied(context))].join('\n'),
+  };
+}
+
+function shownValue(value: FileValue): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 async function unsetKey(context: Context, name: string): Promise<Result> {
@@ -80,8 +98,7 @@ async function show(context: Context): Promise<Result> {
   const ignored = Object.keys(await context.rawConfig()).filter((key) => FOREIGN_KEYS.has(key));
   const values = KEY_NAMES.map((key) => {
     const value: unknown = settings[key];
-    const shown =
-      value === undefined ? null : (KEYS[key].toFile as (value: unknown) => string | number | boolean)(value);
+    const shown = value === undefined ? null : (KEYS[key].toFile as (value: unknown) => FileValue)(value);
     return { key, value: shown, origin: origins[key] };
   });
   const data = {
@@ -96,7 +113,7 @@ async function show(context: Context): Promise<Result> {
   };
   const rows = values.map(({ key, value, origin }) => [
     key,
-    value === null ? '-' : String(value),
+    value === null ? '-' : shownValue(value),
     origin === 'environment' ? variableOf(key) : origin === 'file' ? 'config.json' : origin,
   ]);
   const notes = ignored.length === 0 ? [] : [`without effect here: ${ignored.join(', ')}`];
