@@ -4,6 +4,7 @@ import type { Crypto } from '../base/crypto.ts';
 import type { Address, Millis, Port } from '../base/units.ts';
 import { type Datagram, type DialOptions, IpcClient, wholeMillis } from '../ipc/client.ts';
 import type {
+  ApproveResult,
   ConnectionRow,
   HandshakeResult,
   Health,
@@ -14,22 +15,23 @@ import type {
   PendingRow,
   PingReply,
   Resolved,
+  TermsParam,
   TrustedRow,
 } from '../ipc/methods.ts';
 import type { Abort, Clock, Net } from '../runtime/ports.ts';
 import {
   DATA_EXCHANGE_PORT,
   type FileSent,
-  type MessageType,
   type Progress,
   sendFile,
-  sendMessage,
 } from '../services/data-exchange/client.ts';
 import type { FileSource } from '../services/data-exchange/file-source.ts';
+import { type MessageType, sendMessage } from '../services/data-exchange/message-sender.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
 import { type PingOptions, type PingSummary, pingSeries } from './ping.ts';
+import { type HandshakeOptions, TrustClient } from './trust.ts';
 
 export interface ConnectOptions {
   readonly net: Net;
@@ -55,6 +57,7 @@ export class PilotClient {
   readonly #ipc: IpcClient;
   readonly #clock: Clock;
   readonly #crypto: Crypto;
+  readonly #trust: TrustClient;
 
   /** Errors: `not_running`. */
   static async connect(options: ConnectOptions): Promise<PilotClient> {
@@ -65,6 +68,7 @@ export class PilotClient {
     this.#ipc = ipc;
     this.#clock = options.clock;
     this.#crypto = options.crypto;
+    this.#trust = new TrustClient(ipc);
   }
 
   /** Calls, streams and datagrams without the helpers. */
@@ -140,7 +144,7 @@ export class PilotClient {
     options: SendOptions = {},
   ): Promise<{ target: string; type: MessageType; bytes: number; ack: string }> {
     const address = await this.#addressOf(target, options.signal);
-    const ack = await sendMessage(this.#sending(address, options), message);
+    const { ack } = await sendMessage(this.#sending(address, options), message);
     return { target: formatAddress(address), type: message.type, bytes: message.data.length, ack };
   }
 
@@ -179,23 +183,31 @@ export class PilotClient {
     return benchEcho(conn, this.#clock, options);
   }
 
-  /** Asks for mutual trust. Works for a private node by hostname; whether the name exists is not told. */
-  handshake(target: string, justification = '', signal?: Abort): Promise<HandshakeResult> {
-    return this.#ipc.call('handshake', { target, justification }, signal);
+  /** Terms, certificates, revocations and automatic approval. */
+  get trust(): TrustClient {
+    return this.#trust;
   }
 
-  /** Grants a pending request. Errors: `not_found` when the peer has not asked. */
-  approve(target: string): Promise<{ status: 'approved'; node_id: number }> {
-    return this.#ipc.call('approve', { target });
+  /**
+   * Asks for mutual trust, or for other terms of a trust there is. Works for a private node by hostname; whether the
+   * name exists is not told.
+   */
+  handshake(target: string, reason = '', options: HandshakeOptions = {}): Promise<HandshakeResult> {
+    return this.#trust.handshake(target, reason, options);
+  }
+
+  /** Grants a pending request: what it asks, within `terms`. Errors: `not_found` when the peer has not asked. */
+  approve(target: string, terms?: TermsParam): Promise<ApproveResult> {
+    return this.#trust.approve(target, terms);
   }
 
   reject(target: string, reason = ''): Promise<{ status: 'rejected'; node_id: number }> {
-    return this.#ipc.call('reject', { target, reason });
+    return this.#trust.reject(target, reason);
   }
 
   /** Withdraws trust. Errors: `not_found` when the peer was not trusted. */
-  untrust(target: string): Promise<{ status: 'revoked'; node_id: number }> {
-    return this.#ipc.call('untrust', { target });
+  untrust(target: string, reason = ''): Promise<{ status: 'revoked'; node_id: number }> {
+    return this.#trust.untrust(target, reason);
   }
 
   /** Waits until the peer is trusted; `trusted` is false when the time is up. */
@@ -204,21 +216,21 @@ export class PilotClient {
     timeout: Millis,
     signal?: Abort,
   ): Promise<{ node_id: number; trusted: boolean }> {
-    return this.#ipc.call('trust_wait', { target, timeout_ms: Math.max(1, Math.ceil(timeout)) }, signal);
+    return this.#trust.waitFor(target, timeout, signal);
   }
 
   /** Requests of others that wait for `approve` or `reject`. */
-  async pending(): Promise<readonly PendingRow[]> {
-    return (await this.#ipc.call('pending', {})).pending;
+  pending(): Promise<readonly PendingRow[]> {
+    return this.#trust.pending();
   }
 
-  async trusted(): Promise<readonly TrustedRow[]> {
-    return (await this.#ipc.call('trusted', {})).trusted;
+  trusted(): Promise<readonly TrustedRow[]> {
+    return this.#trust.trusted();
   }
 
   /** Our own requests that have not been answered. */
-  async outgoing(): Promise<readonly OutgoingRow[]> {
-    return (await this.#ipc.call('outgoing', {})).outgoing;
+  outgoing(): Promise<readonly OutgoingRow[]> {
+    return this.#trust.outgoing();
   }
 
   async peers(): Promise<readonly PeerRow[]> {

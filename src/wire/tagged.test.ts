@@ -33,6 +33,21 @@ describe('TAGGED frames', () => {
     );
   });
 
+  it('carry members of ours, and drop values of them that mean nothing here', () => {
+    const frame = { type: DATA_TYPE.text, payload: utf8('h') };
+    const tags = { messageId: 'a', replyTo: 'b', reply: 'stream', error: 'rate_limited' } as const;
+    assert.deepEqual(decodeTagged(encodeTagged(tags, frame)), { tags, inner: frame });
+    assert.deepEqual(decodeTagged(withHeader('{"error":"Not A Code","message_id":"x","reply":"mail"}')), {
+      tags: { messageId: 'x' },
+      inner: frame,
+    });
+    assert.deepEqual(decodeTagged(withHeader('{"error":7,"reply":{},"reply_to":"x"}')), {
+      tags: { replyTo: 'x' },
+      inner: frame,
+    });
+    assert.throws(() => encodeTagged({ messageId: 'a', error: 'A b' }, frame), RangeError);
+  });
+
   it('are refused with the reason', () => {
     assert.equal(decodeTagged(concat(Uint8Array.of(0, 0), new Uint8Array(9))), 'bad_header_length');
     assert.equal(decodeTagged(concat(Uint8Array.of(4, 1), new Uint8Array(2000))), 'bad_header_length');

@@ -6,10 +6,17 @@ import { canonicalJson, isJsonObject, parseJson } from './json.ts';
 /** Largest JSON header of a TAGGED frame. */
 export const TAG_HEADER_LIMIT = 1024;
 
-/** Ids that let a sender repeat a frame safely and find the answer to it. At least one is present. */
+/** Ids that let a sender repeat a frame safely and find the answer to it, and members of ours that others ignore. */
 export interface MessageTags {
   readonly messageId?: string;
   readonly replyTo?: string;
+  /**
+   * Ours. In a message: its sender reads the answer on the same stream. In an acknowledgement: the answer will come
+   * on this stream. docs/decisions/0015
+   */
+  readonly reply?: 'stream';
+  /** Ours, in an answer: the message could not be answered, and this is the code of the reason. */
+  readonly error?: string;
 }
 
 export interface TaggedFrame {
@@ -24,13 +31,21 @@ export function isMessageId(text: string): boolean {
   return /^[A-Za-z0-9\-_.:]{1,128}$/.test(text);
 }
 
+/** Codes of failed answers: 1 to 64 of `a-z _`. */
+export function isAnswerError(text: string): boolean {
+  return /^[a-z_]{1,64}$/.test(text);
+}
+
 /** Payload of a type 10 frame. Throws RangeError on ids outside the grammar, TypeError on a tagged inner frame. */
 export function encodeTagged(tags: MessageTags, inner: DataFrame): Uint8Array {
   if (inner.type === DATA_TYPE.tagged) throw new TypeError('Cannot tag a frame twice');
   for (const id of [tags.messageId, tags.replyTo]) {
     if (id !== undefined && !isMessageId(id)) throw new RangeError(`Cannot encode message id "${id}"`);
   }
-  const header = utf8(canonicalJson({ message_id: tags.messageId, reply_to: tags.replyTo }));
+  if (tags.error !== undefined && !isAnswerError(tags.error))
+    throw new RangeError(`Cannot encode error code "${tags.error}"`);
+  const { messageId: message_id, replyTo: reply_to, reply, error } = tags;
+  const header = utf8(canonicalJson({ message_id, reply_to, reply, error }));
   const out = new Uint8Array(2 + header.length + 4);
   writeU16(out, 0, header.length);
   out.set(header, 2);
@@ -47,12 +62,17 @@ export function decodeTagged(payload: Uint8Array): TaggedFrame | TaggedError {
   if (payload.length < innerAt) return 'too_short';
   const header = parseJson(payload.subarray(2, 2 + length));
   if (typeof header === 'string' || !isJsonObject(header.value)) return 'bad_header';
-  const { message_id: messageId, reply_to: replyTo } = header.value;
+  const { message_id: messageId, reply_to: replyTo, reply, error } = header.value;
   if (!isOptionalId(messageId) || !isOptionalId(replyTo)) return 'bad_id';
   const type = readU32(payload, innerAt - 4);
   if (type === DATA_TYPE.tagged) return 'nested';
   return {
-    tags: { ...(messageId !== undefined && { messageId }), ...(replyTo !== undefined && { replyTo }) },
+    tags: {
+      ...(messageId !== undefined && { messageId }),
+      ...(replyTo !== undefined && { replyTo }),
+      ...(reply === 'stream' && { reply }),
+      ...(typeof error === 'string' && isAnswerError(error) && { error }),
+    },
     inner: { type, payload: payload.subarray(innerAt) },
   };
 }

@@ -1,17 +1,20 @@
 import { PilotError } from '../../api/errors.ts';
 import type { Conn } from '../../api/stream.ts';
+import type { Bytes } from '../../base/units.ts';
 import { type DataFrame, DataFrameReader } from '../../wire/data-exchange.ts';
 
-/** Answers are short; a peer that sends more is not one. */
+/** Acknowledgements are short; a peer that sends more is not one. */
 const ANSWER_BYTES = 64 * 1024;
 
 /** Reads the frames a receiver answers with. */
 export class AnswerReader {
   readonly #conn: Conn;
-  readonly #reader = new DataFrameReader(ANSWER_BYTES);
+  readonly #reader: DataFrameReader;
 
-  constructor(conn: Conn) {
+  /** `limit` bounds one frame; @default 65536 */
+  constructor(conn: Conn, limit: Bytes = ANSWER_BYTES) {
     this.#conn = conn;
+    this.#reader = new DataFrameReader(limit);
   }
 
   /** The next frame, or undefined when the peer has finished. Errors: `protocol_error`, and those of the stream. */

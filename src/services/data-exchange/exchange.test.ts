@@ -9,7 +9,7 @@ import { loadVectors } from '../../wire/codec.testkit.ts';
 import { DATA_TYPE, DataFrameReader, encodeDataFrame } from '../../wire/data-exchange.ts';
 import { decodeFileStream, encodeFileStream, type FileStreamMessage } from '../../wire/file-stream.ts';
 import { encodeTagged } from '../../wire/tagged.ts';
-import { type Progress, sendFile, sendMessage } from './client.ts';
+import { type Progress, sendFile } from './client.ts';
 import {
   breakingAfter,
   type Exchange,
@@ -19,6 +19,7 @@ import {
   settle,
 } from './exchange.testkit.ts';
 import { type FileSource, memorySource } from './file-source.ts';
+import { sendMessage } from './message-sender.ts';
 
 interface Vector {
   kind: 'encode' | 'decode';
@@ -227,10 +228,10 @@ describe('the data exchange server', () => {
     await clock.advance(119_000);
     await clock.advance(2_000);
     await assert.rejects(read);
-    const conns = await Promise.all(Array.from({ length: 33 }, () => dial()));
+    const conns = await Promise.all(Array.from({ length: 257 }, () => dial()));
     await settle();
-    await assert.rejects(conns[32]!.read());
-    const [answer] = await answerTo(conns[31]!, encodeDataFrame(1, utf8('x')));
+    await assert.rejects(conns[256]!.read());
+    const [answer] = await answerTo(conns[255]!, encodeDataFrame(1, utf8('x')));
     assert.equal(answer, 'ACK TEXT 1 bytes');
   });
 
@@ -261,7 +262,8 @@ describe('the data exchange server', () => {
 describe('sending a message', () => {
   test('resolves with the acknowledgement', async () => {
     const { context } = exchange();
-    assert.equal(await sendMessage(context(), { type: 'text', data: utf8('hello') }), 'ACK TEXT 5 bytes');
+    const sent = await sendMessage(context(), { type: 'text', data: utf8('hello') });
+    assert.deepEqual(sent, { ack: 'ACK TEXT 5 bytes', tagged: false, retried: false });
   });
 
   test('fails on ERR, on silence, on a closed stream and on nonsense', async () => {

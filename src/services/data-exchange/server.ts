@@ -4,18 +4,20 @@ import type { Crypto } from '../../base/crypto.ts';
 import type { Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log, Storage } from '../../runtime/ports.ts';
 import { DATA_EXCHANGE_PORT } from './client.ts';
+import { type Correspondent, Correspondents } from './correspondents.ts';
 import { Deliveries } from './deliveries.ts';
 import type { LiveTransfers } from './file-receiver.ts';
 import { Inbox, type InboxLimits } from './inbox.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import type { MessagePrograms } from './programs.ts';
 import { ReceivedFiles, type ReceivedLimits } from './received.ts';
 import { ReceivingSession } from './session.ts';
 
 const INBOX_LIMITS: InboxLimits = { bytes: 256 * 1024 * 1024, files: 10_000 };
 const RECEIVED_LIMITS: ReceivedLimits = { bytes: 2 * 1024 * 1024 * 1024 };
-/** Connections at once, in all and of one peer; more are reset. Chosen: each may hold one frame of 16 MiB. */
-const CONNECTION_LIMIT = 256;
-const PEER_LIMIT = 32;
+/** Connections at once, in all and of one peer; more are reset. Chosen: each question that waits for its answer is one; what they hold is bounded below. */
+const CONNECTION_LIMIT = 1024;
+const PEER_LIMIT = 256;
 /** Frames held in memory over all connections. */
 const MEMORY_LIMIT = 64 * 1024 * 1024;
 /** A connection that says nothing for this long is reset. spec/23 §3 */
@@ -28,6 +30,8 @@ export interface DataExchangeOptions {
   readonly log: Log;
   /** Messages go to `inbox/`, files to `received/`. */
   readonly storage: Storage;
+  /** Programs that answer messages, or wait for them. */
+  readonly programs?: MessagePrograms;
   readonly limits?: {
     readonly inbox?: InboxLimits;
     readonly received?: ReceivedLimits;
@@ -42,6 +46,7 @@ export class DataExchange {
   readonly #inbox: Inbox;
   readonly #files: ReceivedFiles;
   readonly #deliveries: Deliveries;
+  readonly #correspondents: Correspondents;
   readonly #memory = new MemoryBudget(MEMORY_LIMIT);
   readonly #live: LiveTransfers = new Map();
   readonly #sessions = new Map<Promise<void>, Conn>();
@@ -62,7 +67,8 @@ export class DataExchange {
       log,
       limits: limits?.received ?? RECEIVED_LIMITS,
     });
-    this.#deliveries = new Deliveries(crypto, clock);
+    this.#deliveries = new Deliveries(crypto, clock, storage);
+    this.#correspondents = new Correspondents(storage);
     this.#listener = options.host.listen(DATA_EXCHANGE_PORT);
     this.#files.tidy().catch((thrown: unknown) => {
       log.event('warn', 'received.tidy_failed', { message: asPilotError(thrown).message });
@@ -75,6 +81,11 @@ export class DataExchange {
     this.#listener.close();
     for (const conn of this.#sessions.values()) conn.abort();
     await Promise.allSettled(this.#sessions.keys());
+  }
+
+  /** What is known of a peer by the messages it sent. */
+  correspondent(node: NodeId): Promise<Correspondent> {
+    return this.#correspondents.of(node);
   }
 
   async #acceptAll(): Promise<void> {
@@ -98,6 +109,8 @@ export class DataExchange {
       inbox: this.#inbox,
       files: this.#files,
       deliveries: this.#deliveries,
+      correspondents: this.#correspondents,
+      programs: this.#options.programs,
       memory: this.#memory,
       live: this.#live,
       storage,

@@ -16,12 +16,18 @@ import {
   errText,
 } from '../../wire/data-exchange.ts';
 import { decodeFileStream, encodeFileStream, type FileStreamMessage } from '../../wire/file-stream.ts';
-import { decodeTagged, type MessageTags } from '../../wire/tagged.ts';
+import { decodeTagged, type MessageTags, type TaggedFrame } from '../../wire/tagged.ts';
+import type { Correspondents } from './correspondents.ts';
 import type { Deliveries } from './deliveries.ts';
 import { FileReceiver, type LiveTransfers } from './file-receiver.ts';
+import { handOver } from './handover.ts';
 import type { Inbox } from './inbox.ts';
 import type { MemoryBudget } from './memory-budget.ts';
+import type { MessagePrograms } from './programs.ts';
 import type { ReceivedFiles } from './received.ts';
+
+/** What can be a question or an answer. */
+const MESSAGE_TYPES: readonly number[] = [DATA_TYPE.text, DATA_TYPE.binary, DATA_TYPE.json];
 
 /** Chunks taken before they are acknowledged although more have arrived: old senders stop after 16. */
 const CHUNKS_PER_ACK = 8;
@@ -31,6 +37,7 @@ export interface ReceivingOptions {
   readonly inbox: Inbox;
   readonly files: ReceivedFiles;
   readonly deliveries: Deliveries;
+  readonly correspondents: Correspondents;
   readonly memory: MemoryBudget;
   readonly live: LiveTransfers;
   readonly storage: Storage;
@@ -38,6 +45,7 @@ export interface ReceivingOptions {
   readonly crypto: Crypto;
   readonly log: Log;
   readonly idle: Millis;
+  readonly programs?: MessagePrograms | undefined;
 }
 
 interface Stored {
@@ -53,6 +61,9 @@ export class ReceivingSession {
   readonly #reader = new DataFrameReader();
   readonly #receiver: FileReceiver;
   #chunksUntold = 0;
+  /** A read begun while a program was working, to notice that the peer has gone. */
+  #ahead: Promise<Uint8Array | undefined> | undefined;
+  #isWaiting = false;
   #lastHeard: Instant;
   #watchdog: Timer | undefined;
 
@@ -84,12 +95,16 @@ export class ReceivingSession {
   async #serve(): Promise<boolean> {
     const { conn, clock, memory } = this.#options;
     for (;;) {
-      const chunk = await conn.read();
+      const next = this.#ahead ?? conn.read();
+      this.#ahead = undefined;
+      const chunk = await next;
       if (chunk === undefined) return true;
       this.#lastHeard = clock.now();
       this.#reader.push(chunk);
       for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
-        if (!(await this.#answer(frame))) {
+        const goesOn = await this.#answer(frame);
+        if (goesOn === 'broken') return false;
+        if (!goesOn) {
           await conn.close();
           return true;
         }
@@ -109,27 +124,26 @@ export class ReceivingSession {
   #watch(): void {
     const { conn, clock, idle } = this.#options;
     this.#watchdog = clock.at(this.#lastHeard + idle, () => {
+      if (this.#isWaiting) this.#lastHeard = clock.now();
       if (clock.now() - this.#lastHeard >= idle) conn.abort();
       else this.#watch();
     });
   }
 
-  /** False ends the connection. */
-  async #answer(frame: DataFrame): Promise<boolean> {
+  /** False ends the connection in good order. */
+  async #answer(frame: DataFrame): Promise<boolean | 'broken'> {
     switch (frame.type) {
       case DATA_TYPE.text:
       case DATA_TYPE.binary:
-      case DATA_TYPE.json:
-      case DATA_TYPE.file: {
-        const { text, fatal } = await this.#store(frame, undefined);
-        await this.#reply(text);
-        return !fatal;
+      case DATA_TYPE.json: {
+        const handed = await this.#handOver(frame, undefined);
+        if (handed !== 'not_taken') return handed;
+        return this.#acknowledge(await this.#store(frame, undefined));
       }
-      case DATA_TYPE.tagged: {
-        const { text, fatal } = await this.#storeTagged(frame);
-        await this.#reply(text);
-        return !fatal;
-      }
+      case DATA_TYPE.file:
+        return this.#acknowledge(await this.#store(frame, undefined));
+      case DATA_TYPE.tagged:
+        return this.#tagged(frame);
       case DATA_TYPE.fileStream:
         return this.#fileStream(frame);
       default:
@@ -138,24 +152,66 @@ export class ReceivingSession {
     }
   }
 
-  async #storeTagged(frame: DataFrame): Promise<Stored> {
-    const tagged = decodeTagged(frame.payload);
-    if (typeof tagged === 'string') return { text: errText(frame.type, tagged), fatal: false, ok: false };
-    const { inner, tags } = tagged;
-    const known: number[] = [DATA_TYPE.text, DATA_TYPE.binary, DATA_TYPE.json, DATA_TYPE.file];
-    if (!known.includes(inner.type))
-      return { text: ackText(inner.type, inner.payload.length), fatal: false, ok: false };
-    const { deliveries, conn } = this.#options;
-    const key = deliveries.keyOf(conn.remote.address, tagged);
-    const before = deliveries.find(key);
-    if (before !== undefined) return { text: `${before} (duplicate)`, fatal: false, ok: true };
-    const stored = await this.#store(inner, tags);
-    if (stored.ok) deliveries.stored(key, stored.text);
-    return stored;
+  async #acknowledge({ text, fatal }: Stored): Promise<boolean> {
+    await this.#reply(text);
+    return !fatal;
   }
 
-  async #store(frame: DataFrame, tags: MessageTags | undefined): Promise<Stored> {
-    const { conn, inbox, files, log } = this.#options;
+  async #tagged(frame: DataFrame): Promise<boolean | 'broken'> {
+    const tagged = decodeTagged(frame.payload);
+    if (typeof tagged === 'string') {
+      return this.#acknowledge({ text: errText(frame.type, tagged), fatal: false, ok: false });
+    }
+    const { inner, tags } = tagged;
+    if (MESSAGE_TYPES.includes(inner.type)) {
+      const handed = await this.#handOver(frame, tags);
+      if (handed !== 'not_taken') return handed;
+    }
+    return this.#acknowledge(await this.#storeTagged(frame, tagged));
+  }
+
+  /** Gives a question to the program that answers them. Answers go to the inbox, where those who wait find them. */
+  async #handOver(frame: DataFrame, tags: MessageTags | undefined): Promise<true | 'not_taken' | 'broken'> {
+    const { programs, conn, memory } = this.#options;
+    const { remote } = conn;
+    const isAnswer = tags?.replyTo !== undefined || programs?.isWatched(remote.address.node) === true;
+    if (programs === undefined || (isAnswer && tags?.reply !== 'stream')) return 'not_taken';
+    const program = programs.open(remote);
+    if (program === undefined) return 'not_taken';
+    this.#isWaiting = true;
+    this.#ahead ??= conn.read();
+    this.#ahead.then(
+      (chunk) => {
+        if (chunk === undefined && this.#isWaiting && tags?.reply === 'stream') program.abort();
+      },
+      () => {
+        if (this.#isWaiting) program.abort();
+      },
+    );
+    const held = {};
+    void memory.hold(held, frame.payload.length);
+    try {
+      const onTaken = (): void => memory.release(held);
+      const outcome = await handOver({ program, peer: conn, frame, tags, onTaken });
+      return outcome === 'answered' ? true : outcome;
+    } finally {
+      this.#isWaiting = false;
+      this.#lastHeard = this.#options.clock.now();
+    }
+  }
+
+  async #storeTagged(frame: DataFrame, tagged: TaggedFrame): Promise<Stored> {
+    const { inner, tags } = tagged;
+    if (!MESSAGE_TYPES.includes(inner.type) && inner.type !== DATA_TYPE.file)
+      return { text: ackText(inner.type, inner.payload.length), fatal: false, ok: false };
+    const { deliveries, conn } = this.#options;
+    const outcome = await deliveries.once(conn.remote.address, tagged, () => this.#store(inner, tags, frame));
+    return 'duplicate' in outcome ? { ...outcome, fatal: false } : outcome;
+  }
+
+  /** `whole` is the frame as it came, with its ids. */
+  async #store(frame: DataFrame, tags: MessageTags | undefined, whole = frame): Promise<Stored> {
+    const { conn, inbox, files, log, programs, correspondents } = this.#options;
     const from = conn.remote.address;
     const name = dataTypeName(frame.type);
     try {
@@ -169,12 +225,21 @@ export class ReceivingSession {
         log.event('info', 'file.received', { filename: file.name, size: file.data.length, path });
         return { text: ackText(frame.type, file.data.length), fatal: false, ok: true };
       }
-      await inbox.store({ type: frame.type, payload: frame.payload, from, ...(tags && { tags }) });
+      const stored = await inbox.store({
+        type: frame.type,
+        payload: frame.payload,
+        from,
+        ...(tags && { tags }),
+      });
       log.event('info', 'message.received', {
         type: name,
         from: formatAddress(from),
         size: frame.payload.length,
+        ...(tags?.messageId !== undefined && { message_id: tags.messageId }),
+        ...(tags?.replyTo !== undefined && { reply_to: tags.replyTo }),
       });
+      correspondents.wrote(from.node, tags);
+      programs?.stored(conn.remote, whole, stored.slice(0, -'.json'.length));
       return { text: ackText(frame.type, frame.payload.length), fatal: false, ok: true };
     } catch (thrown) {
       const { code, message } = asPilotError(thrown);
