@@ -1,6 +1,6 @@
 /** Which networks we are in, whom we share them with, and what their policies let pass (spec/12 §1.2, §4, §6). */
 import type { Instant, Millis, NodeId, Port, UnixMillis } from '../../base/units.ts';
-import { decidePolicy } from '../../wire/policy/decide.ts';
+import { decideGate } from '../../wire/policy/decide.ts';
 import { type Policy, type PolicyError, parsePolicy } from '../../wire/policy/document.ts';
 
 /** A network of which we are a member, as the registry tells it. */
@@ -155,9 +155,8 @@ export class Memberships implements MembershipView {
   #lets(shared: SharedNetwork, peer: NodeId, traffic: Traffic, now: Instant): boolean {
     const own = this.#own.get(shared.network)!;
     const { direction, port, kind, size } = traffic;
-    if (own.policy === undefined) return own.network.ports.length === 0 || own.network.ports.includes(port);
-    if ('error' in own.policy) return false;
-    const decision = decidePolicy(own.policy, {
+    const gate = { ports: own.network.ports, policy: own.policy };
+    const decision = decideGate(gate, {
       event: kind === 'datagram' ? 'datagram' : direction === 'in' ? 'connect' : 'dial',
       peer,
       port,
