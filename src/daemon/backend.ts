@@ -6,9 +6,10 @@ import { answerCall, type CallContext } from './calls/index.ts';
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {
-  const { own, streams, targets, version } = context;
+  const { messages, own, streams, targets, version } = context;
   return {
     version,
+    messages,
     address: () => ({ network: 0, node: own.nodeId }),
     resolveTarget: async (target, signal) => ({
       network: 0,

@@ -19,6 +19,7 @@ import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
 import { infoOf, type Traffic } from './info.ts';
 import { OwnState } from './own-state.ts';
+import { MessageDesk } from './message-desk.ts';
 import { openParts, type Parts } from './parts.ts';
 import { PeerBook } from './peer-book.ts';
 import { PersistGate } from './persist-gate.ts';
@@ -82,6 +83,7 @@ export class Daemon {
   readonly #registration: Registration;
   readonly #streams: StreamTable;
   readonly #pings: Pings;
+  readonly #messages = new MessageDesk(() => this.#address());
   readonly #targets: Targets;
   readonly #book: PeerBook;
   readonly #surroundings: Surroundings;
@@ -293,7 +295,7 @@ export class Daemon {
     await Promise.race([beaconsReady, clock.sleep(RESOLVE_WAIT)]);
     this.#registration.start(node !== undefined && this.#surroundings.beacons.length > 0);
     this.#saveOwnState();
-    this.#services = startServices(this.#options, this.#streams);
+    this.#services = startServices(this.#options, this.#streams, this.#messages);
     await this.#awaitRegistration(config.startWait ?? DEFAULT_START_WAIT);
     this.#ipc.serve(this.#backend());
     log.event('info', 'daemon.started', {
@@ -468,6 +470,7 @@ export class Daemon {
       targets: this.#targets,
       book: this.#book,
       streams: this.#streams,
+      messages: this.#messages,
       pings: this.#pings,
       trustEffects: this.#trustEffects,
       trustGate: this.#trustGate,

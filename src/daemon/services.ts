@@ -4,6 +4,7 @@ import type { Clock, Log, Storage } from '../runtime/ports.ts';
 import { DataExchange } from '../services/data-exchange/server.ts';
 import { serveEcho } from '../services/echo.ts';
 import type { DaemonConfig } from './config.ts';
+import type { MessageDesk } from './message-desk.ts';
 import { streamHost } from './stream-host.ts';
 import type { StreamTable } from './streams.ts';
 
@@ -15,6 +16,7 @@ export interface Services {
 export function startServices(
   options: { clock: Clock; crypto: Crypto; log: Log; storage: Storage; config: DaemonConfig },
   streams: StreamTable,
+  messages: MessageDesk,
 ): Services {
   const { clock, crypto, log, storage, config } = options;
   const host = streamHost(streams);
@@ -24,7 +26,8 @@ export function startServices(
     stops.push(() => echo.close());
   }
   if (config.services?.dataExchange !== false) {
-    const exchange = DataExchange.start({ host, clock, crypto, log, storage });
+    const exchange = DataExchange.start({ host, clock, crypto, log, storage, programs: messages });
+    messages.attach(exchange);
     stops.push(() => exchange.stop());
   }
   return {

@@ -1,4 +1,4 @@
-import type { Address, Port } from '../base/units.ts';
+import type { Address, NodeId, Port } from '../base/units.ts';
 import type { Abort } from '../runtime/ports.ts';
 
 /** Why a stream is over: `finished` is a clean end of both directions. */
@@ -47,6 +47,17 @@ export interface IncomingDatagram {
   readonly data: Uint8Array;
 }
 
+/** Programs and the messages of the node. docs/decisions/0015 */
+export interface MessageBackend {
+  /** From now on each question comes as a stream. Errors: `port_in_use`, `unavailable`. */
+  serve(onStream: (stream: LocalStream) => void): { readonly port: Port; close(): void };
+  /** From now on each message stored from this node comes as a stream. Errors: `unavailable`. */
+  watch(
+    node: NodeId,
+    onStream: (stream: LocalStream) => void,
+  ): Promise<{ readonly isKnown: boolean; readonly echoes: boolean; close(): void }>;
+}
+
 /** What the server needs of the node behind it. Failures are thrown as PilotError. */
 export interface IpcBackend {
   readonly version: string;
@@ -62,6 +73,7 @@ export interface IpcBackend {
   freePort(): Port;
   /** Errors: `too_large`, `invalid_argument`, `not_found`. */
   sendDatagram(to: Address, port: Port, data: Uint8Array, fromPort?: Port): Promise<void>;
+  readonly messages?: MessageBackend;
   /** Every method of `Methods` that is not about a client's own streams. */
   call(method: string, params: Readonly<Record<string, unknown>>, signal: Abort): Promise<object>;
 }

@@ -22,6 +22,7 @@ import {
 import { ClientConn, type ConnCarrier } from './client-conn.ts';
 import { ABORT, CREDIT, decodeCredit, ENDED, encodeCredit } from './extension.ts';
 import { FrameWriter } from './frame-writer.ts';
+import { WATCH_PORT } from './message-calls.ts';
 import type { Method, Params, Result } from './methods.ts';
 
 export interface DialOptions {
@@ -72,6 +73,7 @@ export class IpcClient {
   #nextId = 1;
   #failure: PilotError | undefined;
   #onClose: (() => void) | undefined;
+  #onMessage: ((copy: Conn) => void) | undefined;
   #hello: Result<'hello'> | undefined;
 
   /** Errors: `not_running` when nothing answers on the socket, `protocol_error` when it is not a daemon of this kind. */
@@ -185,9 +187,27 @@ export class IpcClient {
   /** Port 0 chooses a free one. Errors: `port_in_use`. */
   async listen(port: Port): Promise<Listener> {
     const bound = await this.call('listen', { port });
-    const accepting = this.#acceptQueue(bound.port);
+    return this.#listener(bound.port, () => this.call('unlisten', { port: bound.port }));
+  }
+
+  /**
+   * Takes the questions that reach the data exchange port of this node: each is a stream as if its sender had opened
+   * it, and speaks data exchange. Errors: `port_in_use`, `unavailable`.
+   */
+  async serveMessages(): Promise<Listener> {
+    const { port } = await this.call('messages_serve', {});
+    return this.#listener(port, () => this.call('messages_release', {}));
+  }
+
+  /** Receives copies of watched messages (`messages_watch`); one receiver. */
+  onMessage(receiver: (copy: Conn) => void): void {
+    this.#onMessage = receiver;
+  }
+
+  #listener(port: Port, unlisten: () => Promise<unknown>): Listener {
+    const accepting = this.#acceptQueue(port);
     return {
-      port: bound.port,
+      port,
       accept: async () => {
         for (;;) {
           const conn = accepting.ready.shift();
@@ -201,10 +221,10 @@ export class IpcClient {
       close: () => {
         if (accepting.closed) return;
         accepting.closed = true;
-        this.#accepting.delete(bound.port);
+        this.#accepting.delete(port);
         for (const conn of accepting.ready.splice(0)) conn.abort();
         accepting.wake?.();
-        this.call('unlisten', { port: bound.port }).catch(() => {});
+        unlisten().catch(() => {});
       },
     };
   }
@@ -334,6 +354,11 @@ export class IpcClient {
     const accept = decodeAccept(payload);
     if (typeof accept === 'string') return;
     const conn = this.#register(accept.conn, accept.localPort, accept.remote, accept.remotePort);
+    if (accept.localPort === WATCH_PORT) {
+      if (this.#onMessage === undefined) conn.abort();
+      else this.#onMessage(conn);
+      return;
+    }
     const accepting = this.#acceptQueue(accept.localPort);
     if (accepting.ready.length >= ACCEPT_QUEUE) {
       conn.abort();

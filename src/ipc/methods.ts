@@ -4,6 +4,7 @@
  */
 import type { DiagnosticMethods } from './methods/diagnostics.ts';
 import type { IdentityMethods } from './methods/identity.ts';
+import type { MessageMethods } from './methods/messages.ts';
 import type { NameMethods } from './methods/names.ts';
 import type { NetworkMethods } from './methods/networks.ts';
 import type { StreamMethods } from './methods/streams.ts';
@@ -11,6 +12,7 @@ import type { TrustMethods } from './methods/trust.ts';
 
 export type * from './methods/diagnostics.ts';
 export type * from './methods/identity.ts';
+export type * from './methods/messages.ts';
 export type * from './methods/names.ts';
 export type * from './methods/networks.ts';
 export type * from './methods/streams.ts';
@@ -20,6 +22,7 @@ export type * from './methods/trust.ts';
 export interface Methods
   extends DiagnosticMethods,
     IdentityMethods,
+    MessageMethods,
     NameMethods,
     NetworkMethods,
     StreamMethods,

@@ -23,6 +23,7 @@ import type { IncomingDatagram, IpcBackend, LocalStream, StreamEnd } from './bac
 import { ABORT, CREDIT, decodeCredit, ENDED } from './extension.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { LegacyCommands } from './legacy.ts';
+import { isMessageMethod, messageCall } from './message-calls.ts';
 import type { Result } from './methods.ts';
 import { type BindingHost, StreamBinding } from './stream-binding.ts';
 import { isStreamMethod, streamCall } from './stream-calls.ts';
@@ -51,6 +52,8 @@ export class ClientSession implements BindingHost {
   readonly host: SessionHost;
   readonly datagramPorts = new Set<Port>();
   readonly listeners = new Map<Port, { close(): void }>();
+  /** What this client takes of the messages of the node. */
+  readonly claims = new Map<string, { close(): void }>();
   extended = false;
   client = '';
   readonly #pipe: Pipe;
@@ -122,25 +125,34 @@ export class ClientSession implements BindingHost {
 
   /** Errors: `port_in_use`. */
   listen(port: Port): void {
-    const listener = this.backend.listen(port, (stream) => {
-      if (this.#bindings.size >= MAX_STREAMS || this.#dead) {
-        stream.abort();
-        return;
-      }
-      this.writer.push(
-        encodeIpcFrame(
-          CMD.accept,
-          encodeAccept({
-            localPort: port,
-            conn: stream.id,
-            remote: stream.remote.address,
-            remotePort: stream.remote.port,
-          }),
-        ),
-      );
-      this.bind(stream).start();
-    });
-    this.listeners.set(port, listener);
+    this.listeners.set(
+      port,
+      this.backend.listen(port, (stream) => this.accept(port, stream)),
+    );
+  }
+
+  /** Gives a stream that came in to the client. */
+  accept(localPort: Port, stream: LocalStream): void {
+    if (this.#bindings.size >= MAX_STREAMS || this.#dead) {
+      stream.abort();
+      return;
+    }
+    const { address: remote, port: remotePort } = stream.remote;
+    const accepted = encodeAccept({ localPort, conn: stream.id, remote, remotePort });
+    this.writer.push(encodeIpcFrame(CMD.accept, accepted));
+    this.bind(stream).start();
+  }
+
+  /** Holds something of the node for this client; let go of when the client leaves. */
+  claim(key: string, claimed: { close(): void }): void {
+    if (this.#dead) claimed.close();
+    else this.claims.set(key, claimed);
+  }
+
+  release(key: string): void {
+    const claimed = this.claims.get(key);
+    this.claims.delete(key);
+    claimed?.close();
   }
 
   /** False when this client does not listen there. */
@@ -294,6 +306,7 @@ export class ClientSession implements BindingHost {
 
   async #answer(method: string, params: unknown, control: AbortController): Promise<object> {
     const given = (typeof params === 'object' && params !== null ? params : {}) as Record<string, unknown>;
+    if (isMessageMethod(method)) return messageCall(this, method, given);
     if (isStreamMethod(method)) return streamCall(this, method, given, control.signal);
     const result = await this.backend.call(method, given, control.signal);
     return method === 'connections' ? this.#markOwn(result as Result<'connections'>) : result;
@@ -343,6 +356,8 @@ export class ClientSession implements BindingHost {
     for (const call of this.#calls.values()) call.abort();
     for (const listener of this.listeners.values()) listener.close();
     this.listeners.clear();
+    for (const claimed of this.claims.values()) claimed.close();
+    this.claims.clear();
     for (const port of this.datagramPorts) this.host.releaseDatagramPort(port);
     for (const binding of this.#bindings.values()) binding.detach();
     this.#bindings.clear();

@@ -4,6 +4,7 @@ import type { PilotNode } from '../../core/node.ts';
 import type { TrustSnapshot } from '../../core/trust/types.ts';
 import type { Method, Result } from '../../ipc/methods.ts';
 import type { Abort, Clock } from '../../runtime/ports.ts';
+import type { MessageDesk } from '../message-desk.ts';
 import type { OwnState } from '../own-state.ts';
 import type { PeerBook } from '../peer-book.ts';
 import type { PersistGate } from '../persist-gate.ts';
@@ -23,6 +24,7 @@ export interface CallContext {
   readonly targets: Targets;
   readonly book: PeerBook;
   readonly streams: StreamTable;
+  readonly messages: MessageDesk;
   readonly pings: Pings;
   readonly trustEffects: TrustEffects;
   readonly trustGate: PersistGate<TrustSnapshot>;

@@ -4,6 +4,7 @@ import type { Abort } from '../../runtime/ports.ts';
 import type { CallContext, Given, Handler } from './context.ts';
 import { DIAGNOSTIC_CALLS } from './diagnostics.ts';
 import { IDENTITY_CALLS } from './identity.ts';
+import { MESSAGE_CALLS } from './messages.ts';
 import { NAME_CALLS } from './names.ts';
 import { NETWORK_CALLS, networkCall } from './networks.ts';
 import { TRUST_CALLS } from './trust.ts';
@@ -21,10 +22,15 @@ export type DaemonMethod = Exclude<
   | 'send_datagram'
   | 'listen_datagrams'
   | 'unlisten_datagrams'
+  | 'messages_serve'
+  | 'messages_release'
+  | 'messages_watch'
+  | 'messages_unwatch'
 >;
 
 const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
   ...DIAGNOSTIC_CALLS,
+  ...MESSAGE_CALLS,
   ...NAME_CALLS,
   ...IDENTITY_CALLS,
   ...TRUST_CALLS,
