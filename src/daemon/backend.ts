@@ -6,16 +6,19 @@ import { answerCall, type CallContext } from './calls/index.ts';
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {
-  const { messages, own, streams, targets, version } = context;
+  const { identities, messages, own, streams, targets, version } = context;
   return {
     version,
     messages,
     address: () => ({ network: 0, node: own.nodeId }),
-    resolveTarget: async (target, signal) => ({
-      network: 0,
-      node: (await targets.find(target, signal)).node,
-    }),
-    dial: (to, port, options) => streams.dial(to, port, options),
+    resolveTarget: async (target, signal) => {
+      const { network, node } = await targets.find(target, signal);
+      return { network, node };
+    },
+    dial: (to, port, options) => {
+      identities.keys.dialed(to.node);
+      return streams.dial(to, port, options);
+    },
     listen: (port, onStream) => streams.listen(port, onStream),
     freePort: () => streams.freePort(),
     sendDatagram: (to, port, data, fromPort) => sendDatagram(context, to, port, data, fromPort),
@@ -32,6 +35,7 @@ async function sendDatagram(
 ): Promise<void> {
   const { node, clock, own } = context;
   if (own.nodeId === 0) throw new PilotError('registry_unreachable', 'This node has no address yet');
+  context.identities.keys.dialed(to.node);
   const sent: { result: ReturnType<PilotNode['sendDatagram']> } = { result: 'invalid' };
   context.run(() => {
     sent.result = node.sendDatagram(to, port, data, clock.now(), fromPort);

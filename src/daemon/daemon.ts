@@ -1,9 +1,10 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
 import { utf8 } from '../base/bytes.ts';
-import type { Crypto, SigningKey } from '../base/crypto.ts';
+import type { Crypto } from '../base/crypto.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
-import type { Address, Endpoint, Instant, NodeId } from '../base/units.ts';
+import type { Address, Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
+import { Memberships } from '../core/network/memberships.ts';
 import { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import { formatTrustFile } from '../core/trust/snapshot.ts';
@@ -17,25 +18,19 @@ import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
 import { daemonBackend } from './backend.ts';
 import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
+import { Identities } from './identities.ts';
 import { infoOf, type Traffic } from './info.ts';
-import { OwnState } from './own-state.ts';
+import { KnownPeers } from './known-peers.ts';
 import { MessageDesk } from './message-desk.ts';
+import { Networks } from './networks.ts';
+import { OwnState } from './own-state.ts';
 import { openParts, type Parts } from './parts.ts';
-import { PeerBook } from './peer-book.ts';
 import { PersistGate } from './persist-gate.ts';
 import { Pings } from './pings.ts';
 import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { type Services, startServices } from './services.ts';
-import {
-  NODE_FILE,
-  type NodeState,
-  PEERS_FILE,
-  type PeerNote,
-  saveNodeState,
-  savePeers,
-  TRUST_FILE,
-} from './state-file.ts';
+import { NODE_FILE, type NodeState, saveNodeState, TRUST_FILE } from './state-file.ts';
 import { StreamTable } from './streams.ts';
 import { Surroundings } from './surroundings.ts';
 import { Targets } from './targets.ts';
@@ -68,7 +63,7 @@ export interface DaemonOptions {
 /** A node as a background process: owns the sockets, the identity and the state files, and serves local programs. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #identity: SigningKey;
+  readonly #identities: Identities;
   readonly #socket: UdpSocket;
   readonly #ipc: IpcServer;
   readonly #own: OwnState;
@@ -77,21 +72,20 @@ export class Daemon {
   readonly #registry: RegistryClient;
   readonly #trustGate: PersistGate<TrustSnapshot>;
   readonly #stateGate: PersistGate<NodeState>;
-  readonly #peersGate: PersistGate<readonly PeerNote[]>;
   readonly #trustEffects: TrustEffects;
   readonly #answers: DirectoryAnswers;
   readonly #registration: Registration;
   readonly #streams: StreamTable;
   readonly #pings: Pings;
-  readonly #messages = new MessageDesk(() => this.#address());
+  readonly #networks: Networks;
+  readonly #messages = new MessageDesk(() => this.#own.address);
   readonly #targets: Targets;
-  readonly #book: PeerBook;
+  readonly #known: KnownPeers;
   readonly #surroundings: Surroundings;
   readonly #traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   readonly #trustListeners = new Set<() => void>();
   readonly #started: Instant;
   #services: Services | undefined;
-  #peersChanged = false;
   #stopped: Promise<void> | undefined;
 
   /**
@@ -113,15 +107,17 @@ export class Daemon {
     const { clock, random, crypto, log, net, storage, config } = options;
     const { identity, socket } = parts;
     this.#options = options;
-    this.#identity = identity;
     this.#socket = socket;
     this.#ipc = parts.ipc;
     this.#started = clock.now();
+    const wall = (now: Instant): UnixMillis => clock.wallNow() + (now - clock.now());
+    const memberships = new Memberships({ wall });
     this.#node = new PilotNode({
       crypto,
       random: random.fork('node'),
       identity,
-      wall: (now) => clock.wallNow() + (now - clock.now()),
+      wall,
+      memberships,
       beacons: [],
       public: parts.state.public,
       ...(parts.trust !== undefined && { trust: parts.trust }),
@@ -138,7 +134,6 @@ export class Daemon {
       storage.replace(TRUST_FILE, utf8(formatTrustFile(snapshot))),
     );
     this.#stateGate = gate(NODE_FILE, (saved: NodeState) => saveNodeState(storage, saved));
-    this.#peersGate = gate(PEERS_FILE, (peers: readonly PeerNote[]) => savePeers(storage, peers));
 
     this.#registry =
       options.registry ??
@@ -153,27 +148,71 @@ export class Daemon {
         ...(config.tls !== undefined && { tls: config.tls }),
       });
     this.#own = new OwnState(
-      { node: this.#node, registry: this.#registry, run, now, untold: () => this.#registration.tellAgain() },
+      {
+        node: this.#node,
+        registry: this.#registry,
+        run,
+        now,
+        untold: () => this.#registration.tellAgain(),
+        changed: () => this.#identities.record.changed(),
+      },
       this.#stateGate,
       parts.state,
       log,
     );
-    this.#book = new PeerBook(
-      parts.peers,
-      (node) => this.#isAcquainted(node),
-      () => this.#savePeersSoon(),
-    );
+    this.#known = new KnownPeers({
+      storage,
+      clock,
+      log,
+      peers: parts.peers,
+      pins: parts.pins,
+      isKept: (node) => this.#isAcquainted(node),
+      isTrusted: (node) => this.#node.isTrusted(node),
+    });
+    this.#identities = new Identities({
+      identity,
+      staged: parts.staged,
+      pins: this.#known.pins,
+      storage,
+      crypto,
+      random: random.fork('rotation'),
+      clock,
+      log,
+      registry: this.#registry,
+      host: {
+        node: this.#node,
+        own: this.#own,
+        run,
+        now,
+        place: () =>
+          this.#registration.isRegistered
+            ? JSON.stringify([this.#node.observed(), this.#surroundings.lan])
+            : undefined,
+      },
+    });
     this.#streams = new StreamTable({
       node: this.#node,
       run,
       now,
-      address: () => this.#address(),
+      address: () => this.#own.address,
       unresolved: (peer, detail) => this.#answers.unresolved(peer, detail),
+    });
+    this.#networks = new Networks({
+      registry: this.#registry,
+      clock,
+      log,
+      storage,
+      memberships,
+      node: this.#node,
+      run,
+      self: () => this.#own.nodeId,
+      known: parts.networks,
     });
     this.#pings = new Pings({ node: this.#node, clock, run });
     this.#answers = new DirectoryAnswers({
       registry: this.#registry,
-      book: this.#book,
+      book: this.#known.book,
+      keys: this.#identities.keys,
       clock,
       log,
       receiver: {
@@ -193,7 +232,7 @@ export class Daemon {
         run,
         now,
         changed: (peer) => this.#trustChanged(peer),
-        named: (peer, hostname) => this.#book.named(peer, hostname),
+        named: (peer, hostname) => this.#known.book.named(peer, hostname),
       },
       registry: this.#registry,
       gate: this.#trustGate,
@@ -202,11 +241,14 @@ export class Daemon {
     });
     this.#targets = new Targets({
       registry: this.#registry,
-      book: this.#book,
+      book: this.#known.book,
+      keys: this.#identities.keys,
       clock,
+      isMember: (network) => this.#networks.own.some((own) => own.network === network),
       own: () => {
         const { nodeId, hostname, current } = this.#own;
-        return { node: nodeId, hostname, public: current.public };
+        const { fingerprint } = this.#identities;
+        return { node: nodeId, hostname, public: current.public, fingerprint };
       },
     });
     this.#surroundings = new Surroundings({
@@ -235,7 +277,12 @@ export class Daemon {
           owner: config.owner,
           relayOnly: config.relayOnly ?? false,
         }),
+        ready: () => this.#identities.rotation.settle(),
         registered: (result) => this.#registered(result),
+        told: () => {
+          this.#identities.registered();
+          this.#networks.refresh();
+        },
         poll: () => void this.#trustEffects.poll(),
       },
     });
@@ -245,23 +292,18 @@ export class Daemon {
     const { clock, config, storage } = this.#options;
     return infoOf({
       node: this.#node,
-      nodeId: this.#own.nodeId,
-      hostname: this.#own.hostname,
-      hostnameError: this.#own.hostnameError,
-      owner: config.owner ?? '',
-      version: config.version,
-      publicKey: this.#identity.publicKey,
+      own: this.#own,
+      identities: this.#identities,
+      networks: this.#networks.own,
+      config,
+      storage,
+      registration: this.#registration,
+      registry: this.#registry,
       uptime: clock.now() - this.#started,
       ports: this.#streams.listenerCount + 1,
       traffic: this.#traffic,
-      public: this.#own.current.public,
-      registered: this.#registration.isRegistered,
-      registry: config.registries.map(formatEndpoint).join(','),
-      registryConnected: this.#registry.state === 'connected',
       beacons: this.#surroundings.beacons,
       listenEndpoint: this.#socket.local,
-      inboxDir: storage.describe('inbox'),
-      receivedDir: storage.describe('received'),
     });
   }
 
@@ -283,20 +325,24 @@ export class Daemon {
     if (node !== undefined) this.#becomeNode(node);
     const beaconsReady = this.#surroundings.useBeacons(config.beacons?.length ? config.beacons : beacons);
     this.#registry.onPush((push) => {
+      if (this.#identities.onPush(push) || this.#networks.pushed(push)) return;
       if (push.event === 'peer_moved' && push.from !== undefined) void this.#answers.moved(push.from);
       else void this.#trustEffects.poll();
     });
     this.#registry.onState((state) => {
       log.event('info', `registry.${state}`);
-      if (state === 'connected') this.#registration.reconnected();
+      if (state !== 'connected') return;
+      this.#registration.reconnected();
+      this.#networks.reconnected();
     });
+    this.#networks.start();
     this.#registry.start();
     // A slow resolver must not hold the registration up.
     await Promise.race([beaconsReady, clock.sleep(RESOLVE_WAIT)]);
     this.#registration.start(node !== undefined && this.#surroundings.beacons.length > 0);
     this.#saveOwnState();
     this.#services = startServices(this.#options, this.#streams, this.#messages);
-    await this.#awaitRegistration(config.startWait ?? DEFAULT_START_WAIT);
+    await this.#registration.whenRegistered(config.startWait ?? DEFAULT_START_WAIT);
     this.#ipc.serve(this.#backend());
     log.event('info', 'daemon.started', {
       node: this.#own.nodeId,
@@ -311,6 +357,7 @@ export class Daemon {
     await this.#ipc.close();
     await this.#services?.stop();
     this.#registration.stop();
+    this.#identities.stop();
     this.#surroundings.stop();
     this.#trustEffects.stop();
     const deadline = clock.now() + STOP_WAIT;
@@ -318,11 +365,11 @@ export class Daemon {
     this.#streams.abortAll();
     this.#driver.stop();
     this.#registry.close();
-    if (this.#peersChanged) this.#peersGate.put(this.#book.kept());
     const saved = await Promise.allSettled([
       this.#trustGate.close(),
       this.#stateGate.close(),
-      this.#peersGate.close(),
+      this.#known.close(),
+      this.#networks.stop(),
     ]);
     await this.#socket.close();
     for (const result of saved) {
@@ -342,7 +389,8 @@ export class Daemon {
         }
         return;
       case 'query':
-        this.#answers.handle(output.query);
+        if (output.query.ask === 'relation') this.#networks.ask(output.query.peer);
+        else this.#answers.handle(output.query);
         return;
       case 'trust':
         this.#trustEffects.handle(output.output);
@@ -371,8 +419,9 @@ export class Daemon {
     this.#options.log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
     if (event.name === 'trust.delivered') queueMicrotask(() => this.#trustEffects.delivered(event.peer));
     if (event.name === 'tunnel.path_changed' && event.path !== 'relay') {
-      this.#book.seenAt(event.peer, event.path, event.endpoint);
+      this.#known.book.seenAt(event.peer, event.path, event.endpoint);
     }
+    if (event.name === 'tunnel.established') this.#identities.established(event.peer);
     if (name === 'beacon.observed') queueMicrotask(() => this.#registration.presenceChanged());
   }
 
@@ -402,27 +451,6 @@ export class Daemon {
     if (!config.beacons?.length) await this.#surroundings.useBeacons(beacons);
   }
 
-  async #awaitRegistration(limit: number): Promise<void> {
-    const { clock } = this.#options;
-    await new Promise<void>((resolve) => {
-      const timer = clock.at(clock.now() + limit, resolve);
-      void this.#registration.whenRegistered().then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-  }
-
-  #address(): Address {
-    const { nodeId } = this.#own;
-    if (nodeId !== 0) return { network: 0, node: nodeId };
-    const { config } = this.#options;
-    throw new PilotError(
-      'registry_unreachable',
-      `This node has no address yet: it could not register at ${config.registries.map(formatEndpoint).join(', ')}`,
-    );
-  }
-
   #isAcquainted(node: NodeId): boolean {
     return (
       this.#node.isTrusted(node) ||
@@ -434,24 +462,13 @@ export class Daemon {
   #trustChanged(peer: NodeId): void {
     queueMicrotask(() => {
       if (this.#isAcquainted(peer)) void this.#targets.learnNames([peer]);
-      this.#savePeersSoon();
+      this.#known.saveSoon();
       for (const listener of [...this.#trustListeners]) listener();
     });
     // The registry tells endpoints once it knows that both agree.
     const { clock } = this.#options;
     clock.at(clock.now() + REMEMBER_DELAY, () => {
       if (this.#node.isTrusted(peer) && this.#stopped === undefined) void this.#answers.remember(peer);
-    });
-  }
-
-  #savePeersSoon(): void {
-    if (this.#peersChanged) return;
-    this.#peersChanged = true;
-    const { clock } = this.#options;
-    clock.at(clock.now() + 1_000, () => {
-      if (this.#stopped !== undefined) return;
-      this.#peersChanged = false;
-      this.#peersGate.put(this.#book.kept());
     });
   }
 
@@ -467,8 +484,10 @@ export class Daemon {
       clock: this.#options.clock,
       registry: this.#registry,
       own: this.#own,
+      identities: this.#identities,
       targets: this.#targets,
-      book: this.#book,
+      networks: this.#networks,
+      book: this.#known.book,
       streams: this.#streams,
       messages: this.#messages,
       pings: this.#pings,

@@ -3,13 +3,13 @@ import type { Instant, NodeId } from '../base/units.ts';
 import type { NodeQuery, PeerEndpoints } from '../core/node-types.ts';
 import type { Clock, Log } from '../runtime/ports.ts';
 import type { PeerBook } from './peer-book.ts';
+import type { PeerKeys } from './peer-keys.ts';
 import type { RegistryClient } from './registry-client.ts';
 
 /** Questions under way at once; more are answered "unknown" at once. Chosen: strangers cause them too. */
 const IN_FLIGHT_LIMIT = 256;
 /** How long an answer is used again. A pushed `peer_moved` ends it early. */
 const ENDPOINTS_LIFETIME = 10_000;
-const KEY_LIFETIME = 600_000;
 const CACHE_LIMIT = 2048;
 
 /** Nothing is known but the relay can be tried. */
@@ -34,17 +34,19 @@ export class DirectoryAnswers {
   readonly #log: Log;
   readonly #receiver: AnswerReceiver;
   readonly #inFlight = new Set<string>();
-  readonly #keys = new Map<NodeId, Cached<Uint8Array>>();
+  readonly #keys: PeerKeys;
   readonly #endpoints = new Map<NodeId, Cached<PeerEndpoints>>();
   readonly #failures = new Map<NodeId, PilotError>();
 
   constructor(options: {
     registry: RegistryClient;
     book: PeerBook;
+    keys: PeerKeys;
     clock: Clock;
     log: Log;
     receiver: AnswerReceiver;
   }) {
+    this.#keys = options.keys;
     this.#registry = options.registry;
     this.#book = options.book;
     this.#clock = options.clock;
@@ -54,6 +56,11 @@ export class DirectoryAnswers {
 
   handle(query: NodeQuery): void {
     const { ask, peer } = query;
+    if (ask === 'rotations') {
+      void this.#keys.refresh(peer);
+      return;
+    }
+    if (ask !== 'key' && ask !== 'endpoints') return;
     const name = `${ask}:${peer}`;
     // The answer to the question under way serves this one too.
     if (this.#inFlight.has(name)) return;
@@ -93,15 +100,9 @@ export class DirectoryAnswers {
   }
 
   async #answerKey(peer: NodeId): Promise<void> {
-    const cached = this.#keys.get(peer);
-    if (cached !== undefined && cached.until > this.#clock.now()) {
-      this.#later(() => this.#receiver.key(peer, cached.value));
-      return;
-    }
     let key: Uint8Array | undefined;
     try {
-      key = await this.#registry.identityKey(peer);
-      if (key !== undefined) remember(this.#keys, peer, key, this.#clock.now() + KEY_LIFETIME);
+      key = await this.#keys.identityKey(peer);
     } catch (thrown) {
       const { code, message } = asPilotError(thrown);
       this.#log.event('debug', 'directory.no_key', { peer, code, message });
@@ -120,7 +121,11 @@ export class DirectoryAnswers {
       return;
     }
     try {
-      const found = await this.#registry.resolve(peer);
+      const [found, problem] = await Promise.all([this.#registry.resolve(peer), this.#keys.problem(peer)]);
+      if (problem !== undefined) {
+        this.#refuse(peer, problem);
+        return;
+      }
       this.#failures.delete(peer);
       this.#book.located(peer, found);
       remember(this.#endpoints, peer, found, this.#clock.now() + ENDPOINTS_LIFETIME);
@@ -152,6 +157,10 @@ export class DirectoryAnswers {
               cause: error,
             },
           );
+    this.#refuse(peer, told);
+  }
+
+  #refuse(peer: NodeId, told: PilotError): void {
     if (this.#failures.size >= CACHE_LIMIT) this.#failures.clear();
     this.#failures.set(peer, told);
     this.#receiver.endpoints(peer, undefined, told.message);

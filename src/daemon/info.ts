@@ -1,11 +1,18 @@
 import { formatEndpoint } from '../base/endpoint.ts';
-import type { Endpoint, NodeId } from '../base/units.ts';
+import type { Endpoint } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { ConnStatus } from '../core/stream/types.ts';
 import type { PeerStatus } from '../core/tunnel/types.ts';
+import type { OwnNetwork } from '../directory/network-types.ts';
 import type { ConnectionRow, Health, Info, PeerRow } from '../ipc/methods.ts';
+import type { Storage } from '../runtime/ports.ts';
 import { formatAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
+import type { DaemonConfig } from './config.ts';
+import type { Identities } from './identities.ts';
+import type { OwnState } from './own-state.ts';
+import type { Registration } from './registration.ts';
+import type { RegistryClient } from './registry-client.ts';
 import { addressText } from './targets.ts';
 
 /** Entries per list of Info: with both lists full the reply stays below the 1 MiB of one frame. */
@@ -21,38 +28,33 @@ export interface Traffic {
 
 export interface InfoSource {
   readonly node: PilotNode;
-  readonly nodeId: NodeId;
-  readonly hostname: string;
-  readonly hostnameError: string | undefined;
-  readonly owner: string;
-  readonly version: string;
-  readonly publicKey: Uint8Array;
+  readonly own: OwnState;
+  readonly identities: Identities;
+  readonly networks: readonly OwnNetwork[];
+  readonly config: DaemonConfig;
+  readonly storage: Storage;
+  readonly registration: Registration;
+  readonly registry: RegistryClient;
   readonly uptime: number;
   readonly ports: number;
   readonly traffic: Traffic;
-  readonly public: boolean;
-  readonly registered: boolean;
-  readonly registry: string;
-  readonly registryConnected: boolean;
   readonly beacons: readonly Endpoint[];
   readonly listenEndpoint: Endpoint;
-  readonly inboxDir: string;
-  readonly receivedDir: string;
 }
 
 const LIVE_STATES: readonly string[] = ['ESTABLISHED', 'SYN_SENT', 'SYN_RECV'];
 
 export function infoOf(source: InfoSource): Info {
-  const { node, traffic } = source;
+  const { node, traffic, identities, own, config, storage } = source;
   const peers = node.peers();
   const connections = node.connections();
   const established = peers.filter((peer) => peer.established).length;
   const observed = node.observed();
   const drops = node.drops();
   return {
-    node_id: source.nodeId,
-    address: addressText(source.nodeId),
-    hostname: source.hostname,
+    node_id: own.nodeId,
+    address: addressText(own.nodeId),
+    hostname: own.hostname,
     uptime_secs: Math.floor(source.uptime / 1000),
     connections: connections.filter((conn) => LIVE_STATES.includes(conn.state)).length,
     ports: source.ports,
@@ -61,8 +63,8 @@ export function infoOf(source: InfoSource): Info {
     authenticated_peers: established,
     encrypt: true,
     identity: true,
-    public_key: encodeBase64(source.publicKey),
-    email: source.owner,
+    public_key: encodeBase64(identities.identity.publicKey),
+    email: config.owner ?? '',
     bytes_sent: traffic.bytesSent,
     bytes_recv: traffic.bytesReceived,
     pkts_sent: traffic.packetsSent,
@@ -70,8 +72,16 @@ export function infoOf(source: InfoSource): Info {
     tunnel_encryption_success: traffic.packetsSent,
     tunnel_encryption_failure: Object.values(drops).reduce((sum, count) => sum + count, 0),
     handshake_pending_count: node.pending().length,
-    version: source.version,
-    networks: null,
+    version: config.version,
+    networks:
+      source.networks.length === 0
+        ? null
+        : source.networks.map(({ network, name, role }) => ({
+            network_id: network,
+            address: formatAddress({ network, node: own.nodeId }),
+            name,
+            role,
+          })),
     peer_list: peers.slice(0, LIST_LIMIT).map((peer) => ({
       node_id: peer.node,
       endpoint: peer.selected === undefined ? '' : formatEndpoint(peer.selected.endpoint),
@@ -82,18 +92,32 @@ export function infoOf(source: InfoSource): Info {
     conn_list: connections.slice(0, LIST_LIMIT).map(connectionRow),
     ...(peers.length > LIST_LIMIT && { peer_list_truncated: peers.length - LIST_LIMIT }),
     ...(connections.length > LIST_LIMIT && { conn_list_truncated: connections.length - LIST_LIMIT }),
-    ...(source.hostnameError !== undefined && { hostname_error: source.hostnameError }),
-    public: source.public,
-    registered: source.registered,
-    registry: source.registry,
-    registry_connected: source.registryConnected,
+    ...(own.hostnameError !== undefined && { hostname_error: own.hostnameError }),
+    fingerprint: identities.fingerprint,
+    verified_name: identities.ownName(addressText(own.nodeId)),
+    key_epoch: own.current.keyEpoch,
+    key_rotation_open: identities.rotation.isOpen,
+    record_seq: identities.record.current?.seq ?? null,
+    services: own.current.services,
+    tags: own.current.tags,
+    warnings: identities.warnings.list().map(({ code, message, at, count, node: about }) => ({
+      code,
+      message,
+      at: Math.floor(at / 1000),
+      count,
+      ...(about !== undefined && { node_id: about }),
+    })),
+    public: own.current.public,
+    registered: source.registration.isRegistered,
+    registry: config.registries.map(formatEndpoint).join(','),
+    registry_connected: source.registry.state === 'connected',
     beacons: source.beacons.map(formatEndpoint),
     endpoint: observed === undefined ? '' : formatEndpoint(observed),
     listen_endpoint: formatEndpoint(source.listenEndpoint),
     relay_peer_count: peers.filter((peer) => peer.selected?.kind === 'relay').length,
     trusted_count: node.trusted().length,
-    inbox_dir: source.inboxDir,
-    received_dir: source.receivedDir,
+    inbox_dir: storage.describe('inbox'),
+    received_dir: storage.describe('received'),
     drops,
     features: ['call', 'credit', 'unbind', 'dial_cancel', 'dgram_confirm'],
   };
@@ -139,13 +163,21 @@ export function connectionRow(conn: ConnStatus): ConnectionRow {
   };
 }
 
-export function peerRow(peer: PeerStatus, hostname: string, trusted: boolean): PeerRow {
+export function peerRow(
+  peer: PeerStatus,
+  {
+    hostname,
+    trusted,
+    ...identity
+  }: Pick<PeerRow, 'hostname' | 'trusted' | 'fingerprint' | 'identity_changed'>,
+): PeerRow {
   return {
     node_id: peer.node,
     address: addressText(peer.node),
     hostname,
     established: peer.established,
     trusted,
+    ...identity,
     path: peer.selected?.kind ?? '',
     endpoint: peer.selected === undefined ? '' : formatEndpoint(peer.selected.endpoint),
     rtt_ms: peer.selected?.rtt ?? null,

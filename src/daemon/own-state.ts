@@ -1,7 +1,8 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
-import type { Instant, NodeId } from '../base/units.ts';
+import type { Address, Instant, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { Log } from '../runtime/ports.ts';
+import type { ServiceEntry } from '../wire/node-record.ts';
 import type { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
 import type { NodeState } from './state-file.ts';
@@ -13,6 +14,8 @@ export interface OwnStateHost {
   now(): Instant;
   /** The registry has to be told again of what we are. */
   untold(): void;
+  /** Our signed record says something else now. */
+  changed(): void;
 }
 
 /** What the node is to others: id, name, visibility, tags. Every change is told to the registry first, then saved. */
@@ -37,6 +40,15 @@ export class OwnState {
   /** 0 until the registry has given one. */
   get nodeId(): NodeId {
     return this.#state.node ?? 0;
+  }
+
+  /** Errors: `registry_unreachable` while we have none. */
+  get address(): Address {
+    if (this.nodeId !== 0) return { network: 0, node: this.nodeId };
+    throw new PilotError(
+      'registry_unreachable',
+      `This node has no address yet: it could not register at ${this.#state.registries.join(', ')}`,
+    );
   }
 
   /** The name others can find us by: the one we want, unless the registry refused it. */
@@ -81,11 +93,13 @@ export class OwnState {
       await registry.setVisibility(true);
       node.setPublic(true);
       await this.save({ public: true });
+      this.#host.changed();
       return;
     }
     // The gate closes whatever the registry says: it is ours.
     node.setPublic(false);
     await this.save({ public: false });
+    this.#host.changed();
     try {
       await registry.setVisibility(false);
     } catch (thrown) {
@@ -100,10 +114,18 @@ export class OwnState {
   async setTags(tags: readonly string[]): Promise<void> {
     await this.#host.registry.setTags(tags);
     await this.save({ tags });
+    this.#host.changed();
+  }
+
+  /** Replaces the list of services we offer. */
+  async setServices(services: readonly ServiceEntry[]): Promise<void> {
+    await this.save({ services });
+    this.#host.changed();
   }
 
   #tellNode(): void {
     const { hostname } = this;
+    this.#host.changed();
     this.#host.run(() =>
       this.#host.node.setHostname(hostname === '' ? undefined : hostname, this.#host.now()),
     );

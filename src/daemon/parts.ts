@@ -1,3 +1,4 @@
+import { equal } from '../base/bytes.ts';
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
@@ -5,18 +6,33 @@ import type { TrustSnapshot } from '../core/trust/types.ts';
 import { IpcServer } from '../ipc/server.ts';
 import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
 import type { DaemonConfig } from './config.ts';
-import { loadIdentity } from './identity.ts';
-import { loadNodeState, loadPeers, loadTrust, type NodeState, type PeerNote } from './state-file.ts';
+import { loadIdentity, loadStaged, STAGED_FILE, type StagedIdentity } from './identity.ts';
+import { afterRotation } from './identity-rotation.ts';
+import { type KnownNetworks, loadNetworks } from './networks-file.ts';
+import type { Pin } from './pins.ts';
+import {
+  loadNodeState,
+  loadPeers,
+  loadPins,
+  loadTrust,
+  type NodeState,
+  type PeerNote,
+  saveNodeState,
+} from './state-file.ts';
 import { bindTunnel } from './tunnel-socket.ts';
 
 /** What exists before the daemon does. */
 export interface Parts {
   readonly identity: SigningKey;
+  /** A key rotation of the last run, not known to have ended. */
+  readonly staged: StagedIdentity | undefined;
   readonly socket: UdpSocket;
   readonly ipc: IpcServer;
   readonly trust: TrustSnapshot | undefined;
   readonly state: NodeState;
   readonly peers: readonly PeerNote[];
+  readonly pins: readonly Pin[];
+  readonly networks: KnownNetworks | undefined;
 }
 
 /**
@@ -38,14 +54,38 @@ export async function openParts(options: {
   try {
     const identity = await loadIdentity(storage, crypto, random.fork('identity'));
     const trust = await loadTrust(storage);
-    const state = await loadNodeState(storage);
+    const { state, staged } = await afterLastRotation(
+      storage,
+      crypto,
+      identity,
+      await loadNodeState(storage),
+    );
     const peers = await loadPeers(storage);
+    const pins = await loadPins(storage);
+    const networks = await loadNetworks(storage, log);
     const socket = await bindTunnel(net, config.listen ?? { host: '0.0.0.0', port: 0 }, state.udpPort);
-    return { identity, socket, ipc, trust, state: stateAtStart(state, config, socket.local.port), peers };
+    const atStart = stateAtStart(state, config, socket.local.port);
+    return { identity, staged, socket, ipc, trust, state: atStart, peers, pins, networks };
   } catch (error) {
     await ipc.close();
     throw error;
   }
+}
+
+/** A rotation that had switched the identity before the last run ended needs only its traces removed. */
+async function afterLastRotation(
+  storage: Storage,
+  crypto: Crypto,
+  identity: SigningKey,
+  saved: NodeState,
+): Promise<{ state: NodeState; staged: StagedIdentity | undefined }> {
+  const staged = await loadStaged(storage, crypto);
+  if (staged === undefined || !equal(staged.key.publicKey, identity.publicKey))
+    return { state: saved, staged };
+  const state = { ...saved, ...afterRotation(staged, saved.rotations) };
+  await saveNodeState(storage, state);
+  await storage.remove(STAGED_FILE);
+  return { state, staged: undefined };
 }
 
 /** What was saved, changed by what the configuration says now. */
@@ -55,7 +95,7 @@ function stateAtStart(saved: NodeState, config: DaemonConfig, udpPort: number): 
   const isKnown = registries.some((registry) => saved.registries.includes(registry));
   return {
     ...saved,
-    node: isKnown ? saved.node : undefined,
+    ...(!isKnown && { node: undefined, keyEpoch: 0, rotations: [] }),
     hostname: config.hostname ?? saved.hostname,
     public: config.public ?? saved.public,
     registries,

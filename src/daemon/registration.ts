@@ -29,8 +29,12 @@ export interface Presence {
 
 export interface RegistrationHost {
   presence(): Presence;
+  /** Resolves once it is known which key is ours. Errors: those of the registry; it is tried again. */
+  ready(): Promise<void>;
   /** Called before anything else that follows from a registration. */
   registered(result: Registered): Promise<void>;
+  /** The registry knows us as we are. */
+  told(): void;
   /** The registry may hold something for us. */
   poll(): void;
 }
@@ -93,10 +97,16 @@ export class Registration {
     for (const resolve of this.#firstAttempt.splice(0)) resolve();
   }
 
-  /** Resolves when the first registration has succeeded. */
-  whenRegistered(): Promise<void> {
+  /** Resolves when the first registration has succeeded, or when the time is up. */
+  whenRegistered(limit: Millis): Promise<void> {
     if (this.isRegistered || this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => this.#firstAttempt.push(resolve));
+    return new Promise((resolve) => {
+      const timer = this.#clock.at(this.#clock.now() + limit, resolve);
+      this.#firstAttempt.push(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   /** Our endpoint, local addresses, name or visibility may have changed. */
@@ -176,6 +186,7 @@ export class Registration {
 
   async #register(): Promise<void> {
     this.#attempted = true;
+    await this.#host.ready();
     const presence = this.#host.presence();
     const result = await this.#registry.register({
       listenEndpoint: presence.listenEndpoint,
@@ -199,6 +210,7 @@ export class Registration {
       ...(result.hostnameError !== undefined && { hostname_error: result.hostnameError }),
     });
     for (const resolve of this.#firstAttempt.splice(0)) resolve();
+    this.#host.told();
     this.#host.poll();
     this.presenceChanged();
   }

@@ -16,7 +16,7 @@ import type {
 /** Signed records, key rotations, certificates, and finding nodes: `Directory.records`. */
 export type RegistryRecords = Pick<
   RecordRequests,
-  'publishRecord' | 'rotateKey' | 'findNodes' | 'certificateWith'
+  'publishRecord' | 'rotateKey' | 'useIdentity' | 'findNodes' | 'certificateWith'
 >;
 
 /** Requests about networks: `Directory.networks`. */

@@ -5,6 +5,9 @@ import type { Endpoint, NodeId } from '../base/units.ts';
 import { parseTrustFile } from '../core/trust/snapshot.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
 import type { Storage } from '../runtime/ports.ts';
+import { decodeBase64, encodeBase64 } from '../wire/base64.ts';
+import { isServiceEntry, type ServiceEntry } from '../wire/node-record.ts';
+import type { Pin, PinnedBy } from './pins.ts';
 
 export const TRUST_FILE = 'trust.json';
 export const NODE_FILE = 'node.json';
@@ -18,6 +21,13 @@ export interface NodeState {
   readonly hostname: string;
   readonly public: boolean;
   readonly tags: readonly string[];
+  /** What the signed record offers. */
+  readonly services: readonly ServiceEntry[];
+  /** Number of the last signed record; written before a record is used, so that it never goes back. */
+  readonly recordSeq: number;
+  /** Rotations of our key so far, and their documents, oldest first. */
+  readonly keyEpoch: number;
+  readonly rotations: readonly string[];
   /** Of the tunnel: keeping it keeps NAT bindings and what peers know. */
   readonly udpPort: number | undefined;
   readonly beacons: readonly Endpoint[];
@@ -29,6 +39,10 @@ export const NEW_NODE: NodeState = {
   hostname: '',
   public: false,
   tags: [],
+  services: [],
+  recordSeq: 0,
+  keyEpoch: 0,
+  rotations: [],
   udpPort: undefined,
   beacons: [],
 };
@@ -61,6 +75,10 @@ export async function loadNodeState(storage: Storage): Promise<NodeState> {
     hostname: fields.text('hostname'),
     public: file.public === true,
     tags: fields.texts('tags'),
+    services: fields.list('services').filter(isServiceEntry),
+    recordSeq: fields.number('record_seq') ?? 0,
+    keyEpoch: fields.number('key_epoch') ?? 0,
+    rotations: fields.texts('rotations'),
     udpPort: fields.number('udp_port'),
     beacons: fields.texts('beacons').flatMap(endpointOf),
   };
@@ -74,6 +92,10 @@ export function saveNodeState(storage: Storage, state: NodeState): Promise<void>
     hostname: state.hostname,
     public: state.public,
     tags: state.tags,
+    services: state.services,
+    record_seq: state.recordSeq,
+    key_epoch: state.keyEpoch,
+    rotations: state.rotations,
     udp_port: state.udpPort,
     beacons: state.beacons.map(formatEndpoint),
   });
@@ -99,7 +121,42 @@ export async function loadPeers(storage: Storage): Promise<readonly PeerNote[]> 
   });
 }
 
-export function savePeers(storage: Storage, peers: readonly PeerNote[]): Promise<void> {
+/** Keys of peers, from the same file. Errors: `state_corrupt`. */
+export async function loadPins(storage: Storage): Promise<readonly Pin[]> {
+  const file = await readObject(storage, PEERS_FILE);
+  if (file?.pins === undefined) return [];
+  const bad = (what: string): PilotError => corrupt(storage, PEERS_FILE, what);
+  if (!Array.isArray(file.pins)) throw bad('pins is not a list');
+  return file.pins.map((entry: unknown) => {
+    if (typeof entry !== 'object' || entry === null) throw bad('a pin is not an object');
+    const fields = new Fields(entry as Record<string, unknown>, bad);
+    const node = fields.number('node_id');
+    const key = decodeBase64(fields.text('public_key'));
+    if (node === undefined || key?.length !== 32) throw bad('a pin has no node_id or no public_key');
+    const rotatedAt = fields.number('rotated_at');
+    const refused = decodeBase64(fields.text('refused_key'));
+    return {
+      node,
+      key,
+      by: PINNED_BY.find((by) => by === fields.text('by')) ?? 'use',
+      pinnedAt: fields.number('pinned_at') ?? 0,
+      epoch: fields.number('epoch') ?? 0,
+      seq: fields.number('seq') ?? 0,
+      ...(rotatedAt !== undefined && { rotatedAt }),
+      ...(refused?.length === 32 && { refused: { key: refused, at: fields.number('refused_at') ?? 0 } }),
+    };
+  });
+}
+
+const PINNED_BY: readonly PinnedBy[] = ['trust', 'use', 'fingerprint'];
+
+/** What is kept of peers, in one file. */
+export interface PeersState {
+  readonly peers: readonly PeerNote[];
+  readonly pins: readonly Pin[];
+}
+
+export function savePeers(storage: Storage, { peers, pins }: PeersState): Promise<void> {
   return replaceJson(storage, PEERS_FILE, {
     version: 1,
     peers: peers.map((peer) => ({
@@ -107,6 +164,17 @@ export function savePeers(storage: Storage, peers: readonly PeerNote[]): Promise
       hostname: peer.hostname,
       endpoint: peer.endpoint === undefined ? '' : formatEndpoint(peer.endpoint),
       lan: peer.lan.map(formatEndpoint),
+    })),
+    pins: pins.map((pin) => ({
+      node_id: pin.node,
+      public_key: encodeBase64(pin.key),
+      by: pin.by,
+      pinned_at: pin.pinnedAt,
+      epoch: pin.epoch,
+      seq: pin.seq,
+      rotated_at: pin.rotatedAt,
+      refused_key: pin.refused === undefined ? undefined : encodeBase64(pin.refused.key),
+      refused_at: pin.refused?.at,
     })),
   });
 }
@@ -134,6 +202,12 @@ class Fields {
     return value;
   }
 
+  list(name: string): readonly unknown[] {
+    const value = this.#object[name] ?? [];
+    if (!Array.isArray(value)) throw this.#bad(`${name} is not a list`);
+    return value;
+  }
+
   number(name: string): number | undefined {
     const value = this.#object[name];
     if (value === undefined || value === null) return undefined;
@@ -144,7 +218,7 @@ class Fields {
   }
 }
 
-async function readText(storage: Storage, path: string): Promise<string | undefined> {
+export async function readText(storage: Storage, path: string): Promise<string | undefined> {
   const bytes = await storage.read(path);
   if (bytes === undefined) return undefined;
   const text = fromUtf8Strict(bytes);
@@ -176,6 +250,6 @@ function endpointOf(text: string): Endpoint[] {
   return endpoint === undefined ? [] : [endpoint];
 }
 
-function corrupt(storage: Storage, path: string, what: string): PilotError {
+export function corrupt(storage: Storage, path: string, what: string): PilotError {
   return new PilotError('state_corrupt', `Cannot read ${storage.describe(path)}: ${what}`);
 }

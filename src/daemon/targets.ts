@@ -1,9 +1,11 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
-import type { Address, Millis, NodeId } from '../base/units.ts';
+import type { Address, Millis, NetworkId, NodeId } from '../base/units.ts';
 import type { TrustTarget } from '../core/trust/types.ts';
 import type { Abort, Clock } from '../runtime/ports.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
+import { splitFingerprint } from '../wire/fingerprint.ts';
 import type { PeerBook } from './peer-book.ts';
+import type { PeerKeys } from './peer-keys.ts';
 import type { RegistryClient } from './registry-client.ts';
 
 /** How long the registry may take when we know an answer ourselves. */
@@ -11,13 +13,29 @@ const PATIENCE: Millis = 2_000;
 
 const HOSTNAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-export type ParsedTarget =
+export type ParsedTarget = (
   | { readonly kind: 'address'; readonly address: Address }
-  | { readonly kind: 'name'; readonly hostname: string };
+  | { readonly kind: 'name'; readonly hostname: string }
+) & {
+  /** The key the node is expected to have. */
+  readonly fingerprint?: string;
+};
 
-/** Hostname, address text or decimal node id. Errors: `invalid_argument`. */
+/** Hostname, address text or decimal node id, each perhaps with `#fingerprint`. Errors: `invalid_argument`. */
 export function parseTarget(text: string): ParsedTarget {
-  const target = text.trim();
+  const split = splitFingerprint(text.trim());
+  if (split === undefined) return parseName(text, text.trim());
+  if (typeof split !== 'string') {
+    return { ...parseName(text, split.name), fingerprint: split.fingerprint };
+  }
+  throw new PilotError(
+    'invalid_argument',
+    `Cannot understand "${text}": after the # stand the 16 letters and digits of a fingerprint`,
+    { hint: "see the owner's: pilotctl info" },
+  );
+}
+
+function parseName(text: string, target: string): ParsedTarget {
   const parsed = parseAddress(target);
   if (typeof parsed !== 'string') return { kind: 'address', address: parsed };
   if (/^\d{1,10}$/.test(target)) {
@@ -34,9 +52,19 @@ export function parseTarget(text: string): ParsedTarget {
 
 export interface FoundNode {
   readonly node: NodeId;
+  /** 0, unless it was named by its address in another network. */
+  readonly network: NetworkId;
   readonly hostname: string;
   /** Undefined when the registry did not say. */
   readonly public: boolean | undefined;
+}
+
+/** Ourselves as a target. */
+export interface OwnTarget {
+  readonly node: NodeId;
+  readonly hostname: string;
+  readonly public: boolean;
+  readonly fingerprint: string;
 }
 
 /** Finds out which node the user means. */
@@ -44,43 +72,75 @@ export class Targets {
   readonly #registry: RegistryClient;
   readonly #book: PeerBook;
   readonly #clock: Clock;
-  readonly #own: () => { node: NodeId; hostname: string; public: boolean };
+  readonly #keys: PeerKeys;
+  readonly #own: () => OwnTarget;
+  readonly #isMember: (network: NetworkId) => boolean;
 
   constructor(options: {
     registry: RegistryClient;
     book: PeerBook;
+    keys: PeerKeys;
     clock: Clock;
-    own: () => { node: NodeId; hostname: string; public: boolean };
+    own: () => OwnTarget;
+    /** Whether we are in the network. */
+    isMember: (network: NetworkId) => boolean;
   }) {
+    this.#keys = options.keys;
     this.#registry = options.registry;
     this.#book = options.book;
     this.#clock = options.clock;
     this.#own = options.own;
+    this.#isMember = options.isMember;
   }
 
-  /** Errors: `invalid_argument`, `not_found`, `registry_unreachable`. */
+  /** Errors: `invalid_argument`, `not_found`, `permission_denied`, `identity_changed`, `registry_unreachable`. */
   async find(text: string, signal?: Abort): Promise<FoundNode> {
     const target = parseTarget(text);
-    if (target.kind === 'address') {
-      const { node } = target.address;
-      return { node, hostname: this.#book.nameOf(node), public: undefined };
+    const found = await this.#find(target, signal);
+    await this.#check(target, found.node, text);
+    return found;
+  }
+
+  async #find(target: ParsedTarget, signal?: Abort): Promise<FoundNode> {
+    if (target.kind === 'name') return this.findName(target.hostname, signal);
+    const { node, network } = target.address;
+    if (network !== 0 && !this.#isMember(network)) {
+      throw new PilotError(
+        'permission_denied',
+        `Cannot use ${formatAddress(target.address)}: this node is not a member of network ${network}`,
+        { hint: `join it with: pilotctl network join ${network}` },
+      );
     }
-    return this.findName(target.hostname, signal);
+    return { node, network, hostname: this.#book.nameOf(node), public: undefined };
+  }
+
+  /** The node has the key the user expects, when they said which. */
+  async #check({ fingerprint }: ParsedTarget, node: NodeId, text: string): Promise<void> {
+    if (fingerprint === undefined) return;
+    const own = this.#own();
+    if (node !== own.node) await this.#keys.expect(node, fingerprint, text);
+    else if (own.fingerprint !== fingerprint) {
+      throw new PilotError(
+        'identity_changed',
+        `"${text}" is this node, which has the key ${own.fingerprint}`,
+      );
+    }
   }
 
   /** The registry's word counts; without it, what we remember of the name. Errors: as `find`. */
   async findName(hostname: string, signal?: Abort): Promise<FoundNode> {
     const own = this.#own();
-    if (hostname === own.hostname && own.node !== 0) return own;
+    if (hostname === own.hostname && own.node !== 0) return { ...own, network: 0 };
     const known = this.#book.nodeNamed(hostname);
-    const remembered = known === undefined ? undefined : { node: known, hostname, public: undefined };
+    const remembered =
+      known === undefined ? undefined : { node: known, network: 0, hostname, public: undefined };
     if (remembered !== undefined && this.#registry.state === 'disconnected') return remembered;
     try {
       const asked = this.#registry.resolveHostname(hostname);
       const found = await (remembered === undefined ? asked : this.#within(PATIENCE, asked));
       if (signal?.aborted) throw new PilotError('cancelled', `Cancelled: find "${hostname}"`);
       this.#book.named(found.node, found.hostname === '' ? hostname : found.hostname);
-      return { node: found.node, hostname, public: found.public };
+      return { node: found.node, network: 0, hostname, public: found.public };
     } catch (thrown) {
       const error = asPilotError(thrown);
       // A private node that does not trust us is not found either, though we may know it from its own request.
@@ -94,9 +154,13 @@ export class Targets {
     }
   }
 
-  /** Whom to ask for trust: a node when one is found, else whoever has the name. Errors: `invalid_argument`. */
+  /**
+   * Whom to ask for trust: a node when one is found, else whoever has the name; then a fingerprint cannot be checked.
+   * Errors: `invalid_argument`, `identity_changed`, `not_found` with a fingerprint.
+   */
   async trustTarget(text: string): Promise<TrustTarget> {
     const target = parseTarget(text);
+    if (target.fingerprint !== undefined) return { node: (await this.find(text)).node };
     if (target.kind === 'address') return { node: target.address.node };
     try {
       return { node: (await this.findName(target.hostname)).node };
@@ -116,8 +180,19 @@ export class Targets {
     missing: (name: string) => string,
   ): Promise<NodeId> {
     const target = parseTarget(text);
-    if (target.kind === 'address') return target.address.node;
-    const { hostname } = target;
+    const node =
+      target.kind === 'address'
+        ? target.address.node
+        : await this.#named(target.hostname, candidates, missing);
+    await this.#check(target, node, text);
+    return node;
+  }
+
+  async #named(
+    hostname: string,
+    candidates: readonly NodeId[],
+    missing: (name: string) => string,
+  ): Promise<NodeId> {
     const byName = (): NodeId | undefined => candidates.find((node) => this.#book.nameOf(node) === hostname);
     const known = byName();
     if (known !== undefined) return known;

@@ -45,6 +45,11 @@ export class RecordRequests {
     await this.#useIdentity(newIdentity);
   }
 
+  /** The registry has this key of ours already, from a rotation whose answer was lost: from now on we sign with it. */
+  useIdentity(identity: SigningKey): Promise<void> {
+    return this.#useIdentity(identity);
+  }
+
   /** One page of the public nodes, or of the members of a network we are in. */
   async findNodes(query: NodeQuery = {}): Promise<FoundNodes> {
     const { network = 0, after = 0, limit = 100, ...wanted } = query;

@@ -13,10 +13,16 @@ const ROW_LIMIT = 1_500;
 export const DIAGNOSTIC_CALLS: Handlers<DiagnosticMethods> = {
   info: async (context) => context.info(),
   health: async (context) => healthOf(context.info()),
-  peers: async ({ node, book }) => {
+  peers: async ({ node, book, identities }) => {
     const { rows, ...rest } = atMost(node.peers());
     return {
-      peers: rows.map((peer) => peerRow(peer, book.nameOf(peer.node), node.isTrusted(peer.node))),
+      peers: rows.map((peer) =>
+        peerRow(peer, {
+          hostname: book.nameOf(peer.node),
+          trusted: node.isTrusted(peer.node),
+          ...identities.keys.shown(peer.node),
+        }),
+      ),
       ...rest,
     };
   },
@@ -44,12 +50,14 @@ function atMost<Row>(all: readonly Row[]): { rows: readonly Row[]; truncated?: n
 
 async function ping(context: CallContext, params: Given, signal: Abort): Promise<Result<'ping'>> {
   const timeout = intParam(params, 'timeout_ms', 1, 600_000, 5_000);
-  const { node: peer } = await context.targets.find(textParam(params, 'target'), signal);
+  const { node: peer, network } = await context.targets.find(textParam(params, 'target'), signal);
+  if (network !== 0) await context.networks.expectMember(network, peer);
+  context.identities.keys.dialed(peer);
   const rtt = await context.pings.ping(peer, timeout, signal);
   const selected = context.node.peer(peer)?.selected;
   return {
     node_id: peer,
-    address: addressText(peer),
+    address: formatAddress({ network, node: peer }),
     rtt_ms: Math.round(rtt * 1000) / 1000,
     path: selected?.kind ?? '',
     endpoint: selected === undefined ? '' : `${selected.endpoint.host}:${selected.endpoint.port}`,

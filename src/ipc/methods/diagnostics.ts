@@ -21,7 +21,10 @@ export interface Info {
   readonly tunnel_encryption_failure: number;
   readonly handshake_pending_count: number;
   readonly version: string;
-  readonly networks: readonly { network_id: number; address: string }[] | null;
+  /** Those of which we are a member; null when there is none. */
+  readonly networks:
+    | readonly { network_id: number; address: string; name: string; role: string }[]
+    | null;
   readonly peer_list: readonly {
     node_id: number;
     endpoint: string;
@@ -31,6 +34,20 @@ export interface Info {
   }[];
   readonly conn_list: readonly ConnectionRow[];
 
+  /** Of the identity key. */
+  readonly fingerprint: string;
+  /** Name (or address) and fingerprint, as another node can use it for this one. */
+  readonly verified_name: string;
+  /** Rotations of the identity key so far. */
+  readonly key_epoch: number;
+  /** A rotation was interrupted, and the registry has not said yet which key is ours. */
+  readonly key_rotation_open: boolean;
+  /** Number of the signed record the registry has of us; null when it has none. */
+  readonly record_seq: number | null;
+  readonly tags: readonly string[];
+  readonly services: readonly { name: string; port: number; description: string }[];
+  /** What the user should know of, newest first; `at` in unix seconds. */
+  readonly warnings: readonly InfoWarning[];
   /** Why the registry did not give us the hostname we want. */
   readonly hostname_error?: string;
   readonly public: boolean;
@@ -52,6 +69,15 @@ export interface Info {
   /** How many entries were left out of a list to fit the frame. */
   readonly peer_list_truncated?: number;
   readonly conn_list_truncated?: number;
+}
+
+export interface InfoWarning {
+  /** Stable; also the name of the event in the log. */
+  readonly code: string;
+  readonly message: string;
+  readonly at: number;
+  readonly count: number;
+  readonly node_id?: number;
 }
 
 export interface Health {
@@ -101,6 +127,10 @@ export interface PeerRow {
   readonly hostname: string;
   readonly established: boolean;
   readonly trusted: boolean;
+  /** Of the key pinned for the peer; "" when none is. */
+  readonly fingerprint: string;
+  /** The registry presents the peer with another key. */
+  readonly identity_changed: boolean;
   /** The path in use; "" when there is none. */
   readonly path: PathName | '';
   readonly endpoint: string;

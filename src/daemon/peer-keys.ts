@@ -1,0 +1,337 @@
+import { asPilotError, PilotError } from '../api/errors.ts';
+import { equal } from '../base/bytes.ts';
+import type { Crypto } from '../base/crypto.ts';
+import type { Instant, Millis, NodeId, UnixMillis } from '../base/units.ts';
+import type { NodeInfo } from '../directory/types.ts';
+import type { Clock, Log } from '../runtime/ports.ts';
+import { fingerprintOf } from '../wire/fingerprint.ts';
+import { decodeKeyRotation, followRotations, type KeyRotation } from '../wire/key-rotation.ts';
+import { decodeNodeRecord, type NodeRecord, verifyNodeRecord } from '../wire/node-record.ts';
+import type { Pin, Pins } from './pins.ts';
+import type { RegistryClient } from './registry-client.ts';
+import type { Warnings } from './warnings.ts';
+
+/** What was found out counts this long; a push about the peer ends it early. */
+const LIFETIME: Millis = 10_000;
+const CACHE_LIMIT = 2048;
+/** Peers dialed in this run whose key is pinned once a tunnel proves it. */
+const DIALED_LIMIT = 4096;
+/** Look-ups under way at once when all trusted peers are checked. */
+const SWEEP = 4;
+
+export interface PeerKeysHost {
+  /** The key pinned with trust. */
+  trustedKey(peer: NodeId): Uint8Array | undefined;
+  trustedPeers(): readonly NodeId[];
+  isEstablished(peer: NodeId): boolean;
+  /** Trust and tunnel go on under the peer's new key. */
+  keyRotated(peer: NodeId, rotations: readonly KeyRotation[]): void;
+  /** The tunnel to a peer without trust is to expect this key. */
+  useKey(peer: NodeId, key: Uint8Array): void;
+}
+
+/** What the registry says of a peer, judged by what we know of it. */
+export interface Judged {
+  readonly info: NodeInfo;
+  /** The key that counts. */
+  readonly key: Uint8Array;
+  /** The registry's word contradicts the pinned key. */
+  readonly changed: boolean;
+  /** Rotations whose signatures hold, oldest first. */
+  readonly rotations: readonly KeyRotation[];
+  /** Its own word, when it verifies under the key that counts and is not older than one seen before. */
+  readonly record: NodeRecord | undefined;
+}
+
+/**
+ * Decides which identity key a peer has. The registry proposes; a pinned key counts until its owner signs another,
+ * and records never go back.
+ */
+export class PeerKeys {
+  readonly pins: Pins;
+  readonly #registry: RegistryClient;
+  readonly #crypto: Crypto;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #warnings: Warnings;
+  readonly #host: PeerKeysHost;
+  readonly #inFlight = new Map<NodeId, Promise<Judged>>();
+  readonly #judged = new Map<NodeId, { readonly judged: Judged; readonly until: Instant }>();
+  readonly #dialed = new Set<NodeId>();
+  #sweeping = false;
+
+  constructor(options: {
+    pins: Pins;
+    registry: RegistryClient;
+    crypto: Crypto;
+    clock: Clock;
+    log: Log;
+    warnings: Warnings;
+    host: PeerKeysHost;
+  }) {
+    this.pins = options.pins;
+    this.#registry = options.registry;
+    this.#crypto = options.crypto;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#warnings = options.warnings;
+    this.#host = options.host;
+  }
+
+  /** The key that counts without asking anybody. */
+  pinnedKey(peer: NodeId): Uint8Array | undefined {
+    return this.#host.trustedKey(peer) ?? this.pins.get(peer)?.key;
+  }
+
+  /** What lists of peers show without asking anybody. */
+  shown(peer: NodeId): { readonly fingerprint: string; readonly identity_changed: boolean } {
+    const key = this.pinnedKey(peer);
+    return {
+      fingerprint: key === undefined ? '' : fingerprintOf(this.#crypto, key),
+      identity_changed: this.pins.get(peer)?.refused !== undefined,
+    };
+  }
+
+  /** Asks the registry, unless it just answered. Errors: those of `lookup`. */
+  check(peer: NodeId, claimed?: Uint8Array): Promise<Judged> {
+    const known = this.#judged.get(peer);
+    if (known !== undefined && known.until > this.#clock.now()) return Promise.resolve(known.judged);
+    const asked = this.#inFlight.get(peer);
+    if (asked !== undefined) return asked;
+    const asking = this.#registry
+      .lookup(peer, claimed ?? this.pinnedKey(peer))
+      .then((info) => this.#judge(peer, info))
+      .finally(() => this.#inFlight.delete(peer));
+    this.#inFlight.set(peer, asking);
+    return asking;
+  }
+
+  /** For the tunnel: the key to expect of a peer, undefined when there is none to believe. Errors: as `check`. */
+  async identityKey(peer: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      const { key, changed } = await this.check(peer, claimed);
+      return changed && this.#host.trustedKey(peer) === undefined ? undefined : key;
+    } catch (thrown) {
+      const pin = this.pins.get(peer);
+      // The registry may be away, or may not tell: that does not change who the peer is.
+      if (pin !== undefined && pin.refused === undefined) return pin.key;
+      if (asPilotError(thrown).code === 'not_found') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Why a peer without trust must not be talked to: its key is not the one it had. Never fails. */
+  async problem(peer: NodeId): Promise<PilotError | undefined> {
+    if (this.#host.trustedKey(peer) !== undefined || this.pins.get(peer) === undefined) return undefined;
+    try {
+      await this.check(peer);
+    } catch (thrown) {
+      this.#log.event('debug', 'directory.no_key', { peer, code: asPilotError(thrown).code });
+    }
+    const pin = this.pins.get(peer);
+    return pin?.refused === undefined ? undefined : this.changedError(pin);
+  }
+
+  changedError({ node, key, refused }: Pin): PilotError {
+    const seen = refused === undefined ? 'another' : fingerprintOf(this.#crypto, refused.key);
+    return new PilotError(
+      'identity_changed',
+      `The registry presents node ${node} with another key (${seen}) than it had (${fingerprintOf(this.#crypto, key)}), without proof that its owner changed it`,
+      { hint: `compare with the owner (pilotctl info there); if it is right: pilotctl forget-key ${node}` },
+    );
+  }
+
+  /** The user wants to talk to the peer: its key is pinned once it has proven to have it. */
+  dialed(peer: NodeId): void {
+    if (this.#dialed.size >= DIALED_LIMIT) this.#dialed.clear();
+    this.#dialed.add(peer);
+    if (this.#host.isEstablished(peer)) this.established(peer);
+  }
+
+  /** A tunnel stands: the peer has proven the key we were told. */
+  established(peer: NodeId): void {
+    const trusted = this.#host.trustedKey(peer);
+    if (trusted !== undefined) this.pins.pin(peer, trusted, 'trust', this.#wall());
+    const known = this.#judged.get(peer)?.judged;
+    if (trusted !== undefined || known === undefined || known.changed || !this.#dialed.has(peer)) return;
+    this.pins.pin(peer, known.key, 'use', this.#wall());
+    this.#noteRecord(peer, known.record);
+  }
+
+  /** The user vouches for the key by its fingerprint. Errors: `identity_changed`; those of `check`. */
+  async expect(peer: NodeId, fingerprint: string, name: string): Promise<void> {
+    const trusted = this.#host.trustedKey(peer);
+    const key = trusted ?? (await this.check(peer)).key;
+    const pin = this.pins.get(peer);
+    if (trusted === undefined && pin?.refused !== undefined) throw this.changedError(pin);
+    const actual = fingerprintOf(this.#crypto, key);
+    if (actual !== fingerprint) {
+      throw new PilotError('identity_changed', `"${name}" has the key ${actual}, not ${fingerprint}`);
+    }
+    if (trusted === undefined) this.pins.pin(peer, key, 'fingerprint', this.#wall());
+  }
+
+  /** What was found out about the peer is out of date. */
+  async refresh(peer: NodeId): Promise<void> {
+    this.#judged.delete(peer);
+    try {
+      await this.check(peer);
+    } catch (thrown) {
+      this.#log.event('debug', 'directory.no_key', { peer, code: asPilotError(thrown).code });
+    }
+  }
+
+  /** Looks for rotations of all trusted peers: pushes are lost while we are away. Never fails. */
+  async sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const waiting = [...this.#host.trustedPeers()];
+    const turn = async (): Promise<void> => {
+      for (let peer = waiting.pop(); peer !== undefined; peer = waiting.pop()) {
+        if (this.#registry.state === 'disconnected') return;
+        await this.refresh(peer);
+      }
+    };
+    await Promise.all(Array.from({ length: SWEEP }, turn));
+    this.#sweeping = false;
+  }
+
+  /** Lets go of a key pinned without trust: the next one is believed. Errors: `not_found`, `invalid_argument`. */
+  forget(peer: NodeId): string {
+    if (this.#host.trustedKey(peer) !== undefined) {
+      throw new PilotError('invalid_argument', `Cannot forget the key of node ${peer}: trust rests on it`, {
+        hint: `withdraw the trust first: pilotctl untrust ${peer}`,
+      });
+    }
+    const pin = this.pins.get(peer);
+    if (pin === undefined) throw new PilotError('not_found', `No key of node ${peer} is pinned`);
+    this.pins.forget(peer);
+    this.#judged.delete(peer);
+    this.#warnings.clearNode(peer);
+    // The tunnel remembers the key too.
+    this.check(peer).then(
+      ({ key }) => this.#host.useKey(peer, key),
+      () => {},
+    );
+    return fingerprintOf(this.#crypto, pin.key);
+  }
+
+  #wall(): UnixMillis {
+    return Math.floor(this.#clock.wallNow());
+  }
+
+  #judge(peer: NodeId, info: NodeInfo): Judged {
+    const now = this.#wall();
+    const trusted = this.#host.trustedKey(peer);
+    const pin = trusted === undefined ? this.pins.get(peer) : this.pins.pin(peer, trusted, 'trust', now);
+    const chain = rotationsOf(info);
+    let key = info.publicKey;
+    let changed = false;
+    if (pin !== undefined) {
+      key = pin.key;
+      const reached = followRotations(this.#crypto, peer, pin.key, chain);
+      if (typeof reached !== 'string' && !equal(reached.key, pin.key)) {
+        key = reached.key;
+        this.#follow(peer, reached, chain);
+      }
+      changed = !equal(info.publicKey, key);
+      if (changed) this.#refuse(peer, pin, info, typeof reached === 'string' ? reached : 'no_rotation');
+      else this.#confirm(peer);
+    }
+    const judged: Judged = { info, key, changed, rotations: chain, record: this.#recordOf(peer, key, info) };
+    this.#judged.delete(peer);
+    this.#judged.set(peer, { judged, until: this.#clock.now() + LIFETIME });
+    if (this.#judged.size > CACHE_LIMIT) {
+      for (const oldest of this.#judged.keys()) {
+        this.#judged.delete(oldest);
+        break;
+      }
+    }
+    return judged;
+  }
+
+  #follow(peer: NodeId, reached: { key: Uint8Array; epoch: number }, chain: readonly KeyRotation[]): void {
+    this.#log.event('info', 'peer.key_rotated', {
+      peer,
+      epoch: reached.epoch,
+      fingerprint: fingerprintOf(this.#crypto, reached.key),
+    });
+    const isTrusted = this.#host.trustedKey(peer) !== undefined;
+    this.pins.rotated(peer, reached.key, reached.epoch, this.#wall());
+    if (isTrusted) this.#host.keyRotated(peer, chain);
+    else this.#host.useKey(peer, reached.key);
+  }
+
+  #refuse(peer: NodeId, pin: Pin, info: NodeInfo, reason: string): void {
+    this.pins.refused(peer, info.publicKey, this.#wall());
+    const seen = fingerprintOf(this.#crypto, info.publicKey);
+    const had = fingerprintOf(this.#crypto, pin.key);
+    if (this.#isOldRecord(peer, pin, info)) {
+      this.#warnings.add(
+        'registry.record_rolled_back',
+        `The registry presents node ${peer} with a former key (${seen}): its newest is ${had}`,
+        peer,
+      );
+    } else {
+      this.#warnings.add(
+        'peer.identity_changed',
+        `The registry presents node ${peer} with the key ${seen}; it had ${had}, and nothing proves the change (${reason}). No traffic goes to the other key`,
+        peer,
+      );
+    }
+  }
+
+  #confirm(peer: NodeId): void {
+    this.pins.confirmed(peer);
+    this.#warnings.clear('peer.identity_changed', peer);
+  }
+
+  /** The registry goes back to an earlier state of the node. */
+  #isOldRecord(peer: NodeId, pin: Pin, info: NodeInfo): boolean {
+    const record = decodeNodeRecord(info.record ?? '');
+    if (typeof record === 'string' || record.node !== peer || record.epoch >= pin.epoch) return false;
+    return verifyNodeRecord(this.#crypto, record, info.publicKey);
+  }
+
+  #recordOf(peer: NodeId, key: Uint8Array, info: NodeInfo): NodeRecord | undefined {
+    const pin = this.pins.get(peer);
+    if (info.record === undefined) {
+      // Between a rotation and the record that follows it there is none.
+      const isExpected = pin === undefined || pin.seq === 0 || !equal(info.publicKey, key);
+      if (!isExpected) this.#log.event('info', 'registry.record_withheld', { peer });
+      return undefined;
+    }
+    const record = decodeNodeRecord(info.record);
+    if (typeof record === 'string' || record.node !== peer) {
+      this.#warnings.add('registry.record_invalid', `The record of node ${peer} cannot be read`, peer);
+      return undefined;
+    }
+    // Right after a rotation the record is still signed by the key before.
+    if (!verifyNodeRecord(this.#crypto, record, key)) {
+      this.#log.event('debug', 'registry.record_unverified', { peer, epoch: record.epoch });
+      return undefined;
+    }
+    if (!this.#noteRecord(peer, record)) return undefined;
+    this.#warnings.clear('registry.record_invalid', peer);
+    return record;
+  }
+
+  /** False when a newer one was seen before: somebody shows us the past. */
+  #noteRecord(peer: NodeId, record: NodeRecord | undefined): boolean {
+    if (record === undefined || this.pins.saw(peer, record.epoch, record.seq) !== 'older') {
+      if (record !== undefined) this.#warnings.clear('registry.record_rolled_back', peer);
+      return true;
+    }
+    this.#warnings.add(
+      'registry.record_rolled_back',
+      `The registry shows an older record of node ${peer} than it did before: ask its operator`,
+      peer,
+    );
+    return false;
+  }
+}
+
+function rotationsOf(info: NodeInfo): readonly KeyRotation[] {
+  const read = (info.rotations ?? []).map((text) => decodeKeyRotation(text));
+  return read.filter((rotation) => typeof rotation !== 'string').sort((a, b) => a.epoch - b.epoch);
+}
