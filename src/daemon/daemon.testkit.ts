@@ -11,6 +11,7 @@ import { ManualClock, MemoryStorage } from '../services/data-exchange/exchange.t
 import type { DaemonConfig } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { IDENTITY_FILE } from './identity.ts';
+import { FakeNetworks, networkRequests } from './networks.testkit.ts';
 import type { RegistryClient } from './registry-client.ts';
 
 interface Entry {
@@ -29,8 +30,17 @@ export class FakeRegistry {
   readonly requests: { to: NodeId; from: NodeId; justification: string; message: string }[] = [];
   readonly responses: { to: NodeId; from: NodeId; accept: boolean; message: string }[] = [];
   readonly calls: string[] = [];
+  readonly networks = new FakeNetworks((to, push) => this.push(to, push));
   /** Every call fails with `registry_unreachable`. */
   away = false;
+  /** They trust each other, or share a network. */
+  mayFind(a: NodeId, b: NodeId): boolean {
+    const share = [...this.networks.all.values()].some(({ members }) => members.has(a) && members.has(b));
+    return share || this.pairs.has(pair(a, b));
+  }
+  push(to: NodeId, push: RegistryPush): void {
+    for (const client of this.clients) if (client.is(to)) client.push(push);
+  }
   /** The node is not known any more, as after a reaping. */
   forget(node: NodeId): void {
     this.nodes.delete(node);
@@ -52,12 +62,18 @@ export class FakeRegistryClient implements RegistryClient {
   readonly #states: ((state: DirectoryState) => void)[] = [];
   readonly #pushes: ((push: RegistryPush) => void)[] = [];
   #node: NodeId | undefined;
+  readonly networks: RegistryClient['networks'];
   state: DirectoryState = 'disconnected';
 
   constructor(registry: FakeRegistry, key: () => Uint8Array) {
     this.#registry = registry;
     this.#key = key;
     registry.clients.add(this);
+    this.networks = networkRequests(
+      registry.networks,
+      () => this.#self(),
+      (call) => this.#enter(call),
+    );
   }
 
   start(): void {
@@ -75,6 +91,9 @@ export class FakeRegistryClient implements RegistryClient {
   tell(state: DirectoryState): void {
     this.state = state;
     for (const receiver of this.#states) receiver(state);
+  }
+  is(node: NodeId): boolean {
+    return this.#node === node;
   }
   push(push: RegistryPush): void {
     for (const receiver of this.#pushes) receiver(push);
@@ -153,7 +172,7 @@ export class FakeRegistryClient implements RegistryClient {
   async resolve(node: NodeId) {
     this.#enter('resolve');
     const entry = this.#entry(node);
-    if (!entry.public && !this.#registry.pairs.has(pair(node, this.#self()))) {
+    if (!entry.public && !this.#registry.mayFind(this.#self(), node)) {
       throw new PilotError('permission_denied', `Cannot resolve node ${node}: resolve denied`);
     }
     return { endpoint: entry.options.listenEndpoint, lan: entry.options.lan };
@@ -161,8 +180,7 @@ export class FakeRegistryClient implements RegistryClient {
   async resolveHostname(name: string) {
     this.#enter('resolve_hostname');
     const entry = [...this.#registry.nodes.values()].find((known) => known.hostname === name);
-    const seen =
-      entry !== undefined && (entry.public || this.#registry.pairs.has(pair(entry.node, this.#self())));
+    const seen = entry !== undefined && (entry.public || this.#registry.mayFind(this.#self(), entry.node));
     if (entry === undefined || !seen)
       throw new PilotError('not_found', `Cannot find "${name}": hostname "${name}" not found`);
     return {

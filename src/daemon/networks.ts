@@ -1,6 +1,6 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
-import type { Instant, Millis, NodeId } from '../base/units.ts';
-import type { OwnNetwork as CoreNetwork, Relation } from '../core/network/memberships.ts';
+import type { Instant, Millis, NetworkId, NodeId } from '../base/units.ts';
+import type { OwnNetwork as CoreNetwork, Memberships, Relation } from '../core/network/memberships.ts';
 import type { OwnNetwork } from '../directory/network-types.ts';
 import type { RegistryPush } from '../directory/types.ts';
 import type { Clock, Log, Storage, Timer } from '../runtime/ports.ts';
@@ -25,12 +25,11 @@ const IN_FLIGHT_LIMIT = 64;
 const PEER_LIMIT = 1024;
 const SAVE_DELAY: Millis = 2_000;
 
-/** What the networks need of the node. */
+/** What the networks need of the node, which was made with the same `memberships`. */
 export interface NetworkNode {
-  setNetworks(own: readonly CoreNetwork[], now: Instant): void;
   answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void;
-  /** What was known of the peer, or of all, has to be asked again; what passed because of it is checked again. */
-  forgetRelations(peer: NodeId | undefined, now: Instant): void;
+  /** Ends what is not allowed any more. */
+  recheck(now: Instant): void;
 }
 
 /** Keeps the node told of the networks it is in, and of what it shares with whom. */
@@ -38,6 +37,7 @@ export class Networks {
   readonly #registry: RegistryClient;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #memberships: Memberships;
   readonly #node: NetworkNode;
   readonly #run: (mutation: () => void) => void;
   readonly #self: () => NodeId;
@@ -60,15 +60,17 @@ export class Networks {
     clock: Clock;
     log: Log;
     storage: Storage;
+    memberships: Memberships;
     node: NetworkNode;
     run: (mutation: () => void) => void;
     self: () => NodeId;
     known: KnownNetworks | undefined;
   }) {
-    const { registry, clock, log, storage, node, run, self, known } = options;
+    const { registry, clock, log, storage, memberships, node, run, self, known } = options;
     this.#registry = registry;
     this.#clock = clock;
     this.#log = log;
+    this.#memberships = memberships;
     this.#node = node;
     this.#run = run;
     this.#self = self;
@@ -133,6 +135,11 @@ export class Networks {
     return this.#syncing;
   }
 
+  /** Pushes may have been lost while the registry was away. */
+  reconnected(): void {
+    if (this.#self() !== 0) this.refresh();
+  }
+
   /** As `sync`, for whoever can do nothing about a failure. */
   refresh(): void {
     this.sync().catch(() => {});
@@ -174,15 +181,34 @@ export class Networks {
     }
   }
 
+  /** Errors: `permission_denied` when the peer is not in the network with us, and those of the registry. */
+  async expectMember(network: NetworkId, peer: NodeId): Promise<void> {
+    if (peer === this.#self()) return;
+    const { shared } = await this.relation(peer);
+    if (shared.some((entry) => entry.network === network)) return;
+    throw new PilotError('permission_denied', `Node ${peer} is not a member of network ${network} with us`, {
+      hint: `see: pilotctl network members ${network}`,
+    });
+  }
+
   #answer(peer: NodeId, relation: Relation | undefined): void {
     if (this.#stopped) return;
-    this.#run(() => this.#node.answerRelation(peer, relation, this.#clock.now()));
+    this.#run(() => {
+      this.#node.answerRelation(peer, relation, this.#clock.now());
+      this.#node.recheck(this.#clock.now());
+    });
   }
 
   #forget(peer: NodeId | undefined): void {
     if (peer === undefined) this.#peers.clear();
     else this.#peers.delete(peer);
-    this.#run(() => this.#node.forgetRelations(peer, this.#clock.now()));
+    this.#askAgain(peer);
+  }
+
+  /** What the node was answered no longer counts; what passed because of it is checked again. */
+  #askAgain(peer: NodeId | undefined): void {
+    this.#memberships.forget(peer);
+    this.#run(() => this.#node.recheck(this.#clock.now()));
   }
 
   async #syncAll(): Promise<void> {
@@ -215,7 +241,7 @@ export class Networks {
     this.#syncedAt = this.#clock.wallNow();
     this.#tell();
     // Pushes may have been lost with a connection: every sync looks at everybody anew.
-    this.#run(() => this.#node.forgetRelations(undefined, this.#clock.now()));
+    this.#askAgain(undefined);
     this.#saveSoon();
   }
 
@@ -228,7 +254,8 @@ export class Networks {
       this.#log.event('warn', 'networks.stale', { networks: this.#own.length });
     }
     this.#told = told;
-    this.#run(() => this.#node.setNetworks(own, this.#clock.now()));
+    this.#memberships.setOwn(own);
+    this.#run(() => this.#node.recheck(this.#clock.now()));
   }
 
   /** Times ahead of the clock count as long ago: it may have been set back. */

@@ -30,6 +30,7 @@ import { type MessageType, sendMessage } from '../services/data-exchange/message
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
+import { NetworkClient } from './networks.ts';
 import { type PingOptions, type PingSummary, pingSeries } from './ping.ts';
 import { type HandshakeOptions, TrustClient } from './trust.ts';
 
@@ -58,6 +59,7 @@ export class PilotClient {
   readonly #clock: Clock;
   readonly #crypto: Crypto;
   readonly #trust: TrustClient;
+  readonly #networks: NetworkClient;
 
   /** Errors: `not_running`. */
   static async connect(options: ConnectOptions): Promise<PilotClient> {
@@ -69,6 +71,7 @@ export class PilotClient {
     this.#clock = options.clock;
     this.#crypto = options.crypto;
     this.#trust = new TrustClient(ipc);
+    this.#networks = new NetworkClient(ipc);
   }
 
   /** Calls, streams and datagrams without the helpers. */
@@ -89,7 +92,8 @@ export class PilotClient {
     const parsed = parseAddress(target);
     if (typeof parsed !== 'string') return parsed;
     const resolved = await this.#ipc.call('resolve', { target }, signal);
-    return { network: 0, node: resolved.node_id };
+    const found = parseAddress(resolved.address);
+    return typeof found === 'string' ? { network: 0, node: resolved.node_id } : found;
   }
 
   /** Like `resolveTarget`, with the name and visibility the registry tells. */
@@ -181,6 +185,11 @@ export class PilotClient {
     const address = await this.#addressOf(target, options.signal);
     const conn = await this.#ipc.dial(address, 7, { timeout: options.timeout, signal: options.signal });
     return benchEcho(conn, this.#clock, options);
+  }
+
+  /** Networks, their members and policies. */
+  get networks(): NetworkClient {
+    return this.#networks;
   }
 
   /** Terms, certificates, revocations and automatic approval. */

@@ -8,5 +8,12 @@ export { type FileSource, memorySource } from '../services/data-exchange/file-so
 export type { MessageType } from '../services/data-exchange/message-sender.ts';
 export type { BenchOptions, BenchResult } from './bench.ts';
 export { type ConnectOptions, PilotClient, type SendOptions } from './client.ts';
+export { NetworkClient, type PageOptions } from './networks.ts';
 export type { PingOptions, PingResult, PingSummary } from './ping.ts';
 export { type HandshakeOptions, TrustClient } from './trust.ts';
+export {
+  revocationsFile,
+  type VerifiedTrust,
+  type VerifyTrustOptions,
+  verifyTrust,
+} from './trust-documents.ts';

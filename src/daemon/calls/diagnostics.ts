@@ -3,7 +3,7 @@ import type { DiagnosticMethods, Result } from '../../ipc/methods.ts';
 import { intParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
 import { connectionRow, healthOf, peerRow } from '../info.ts';
-import { addressText } from '../targets.ts';
+import { formatAddress } from '../../wire/address.ts';
 import type { CallContext, Given, Handlers } from './context.ts';
 
 /** Rows of a list in one reply: each takes at most some 600 bytes of the 1 MiB a frame holds. */

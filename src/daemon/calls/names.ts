@@ -1,10 +1,10 @@
 import { PilotError } from '../../api/errors.ts';
-import type { NodeId } from '../../base/units.ts';
 import type { NameMethods, Result } from '../../ipc/methods.ts';
 import { flagParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
+import { formatAddress } from '../../wire/address.ts';
 import { encodeBase64 } from '../../wire/base64.ts';
-import { addressText } from '../targets.ts';
+import { addressText, type FoundNode } from '../targets.ts';
 import type { CallContext, Given, Handlers } from './context.ts';
 
 const MAX_TAGS = 3;
@@ -39,10 +39,10 @@ export const NAME_CALLS: Handlers<NameMethods> = {
   lookup,
 };
 
-function resolved(found: { node: NodeId; hostname: string; public: boolean | undefined }): Result<'resolve'> {
+function resolved(found: FoundNode): Result<'resolve'> {
   return {
     node_id: found.node,
-    address: addressText(found.node),
+    address: formatAddress({ network: found.network, node: found.node }),
     hostname: found.hostname,
     public: found.public ?? null,
   };
