@@ -3,11 +3,11 @@
  * Prints seed, processor time, virtual time and trace hash of each; for a failure what broke, what happened, and a mermaid
  * flow of the last packets. Exit status 1 when any world broke a promise.
  */
-import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Outcome } from '../../src/sim/index.ts';
+import { isWorker, runSeeds, serveSeeds } from './workers.ts';
 
 interface Timed {
   readonly outcome: Outcome;
@@ -21,10 +21,7 @@ const USAGE = `usage: seeds [--from N] [--count N] [--workers N] [--verbose] [--
   --verbose  print what happened in every world
   --quiet    print failures and the total only`;
 
-/** First argument of a worker. */
-const SERVE = '--serve';
-
-if (process.argv[2] === SERVE) await serve();
+if (isWorker()) await serve();
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -48,12 +45,10 @@ async function main(): Promise<number> {
     number,
   ];
   const startedAt = performance.now();
-  let next = from;
   let broken = 0;
   let done = 0;
   let virtual = 0;
   let cpu = 0;
-  const take = (): number | undefined => (next < from + count ? next++ : undefined);
   const report = (timed: Timed): void => {
     done++;
     virtual += timed.outcome.virtualMs;
@@ -61,35 +56,13 @@ async function main(): Promise<number> {
     if (timed.outcome.failures.length > 0) broken++;
     if (!values.quiet || timed.outcome.failures.length > 0) print(timed, values.verbose);
   };
-  await Promise.all(
-    Array.from({ length: Math.max(1, Math.min(workers, count)) }, () => employ(take, report)),
-  );
+  const script = fileURLToPath(import.meta.url);
+  await runSeeds<Timed>({ script, from, count, workers, onResult: report });
   const seconds = (performance.now() - startedAt) / 1000;
   console.log(
     `${done} worlds, ${broken} broken, ${(virtual / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s, ${(cpu / done).toFixed(0)} ms of one core each`,
   );
   return broken === 0 ? 0 : 1;
-}
-
-/** One child process, fed seeds until none is left. */
-function employ(take: () => number | undefined, report: (timed: Timed) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const worker = fork(fileURLToPath(import.meta.url), [SERVE]);
-    const feed = (): void => {
-      const seed = take();
-      if (seed === undefined) worker.disconnect();
-      else worker.send(seed);
-    };
-    worker.on('message', (timed: Timed) => {
-      report(timed);
-      feed();
-    });
-    worker.on('error', reject);
-    worker.on('exit', (status) =>
-      status === 0 ? resolve() : reject(new Error(`a worker ended with ${status}`)),
-    );
-    feed();
-  });
 }
 
 async function serve(): Promise<void> {
@@ -98,13 +71,12 @@ async function serve(): Promise<void> {
   process.on('unhandledRejection', (reason) => {
     strays.push(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
   });
-  process.on('message', (seed: number) => {
+  serveSeeds(async (seed): Promise<Timed> => {
     const before = process.cpuUsage();
-    void runScenario(seed).then((outcome) => {
-      const failures = [...outcome.failures, ...strays.splice(0)];
-      const { user, system } = process.cpuUsage(before);
-      process.send!({ outcome: { ...outcome, failures }, cpuMs: (user + system) / 1000 });
-    });
+    const outcome = await runScenario(seed);
+    const failures = [...outcome.failures, ...strays.splice(0)];
+    const { user, system } = process.cpuUsage(before);
+    return { outcome: { ...outcome, failures }, cpuMs: (user + system) / 1000 };
   });
 }
 
