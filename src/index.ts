@@ -9,7 +9,7 @@
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { nodeClock, nodeCrypto, nodeFileReading, nodeNet } from './platform/index.ts';
+import { nodeClock, nodeCrypto, nodeFileReading, nodeNet, nodeRandom } from './platform/index.ts';
 import { type FileSource, PilotClient } from './sdk/index.ts';
 
 export * from './sdk/index.ts';
@@ -26,6 +26,7 @@ export function connectPilot(options: { socketPath?: string; client?: string } =
     net: nodeNet(),
     clock: nodeClock(),
     crypto: nodeCrypto(),
+    random: nodeRandom(),
     socketPath,
     ...(options.client !== undefined && { client: options.client }),
   });

@@ -97,12 +97,13 @@ export class Context {
   async #connect(): Promise<PilotClient> {
     const { settings, origins } = await this.settings();
     try {
-      const { net, clock, crypto } = this.host;
+      const { net, clock, crypto, random } = this.host;
       return await PilotClient.connect({
         socketPath: settings.socket,
         net,
         clock,
         crypto,
+        random,
         client: 'pilotctl',
       });
     } catch (thrown) {

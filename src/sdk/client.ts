@@ -1,7 +1,8 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
 import type { Conn, Listener } from '../api/stream.ts';
 import type { Crypto } from '../base/crypto.ts';
-import type { Address, Millis, Port } from '../base/units.ts';
+import type { Random } from '../base/random.ts';
+import type { Address, Millis, NodeId, Port } from '../base/units.ts';
 import { type Datagram, type DialOptions, IpcClient, wholeMillis } from '../ipc/client.ts';
 import type {
   ApproveResult,
@@ -26,10 +27,11 @@ import {
   sendFile,
 } from '../services/data-exchange/client.ts';
 import type { FileSource } from '../services/data-exchange/file-source.ts';
-import { type MessageType, sendMessage } from '../services/data-exchange/message-sender.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
+import { type MessageHandler, MessageService, type ServiceOptions } from './message-service.ts';
+import { type AskOptions, type AskReceipt, type Message, type MessageReceipt, Messages } from './messages.ts';
 import { NetworkClient } from './networks.ts';
 import { type PingOptions, type PingSummary, pingSeries } from './ping.ts';
 import { type HandshakeOptions, TrustClient } from './trust.ts';
@@ -40,6 +42,8 @@ export interface ConnectOptions {
   readonly crypto: Crypto;
   /** Absolute path of the daemon's socket. */
   readonly socketPath: string;
+  /** Makes message ids; without it messages carry none unless given. */
+  readonly random?: Random;
   /** Name of the program, for the daemon's log. */
   readonly client?: string;
 }
@@ -58,6 +62,8 @@ export class PilotClient {
   readonly #ipc: IpcClient;
   readonly #clock: Clock;
   readonly #crypto: Crypto;
+  readonly #random: Random | undefined;
+  readonly #messages: Messages;
   readonly #trust: TrustClient;
   readonly #networks: NetworkClient;
 
@@ -70,6 +76,8 @@ export class PilotClient {
     this.#ipc = ipc;
     this.#clock = options.clock;
     this.#crypto = options.crypto;
+    this.#random = options.random;
+    this.#messages = new Messages(ipc, options.random);
     this.#trust = new TrustClient(ipc);
     this.#networks = new NetworkClient(ipc);
   }
@@ -144,12 +152,42 @@ export class PilotClient {
   /** Puts a message into the peer's inbox; resolves once the peer has stored it. Errors: `transfer_failed`, and those of `dial`. */
   async sendMessage(
     target: string | Address,
-    message: { readonly type: MessageType; readonly data: Uint8Array },
+    message: Message,
     options: SendOptions = {},
-  ): Promise<{ target: string; type: MessageType; bytes: number; ack: string }> {
+  ): Promise<MessageReceipt> {
     const address = await this.#addressOf(target, options.signal);
-    const { ack } = await sendMessage(this.#sending(address, options), message);
-    return { target: formatAddress(address), type: message.type, bytes: message.data.length, ack };
+    return this.#messages.send(this.#sending(address, options), address, message);
+  }
+
+  /**
+   * Sends a message and waits for the reply to it. Errors: those of `sendMessage`; `timeout` when nothing came in
+   * time; what the peer says when it could not answer, such as `rate_limited`.
+   */
+  async ask(target: string | Address, message: Message, options: AskOptions = {}): Promise<AskReceipt> {
+    const { signal, deliveryTimeout: timeout } = options;
+    const address = await this.#addressOf(target, signal);
+    const peer = typeof target === 'string' ? target : formatAddress(target);
+    const context = this.#sending(address, { ...(signal && { signal }), ...(timeout && { timeout }) });
+    return this.#messages.ask(context, address, message, { peer, ...options });
+  }
+
+  /**
+   * Answers the messages of this node, or of one port, until the daemon goes away or `close`; `MessageService` finds
+   * the daemon again. Errors: `port_in_use`, `unavailable`.
+   */
+  async serve(
+    handler: MessageHandler,
+    options: ServiceOptions = {},
+  ): Promise<{ port: Port; ended: Promise<void>; close(grace?: Millis): Promise<void> }> {
+    if (this.#random === undefined) throw new TypeError('Cannot serve without a source of message ids');
+    const ports = { clock: this.#clock, crypto: this.#crypto, random: this.#random };
+    const service = new MessageService(ports, handler, options);
+    return { ...(await service.attach(this)), close: (grace) => service.close(grace) };
+  }
+
+  /** The hostname the daemon knows a node by; "" when none. Asks nobody. */
+  async peerName(node: NodeId): Promise<string> {
+    return (await this.#ipc.call('peer_name', { node_id: node })).hostname;
   }
 
   /**
@@ -285,12 +323,10 @@ export class PilotClient {
     return {
       clock: this.#clock,
       crypto: this.#crypto,
-      dial: async () => {
+      dial: async (signal: Abort | undefined = options.signal) => {
         try {
-          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, {
-            timeout: options.timeout,
-            signal: options.signal,
-          });
+          const { timeout } = options;
+          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, { timeout, signal });
         } catch (thrown) {
           const error = asPilotError(thrown);
           if (error.code !== 'connection_refused') throw error;

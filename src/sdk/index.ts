@@ -6,8 +6,17 @@ export type * from '../ipc/methods.ts';
 export type { FileSent, Progress } from '../services/data-exchange/client.ts';
 export { type FileSource, memorySource } from '../services/data-exchange/file-source.ts';
 export type { MessageType } from '../services/data-exchange/message-sender.ts';
+export type { MessageServerLimits, ServedEvent } from '../services/data-exchange/message-server.ts';
 export type { BenchOptions, BenchResult } from './bench.ts';
 export { type ConnectOptions, PilotClient, type SendOptions } from './client.ts';
+export {
+  type HandlerReply,
+  type IncomingMessage,
+  type MessageHandler,
+  MessageService,
+  type ServiceOptions,
+} from './message-service.ts';
+export type { AskOptions, AskReceipt, Message, MessageReceipt, Reply } from './messages.ts';
 export { NetworkClient, type PageOptions } from './networks.ts';
 export type { PingOptions, PingResult, PingSummary } from './ping.ts';
 export { type HandshakeOptions, TrustClient } from './trust.ts';

@@ -2,6 +2,7 @@ import { asPilotError, PilotError } from '../../api/errors.ts';
 import type { Conn } from '../../api/stream.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { Random } from '../../base/random.ts';
+import type { Abort } from '../../runtime/ports.ts';
 import { DATA_FRAME_LIMIT, DATA_TYPE, type DataFrame } from '../../wire/data-exchange.ts';
 import type { MessageTags } from '../../wire/tagged.ts';
 import { type FrameContext, type FrameSent, sendFrame } from './frame-sender.ts';
@@ -19,7 +20,7 @@ export interface OutgoingMessage {
 
 export interface MessageContext extends FrameContext {
   /** Opens a stream to port 1001 of the peer. */
-  readonly dial: () => Promise<Conn>;
+  readonly dial: (signal?: Abort) => Promise<Conn>;
 }
 
 export interface MessageSent {
@@ -98,7 +99,7 @@ async function attempt(
   tags: MessageTags | undefined,
   forgiving: boolean,
 ): Promise<Omit<OpenMessage, 'retried'> | undefined> {
-  const conn = await context.dial();
+  const conn = await context.dial(context.signal);
   try {
     const sent = await sendFrame(context, conn, messageFrame(message.type, message.data), { tags });
     if (sent !== undefined) return { ...sent, conn };
