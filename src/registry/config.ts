@@ -26,8 +26,32 @@ export interface RegistryConfig {
   readonly hostnameHeld: Millis;
   /** Largest difference between a signature's time and ours. @default 5 min */
   readonly signatureWindow: Millis;
+  /** Who may make networks: every node that proved its key, or only who has the operator's token. @default 'anyone' */
+  readonly networkCreation: 'anyone' | 'operator';
+  /** Networks one node may own. @default 16 */
+  readonly networksPerNode: number;
+  /** Networks one node may be a member of. @default 256 */
+  readonly membershipsPerNode: number;
+  /** Members of one network; what its admins set can only be less. @default 100_000 */
+  readonly membersPerNetwork: number;
+  /** Of the 65535 network ids, which are never given twice, these are for the operator alone. @default 4096 */
+  readonly networkIdsKept: number;
+  /** Networks one network address may make. @default 32, 1/5 min */
+  readonly newNetworksPerHost: { readonly burst: number; readonly perSecond: number };
+  /** Wrong join tokens from one node, and from one network address. @default 10, 1/30 s */
+  readonly joinAttempts: { readonly burst: number; readonly perSecond: number };
+  /** Invitations waiting for one node, of those from one network address, and of one network. @default 100, 50, 1000 */
+  readonly invitesPerTarget: number;
+  readonly invitesPerSource: number;
+  readonly invitesPerNetwork: number;
+  /** @default 30 days (spec/12 §3.1) */
+  readonly inviteLifetime: Millis;
   /** Members or networks in one answer. @default 10_000 */
   readonly listLimit: number;
+  /** Accept what old clients do: registrations without proof, and signatures that cover no content. @default true */
+  readonly legacySignatures: boolean;
+  /** Key rotations of one node: burst, then a steady rate. @default 64, 1/min */
+  readonly rotationsPerNode: { readonly burst: number; readonly perSecond: number };
   /** SHA-256 of our TLS certificate; signed requests that name a server must name this one. @default '' */
   readonly fingerprint: string;
 }
@@ -47,6 +71,19 @@ export const DEFAULT_CONFIG: RegistryConfig = {
   staleAfter: 5 * 60 * 1000,
   hostnameHeld: 180 * DAY,
   signatureWindow: 5 * 60 * 1000,
+  networkCreation: 'anyone',
+  networksPerNode: 16,
+  membershipsPerNode: 256,
+  membersPerNetwork: 100_000,
+  networkIdsKept: 4096,
+  newNetworksPerHost: { burst: 32, perSecond: 1 / 300 },
+  joinAttempts: { burst: 10, perSecond: 1 / 30 },
+  invitesPerTarget: 100,
+  invitesPerSource: 50,
+  invitesPerNetwork: 1000,
+  inviteLifetime: 30 * DAY,
   listLimit: 10_000,
+  legacySignatures: true,
+  rotationsPerNode: { burst: 64, perSecond: 1 / 60 },
   fingerprint: '',
 };

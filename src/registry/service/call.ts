@@ -7,7 +7,9 @@ import type { ConnectionState } from '../connection.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
 import type { BeaconList } from './beacon-list.ts';
 import type { Budget } from './budget.ts';
+import type { Contacts } from './contacts.ts';
 import type { Fields } from './fields.ts';
+import type { NetworkState } from './networks/state.ts';
 import { noSuchNode } from './refusal.ts';
 import type { ReplayGuard } from './replay-guard.ts';
 import type { Subscribers } from './subscribers.ts';
@@ -27,12 +29,18 @@ export interface Shared {
   readonly config: RegistryConfig;
   readonly startedAt: { readonly wall: UnixMillis; readonly monotonic: Instant };
   readonly replays: ReplayGuard;
+  /** A key nobody signs with: stands in for the keys of missing nodes, so that refusing them takes as long. */
+  readonly nobody: Uint8Array;
   readonly subscribers: Subscribers;
   /** New records, by network source. */
   readonly newNodes: Budget;
   /** Asking for hostnames that somebody has, by network source. */
   readonly takenNames: Budget;
+  /** Key rotations, by node. */
+  readonly rotations: Budget;
+  readonly contacts: Contacts;
   readonly beacons: BeaconList;
+  readonly networks: NetworkState;
 }
 
 /** One request being answered. */

@@ -6,7 +6,17 @@ import type { Handler } from './call.ts';
 const LIFETIME = 60_000;
 
 /** What this registry can do beyond spec/10; clients send the new fields only to servers that list them. */
-export const FEATURES = ['sig', 'request_id', 'subscribe', 'ack', 'to_hostname', 'revocations'] as const;
+export const FEATURES = [
+  'sig',
+  'request_id',
+  'subscribe',
+  'ack',
+  'to_hostname',
+  'revocations',
+  'networks',
+  'records',
+  'certificates',
+] as const;
 
 /** Gives a nonce for a proven registration, and our clock. Chosen; see docs/decisions/0003. */
 export const challenge: Handler = async ({ shared, connection, at }) => {

@@ -3,17 +3,19 @@ import { beaconList, beaconRegister } from './beacons.ts';
 import type { Handler } from './call.ts';
 import { challenge } from './challenge.ts';
 import { deregister } from './deregister.ts';
+import { findNodes } from './find-nodes.ts';
 import { pollHandshakes, requestHandshake, respondHandshake } from './handshake.ts';
 import { heartbeat } from './heartbeat.ts';
 import { getKeyInfo, rotateKey, setKeyExpiry } from './keys.ts';
 import { lookup } from './lookup.ts';
-import * as networks from './networks/index.ts';
+import { NETWORK_HANDLERS } from './networks/index.ts';
 import { punch } from './punch.ts';
+import { publishRecord } from './records.ts';
 import { register } from './register.ts';
 import { resolve } from './resolve.ts';
 import { resolveHostname } from './resolve-hostname.ts';
 import { subscribe } from './subscribe.ts';
-import { checkTrust, reportTrust, revokeTrust } from './trust.ts';
+import { checkTrust, reportTrust, revokeTrust, trustCertificate } from './trust.ts';
 
 /** Request type to the code that answers it. */
 export const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
@@ -21,6 +23,8 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['register', register],
   ['heartbeat', heartbeat],
   ['deregister', deregister],
+  ['publish_record', publishRecord],
+  ['find_nodes', findNodes],
   ['lookup', lookup],
   ['resolve', resolve],
   ['resolve_hostname', resolveHostname],
@@ -38,38 +42,19 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['report_trust', reportTrust],
   ['revoke_trust', revokeTrust],
   ['check_trust', checkTrust],
+  ['trust_certificate', trustCertificate],
   ['request_handshake', requestHandshake],
   ['respond_handshake', respondHandshake],
   ['poll_handshakes', pollHandshakes],
   ['subscribe', subscribe],
   ['beacon_register', beaconRegister],
   ['beacon_list', beaconList],
-  ['create_network', networks.createNetwork],
-  ['join_network', networks.joinNetwork],
-  ['leave_network', networks.leaveNetwork],
-  ['list_networks', networks.listNetworks],
-  ['list_nodes', networks.listNodes],
-  ['get_network_policy', networks.getNetworkPolicy],
-  ['poll_invites', networks.pollInvites],
+  ...NETWORK_HANDLERS,
 ]);
 
 /** Requests of spec/12 and spec/13 that exist elsewhere but not here; the answer says so instead of "request failed". */
 export const NOT_OFFERED: ReadonlySet<string> = new Set([
-  'delete_network',
-  'rename_network',
-  'set_network_policy',
-  'get_expr_policy',
-  'set_expr_policy',
-  'get_member_tags',
-  'set_member_tags',
-  'invite_to_network',
-  'respond_invite',
   'set_network_enterprise',
-  'kick_member',
-  'promote_member',
-  'demote_member',
-  'transfer_ownership',
-  'get_member_role',
   'provision_network',
   'get_provision_status',
   'set_idp_config',

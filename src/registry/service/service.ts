@@ -9,8 +9,10 @@ import type { Store } from '../store/store.ts';
 import { BeaconList } from './beacon-list.ts';
 import { Budget } from './budget.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
+import { Contacts } from './contacts.ts';
 import { type Fields, text } from './fields.ts';
 import { HANDLERS, NOT_OFFERED } from './handlers.ts';
+import { NetworkState } from './networks/state.ts';
 import { masked, Refusal, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Subscribers } from './subscribers.ts';
@@ -44,6 +46,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
   const config = { ...DEFAULT_CONFIG, ...options.config };
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
   let quietUntil: Instant = 0;
+  const subscribers = new Subscribers();
   const shared: Shared = {
     store,
     clock,
@@ -53,9 +56,13 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     config,
     startedAt,
     replays: new ReplayGuard(config.signatureWindow, startedAt.monotonic),
-    subscribers: new Subscribers(),
+    nobody: crypto.signingKey(random.bytes(32)).publicKey,
+    subscribers,
+    networks: new NetworkState(config, store, subscribers, clock),
     newNodes: new Budget(config.newNodesPerHost),
     takenNames: new Budget(config.takenNamesPerHost),
+    rotations: new Budget(config.rotationsPerNode),
+    contacts: new Contacts(),
     beacons: new BeaconList(),
   };
 

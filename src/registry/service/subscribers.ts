@@ -1,10 +1,19 @@
-import type { NodeId } from '../../base/units.ts';
+import type { NetworkId, NodeId } from '../../base/units.ts';
 import type { ConnectionState } from '../connection.ts';
 
 /** Connections of one node that are told of events; a new one replaces the oldest. */
 const PER_NODE = 4;
 
-export type PushEvent = 'handshake_request' | 'handshake_response' | 'trust_revoked' | 'peer_moved';
+export type PushEvent =
+  | 'handshake_request'
+  | 'handshake_response'
+  | 'trust_changed'
+  | 'trust_revoked'
+  | 'key_rotated'
+  | 'peer_moved'
+  | 'network_changed'
+  | 'invite'
+  | 'member_changed';
 
 /** Which connections want to be told what happens to a node. A push carries no secrets: it says "look". */
 export class Subscribers {
@@ -30,10 +39,11 @@ export class Subscribers {
   has(node: NodeId): boolean {
     return this.#byNode.has(node);
   }
-  /** Tells every subscribed connection of `node`. */
-  tell(node: NodeId, event: PushEvent, from: NodeId): void {
+  /** Tells every subscribed connection of `node`. `from` 0 stands for several. */
+  tell(node: NodeId, event: PushEvent, from: NodeId, network?: NetworkId): void {
+    const place = network === undefined ? {} : { network_id: network };
     for (const connection of this.#byNode.get(node) ?? []) {
-      connection.push({ type: 'push', event, node_id: node, from });
+      connection.push({ type: 'push', event, node_id: node, ...(from === 0 ? {} : { from }), ...place });
     }
   }
   dropConnection(connection: ConnectionState): void {

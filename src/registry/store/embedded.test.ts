@@ -17,7 +17,7 @@ import Database from 'libsql';
 import { nodeClock } from '../../platform/index.ts';
 import { storeContract } from './contract.testkit.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { key, registration, request, response, T0 } from './fixtures.testkit.ts';
+import { key, newNetwork, registration, request, response, T0 } from './fixtures.testkit.ts';
 import type { Store } from './store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pilot-store-'));
@@ -44,14 +44,7 @@ async function filled(path: string): Promise<void> {
   await store.respondHandshake(response(2, 1));
   await store.reportTrust(1, 3, T0, 0);
   await store.requestHandshake(request(4, 1));
-  await store.createNetwork({
-    name: 'n',
-    joinRule: 'open',
-    token: '',
-    enterprise: false,
-    creator: 1,
-    at: T0,
-  });
+  await store.createNetwork(newNetwork('n', 1));
   store.touch(2, T0 + 77);
   await store.close();
 }

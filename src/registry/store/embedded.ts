@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PilotError } from '../../api/errors.ts';
 import type { Bytes, Millis } from '../../base/units.ts';
 import type { Clock, Log, Timer } from '../../runtime/ports.ts';
+import { DocumentTable } from './embedded/documents.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
 import { InboxTable } from './embedded/inbox.ts';
+import { InviteTable } from './embedded/invites.ts';
 import { NetworkTable } from './embedded/networks.ts';
 import { NodeTable } from './embedded/nodes.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
@@ -49,11 +52,17 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     checkOurs(sql, path);
     configure(sql);
     migrate(sql);
+    hashOldTokens(sql);
     return storeOver(sql, options);
   } catch (error) {
     if (sql !== undefined) abandon(sql);
     throw storeError(error, path);
   }
+}
+
+/** Join tokens were kept as they are until schema 3. */
+function hashOldTokens(sql: Sql): void {
+  new NetworkTable(sql).hashTokens((token) => createHash('sha256').update(token).digest('hex'));
 }
 
 /** SQLite would create the file readable for everybody. */
@@ -116,10 +125,12 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
   const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
   const commit = new GroupCommit(sql, path, nextTurn, beforeFirst);
-  const nodes = new NodeTable(sql);
+  const documents = new DocumentTable(sql);
+  const nodes = new NodeTable(sql, documents);
   const inbox = new InboxTable(sql);
   const trust = new TrustTable(sql, inbox);
   const networks = new NetworkTable(sql);
+  const invites = new InviteTable(sql, networks);
   let softTimer: Timer | undefined;
 
   /** Moves remembered heartbeats to disk. What can't be written stays in memory for the next time. */
@@ -148,15 +159,23 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
     register: (registration) => commit.write(() => nodes.register(registration)),
     patchNode: (id, patch, at) => commit.write(() => nodes.patch(id, patch, at)),
     setHostname: (id, hostname, release) => commit.write(() => nodes.setHostname(id, hostname, release)),
-    rotateKey: (id, publicKey, at) => commit.write(() => nodes.rotateKey(id, publicKey, at)),
+    rotateKey: (id, publicKey, at, document) =>
+      commit.write(() => nodes.rotateKey(id, publicKey, at, document)),
+    nodeDocuments: (id) => commit.read(() => documents.documents(id)),
+    nodeByRetiredKey: (publicKey) => commit.read(() => documents.ownerOfRetired(publicKey)),
+    publishRecord: (id, record) => commit.write(() => nodes.publish(id, record)),
+    findNodes: (term, after, limit) => commit.read(() => nodes.describe(documents.find(term, after, limit))),
+    describeNodes: (ids) => commit.read(() => nodes.describe(ids)),
     deregister: (id) => commit.write(() => nodes.deregister(id)),
     touch(id, at) {
       nodes.touch(id, at);
       armSoft();
     },
-    trusted: (a, b) => commit.read(() => trust.trusted(a, b)),
+    trusted: (a, b, at) => commit.read(() => trust.trusted(a, b, at)),
     trustProof: (a, b) => commit.read(() => trust.proof(a, b)),
-    trustPeers: (id, limit) => commit.read(() => trust.peers(id, limit)),
+    trustDocuments: (a, b) => commit.read(() => trust.documents(a, b)),
+    trustPeers: (id, limit, at) => commit.read(() => trust.peers(id, limit, at)),
+    certifyTrust: (certified) => commit.write(() => trust.certify(certified)),
     reportTrust: (from, peer, at, askedAfter) => commit.write(() => trust.report(from, peer, at, askedAfter)),
     revokeTrust: (revocation) => commit.write(() => trust.revoke(revocation)),
     requestHandshake: (request) => commit.write(() => trust.request(request)),
@@ -173,11 +192,28 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
     },
     createNetwork: (network) => commit.write(() => networks.create(network)),
     network: (id) => commit.read(() => networks.record(id)),
-    listNetworks: (limit) => commit.read(() => networks.list(limit)),
-    joinNetwork: (id, node) => commit.write(() => networks.join(id, node)),
-    leaveNetwork: (id, node) => commit.write(() => networks.leave(id, node)),
-    members: (id, limit) => commit.read(() => networks.members(id, limit)),
+    networkByName: (name) => commit.read(() => networks.byName(name)),
+    listNetworks: (limit, viewer = 0, after = 0) => commit.read(() => networks.list(limit, viewer, after)),
+    patchNetwork: (id, patch) => commit.write(() => networks.patch(id, patch)),
+    renameNetwork: (id, name) => commit.write(() => networks.rename(id, name)),
+    deleteNetwork: (id) => commit.write(() => networks.delete(id)),
+    joinNetwork: (admission) => commit.write(() => networks.join(admission)),
+    removeMember: (id, node, except) => commit.write(() => networks.remove(id, node, except)),
+    member: (id, node) => commit.read(() => networks.member(id, node)),
+    members: (id, limit, after = 0) => commit.read(() => networks.members(id, limit, after)),
+    owner: (id) => commit.read(() => networks.owner(id)),
+    changeRole: (id, node, from, to) => commit.write(() => networks.changeRole(id, node, from, to)),
+    transferNetwork: (id, from, to, perOwner) =>
+      commit.write(() => networks.transfer(id, from, to, perOwner)),
+    setMemberTags: (id, node, tags) => commit.write(() => networks.setTags(id, node, tags)),
     networksOf: (node) => commit.read(() => networks.of(node)),
+    membershipsOf: (node, limit, after = 0) => commit.read(() => networks.membershipsOf(node, limit, after)),
+    sharedNetworks: (node, peer) => commit.read(() => networks.shared(node, peer)),
+    invite: (invite) => commit.write(() => invites.add(invite)),
+    invites: (target, since, limit) => commit.read(() => invites.list(target, since, limit)),
+    acceptInvite: (admission, expiredBefore) => commit.write(() => invites.accept(admission, expiredBefore)),
+    declineInvite: (id, target, expiredBefore) =>
+      commit.write(() => invites.decline(id, target, expiredBefore)),
     async close() {
       softTimer?.cancel();
       commit.commit();

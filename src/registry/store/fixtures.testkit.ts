@@ -1,8 +1,11 @@
 /** Inputs of store tests. */
 import assert from 'node:assert/strict';
 import type {
+  Admission,
   HandshakeRequest,
   HandshakeResponse,
+  NewInvite,
+  NewNetwork,
   Registration,
   RegistrationOutcome,
   Revocation,
@@ -40,6 +43,7 @@ export function request(from: number, to: number, changes: Partial<HandshakeRequ
     source: `10.0.0.${from}`,
     at: T0,
     replace: false,
+    quiet: false,
     perTarget: 3,
     perSource: 2,
     ...changes,
@@ -76,3 +80,40 @@ export function made(outcome: RegistrationOutcome) {
 
 /** Runs one check on a fresh store. */
 export type Check = (title: string, body: (store: Store) => Promise<void>) => void;
+export function newNetwork(name: string, creator: number, changes: Partial<NewNetwork> = {}): NewNetwork {
+  return {
+    name,
+    joinRule: 'open',
+    tokenHash: '',
+    enterprise: false,
+    exprPolicy: '',
+    creator,
+    at: T0,
+    perOwner: 16,
+    perNode: 64,
+    lastId: 0xffff,
+    ...changes,
+  };
+}
+export function admission(network: number, node: number, changes: Partial<Admission> = {}): Admission {
+  return { network, node, at: T0, perNetwork: 100, perNode: 64, ...changes };
+}
+export function newInvite(
+  network: number,
+  inviter: number,
+  target: number,
+  changes: Partial<NewInvite> = {},
+): NewInvite {
+  return {
+    network,
+    inviter,
+    target,
+    source: `10.0.0.${inviter}`,
+    at: T0,
+    expiredBefore: T0 - 1000,
+    perTarget: 3,
+    perSource: 2,
+    perNetwork: 5,
+    ...changes,
+  };
+}

@@ -8,6 +8,7 @@ import { nodeClock } from '../../platform/index.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { key, registration, request, response, revocation, T0 } from './fixtures.testkit.ts';
 import { memoryStore } from './memory.ts';
+import { everythingOfNetworks, networkSteps } from './networks-agree.testkit.ts';
 import type { Store } from './store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pilot-stores-'));
@@ -135,22 +136,7 @@ const steps = fc.array(
       fc.record({ id: node, ack: fc.integer({ min: 0, max: 30 }), limit: fc.integer({ min: 1, max: 5 }) }),
       (store, { id, ack, limit }) => store.pollInbox(id, ack, limit),
     ),
-    step(
-      'createNetwork',
-      fc.record({
-        name: hostname,
-        joinRule: fc.constant('open'),
-        token: text,
-        enterprise: fc.boolean(),
-        creator: node,
-        at,
-      }),
-      (store, network) => store.createNetwork(network),
-    ),
-    step('joinNetwork', fc.record({ id: node, node }), (store, { id, node }) => store.joinNetwork(id, node)),
-    step('leaveNetwork', fc.record({ id: node, node }), (store, { id, node }) =>
-      store.leaveNetwork(id, node),
-    ),
+    ...networkSteps,
   ),
   { maxLength: 60 },
 );
@@ -160,11 +146,10 @@ async function everything(store: Store): Promise<unknown> {
   const nodes = await store.listNodes(0, 100);
   const pairs = await Promise.all(ids.flatMap((a) => ids.map((b) => store.trustProof(a, b))));
   const inboxes = await Promise.all(ids.map((id) => store.pollInbox(id, 0, 100)));
-  const peers = await Promise.all(ids.map((id) => store.trustPeers(id, 100)));
+  const peers = await Promise.all(ids.map((id) => store.trustPeers(id, 100, T0)));
   const named = await Promise.all(['alpha', 'beta', 'gamma'].map((name) => store.nodeByHostname(name)));
-  const networks = await store.listNetworks(100);
-  const members = await Promise.all(networks.map(({ id }) => store.members(id, 100)));
-  return { nodes, pairs, inboxes, peers, named, networks, members, counts: await store.counts() };
+  const networks = await everythingOfNetworks(store);
+  return { nodes, pairs, inboxes, peers, named, networks, counts: await store.counts() };
 }
 
 test('both stores give equal answers to any sequence of operations, also across restarts', async () => {

@@ -1,0 +1,60 @@
+/** Expression policies: who may reach whom on which port inside a network. spec/12 §6 */
+import { canonicalJson, isJsonObject } from '../../../wire/json.ts';
+import { MAX_POLICY_BYTES, parsePolicy } from '../../../wire/policy/document.ts';
+import type { Handler } from '../call.ts';
+import { refusal } from '../refusal.ts';
+import { BACKBONE, networkField, noSuchNetwork } from './bounds.ts';
+import { acting, readable } from './standing.ts';
+
+export const setExprPolicy: Handler = async (call) => {
+  const id = networkField(call);
+  const given = call.request.expr_policy;
+  if (given === undefined) throw refusal('invalid_argument', 'expr_policy field is required');
+  if (id === BACKBONE) throw refusal('invalid_argument', 'cannot set a policy of the backbone network');
+  await acting(call, id, ['owner', 'admin']);
+  const cleared = given === '' || given === 'null' || given === null;
+  const exprPolicy = cleared ? '' : exprPolicyText(given);
+  const changed = await call.shared.store.patchNetwork(id, { exprPolicy });
+  if (changed === 'no_network') throw noSuchNetwork(id);
+  call.shared.networks.announcer.changed(id);
+  return { type: 'set_expr_policy_ok', network_id: id, ...(cleared ? { cleared: true } : {}) };
+};
+
+export const getExprPolicy: Handler = async (call) => {
+  const id = networkField(call);
+  if (id === BACKBONE) return { type: 'get_expr_policy_ok', network_id: id };
+  const { exprPolicy } = await readable(call, id);
+  return { type: 'get_expr_policy_ok', network_id: id, ...exprPolicyField(exprPolicy) };
+};
+
+/** Canonical text of a document that every daemon of ours understands in full. Throws `invalid_argument` with the place. */
+export function exprPolicyText(given: unknown): string {
+  const tooLarge = () => refusal('too_large', `expr_policy: too long (max ${MAX_POLICY_BYTES} bytes)`);
+  if (typeof given === 'string' && given.length > MAX_POLICY_BYTES) throw tooLarge();
+  let document: unknown = given;
+  if (typeof given === 'string') {
+    try {
+      document = JSON.parse(given);
+    } catch {
+      throw refusal('invalid_argument', 'expr_policy: invalid JSON');
+    }
+  }
+  if (!isJsonObject(document)) throw refusal('invalid_argument', 'expr_policy: invalid JSON: not an object');
+  const { version } = document;
+  if (version !== 1) {
+    const stated = typeof version === 'number' ? version : 0;
+    throw refusal('invalid_argument', `expr_policy: unsupported version ${stated} (want 1)`);
+  }
+  const written = canonicalJson(document);
+  if (written.length > MAX_POLICY_BYTES) throw tooLarge();
+  const policy = parsePolicy(written);
+  if ('error' in policy) {
+    const at = policy.at === '' ? '' : ` (at ${policy.at})`;
+    throw refusal('invalid_argument', `expr_policy: invalid: ${policy.error}${at}`);
+  }
+  return written;
+}
+
+export function exprPolicyField(stored: string): { readonly expr_policy?: unknown } {
+  return stored === '' ? {} : { expr_policy: JSON.parse(stored) };
+}
