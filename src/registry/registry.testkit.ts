@@ -5,6 +5,7 @@ import type { Endpoint, NodeId } from '../base/units.ts';
 import { nodeCrypto, nodeRandom } from '../platform/index.ts';
 import type { Clock, Timer } from '../runtime/ports.ts';
 import { encodeBase64 } from '../wire/base64.ts';
+import { encodeKeyRotation, signKeyRotation } from '../wire/key-rotation.ts';
 import { contentSignedBytes } from '../wire/registry-signatures.ts';
 import type { RegistryConfig } from './config.ts';
 import { ConnectionState } from './connection.ts';
@@ -75,6 +76,22 @@ export function legacySignature(key: SigningKey, text: string): string {
 }
 export function keyText(key: { readonly publicKey: Uint8Array }): string {
   return encodeBase64(key.publicKey);
+}
+
+/** The request that rotates a node's key, with the document both keys sign. */
+export function rotation(
+  oldKey: SigningKey,
+  newKey: SigningKey,
+  node: NodeId,
+  epoch = 1,
+): { type: string; node_id: NodeId; new_public_key: string; rotation: string } {
+  const document = signKeyRotation(oldKey, newKey, { node, epoch, at: EPOCH / 1000 });
+  return {
+    type: 'rotate_key',
+    node_id: node,
+    new_public_key: keyText(newKey),
+    rotation: encodeKeyRotation(document),
+  };
 }
 
 export type Reply = Record<string, unknown>;

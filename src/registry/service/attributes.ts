@@ -2,10 +2,11 @@
 import { formatAddress } from '../../wire/address.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
 import { authenticate, isAdmin } from './authenticate.ts';
-import { type Call, type Handler, liveNode, type Reply } from './call.ts';
+import type { Call, Handler, Reply } from './call.ts';
 import { flag, text, texts, u32 } from './fields.ts';
 import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem, normalizeTags } from './names.ts';
+import { visibleNode } from './privacy.ts';
 import { refusal } from './refusal.ts';
 
 const MAX_SCORE = 1_000_000;
@@ -49,7 +50,7 @@ export const setTaskExec: Handler = async (call) => {
 };
 
 export const getPoloScore: Handler = async (call) => {
-  const node = await liveNode(call, u32(call.request.node_id));
+  const { node } = await visibleNode(call, u32(call.request.node_id));
   return scoreReply('get_polo_score_ok', node.id, node.poloScore);
 };
 

@@ -3,9 +3,9 @@ import type { NodeId, UnixMillis } from '../../base/units.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
 import { contentSignedBytes } from '../../wire/registry-signatures.ts';
 import type { NodeRecord } from '../store/store.ts';
-import { type Call, liveNode } from './call.ts';
+import type { Call } from './call.ts';
 import { text } from './fields.ts';
-import { refusal } from './refusal.ts';
+import { noSuchNode, type Refusal, refusal } from './refusal.ts';
 
 export interface SignatureTexts {
   /** Answer to a request without a signature. */
@@ -16,6 +16,7 @@ export interface SignatureTexts {
 
 const MISSING = 'signature required for authenticated node';
 const WRONG = 'signature verification failed';
+const SIGNS_CONTENT = 'a node that registered with proof signs whole requests: send sig, ts and nonce';
 
 export type Proof = 'content' | 'connection' | 'legacy' | 'admin';
 
@@ -26,7 +27,8 @@ export interface Authenticated {
 
 /**
  * Demands proof that the request comes from `id`. Nodes whose key was registered with proof must sign the whole
- * content (fresh, never seen before); others may use the old challenge string `legacy`. spec/10 §3
+ * content (fresh, never seen before); others may use the old challenge string `legacy`. An id nobody has is refused
+ * like one that somebody else has; only who proved its key is told that it is not registered. spec/10 §3
  */
 export async function authenticate(
   call: Call,
@@ -34,29 +36,48 @@ export async function authenticate(
   legacy: string,
   options: { readonly admin?: boolean; readonly connection?: boolean; readonly texts?: SignatureTexts } = {},
 ): Promise<Authenticated> {
-  const node = await liveNode(call, id);
-  if (call.request.sig !== undefined) {
-    verifyContent(call, node);
-    call.connection.authenticate(id, node.publicKey, 'proven');
+  const { request, shared, connection } = call;
+  if (request.sig !== undefined) {
+    const node = await contentSigner(call, id);
+    connection.authenticate(id, node.publicKey, 'proven');
     return { node, proof: 'content' };
   }
-  if (options.admin === true && isAdmin(call)) return { node, proof: 'admin' };
-  const signature = text(call.request.signature);
-  if (options.connection === true && (node.proven || signature === '')) {
-    if (call.connection.speaksFor(node, node.proven ? 'proven' : 'legacy'))
-      return { node, proof: 'connection' };
+  const node = await shared.store.node(id);
+  if (options.admin === true && isAdmin(call)) return { node: registered(id, node), proof: 'admin' };
+  const signature = text(request.signature);
+  if (options.connection === true && node !== undefined && (node.proven || signature === '')) {
+    if (connection.speaksFor(node, node.proven ? 'proven' : 'legacy'))
+      return { node: registered(id, node), proof: 'connection' };
   }
+  if (!shared.config.legacySignatures) throw legacyRefused();
   if (signature === '') throw refusal('permission_denied', options.texts?.missing ?? MISSING);
-  if (node.proven) {
-    throw refusal(
-      'permission_denied',
-      options.texts?.wrong ?? WRONG,
-      'this node signs whole requests: send sig, ts and nonce',
-    );
-  }
-  verifyLegacy(call, node, legacy, signature, options.texts);
-  call.connection.authenticate(id, node.publicKey, 'legacy');
-  return { node, proof: 'legacy' };
+  const publicKey = node === undefined || node.proven ? shared.nobody : node.publicKey;
+  verifyLegacy(call, { publicKey }, legacy, signature, options.texts);
+  const signer = registered(id, node);
+  connection.authenticate(id, publicKey, 'legacy');
+  return { node: signer, proof: 'legacy' };
+}
+
+/** The registered node that signed the whole content. Throws `permission_denied` alike for wrong keys and missing nodes. */
+export async function contentSigner(call: Call, id: NodeId): Promise<NodeRecord> {
+  const node = await call.shared.store.node(id);
+  verifyContent(call, { id, publicKey: node?.publicKey ?? call.shared.nobody });
+  return registered(id, node);
+}
+
+/** For those who may know that a node is not registered. */
+function registered(id: NodeId, node: NodeRecord | undefined): NodeRecord {
+  if (node === undefined || !node.registered) throw noSuchNode(id);
+  return node;
+}
+
+/** The answer to whoever proves nothing, or only in the old way, where the operator wants neither. */
+export function legacyRefused(): Refusal {
+  return refusal(
+    'permission_denied',
+    'signature required: this registry accepts only requests signed over their whole content',
+    'update the client',
+  );
 }
 
 /** Checks an old signature over an ASCII challenge string. */
@@ -76,7 +97,7 @@ export function verifyLegacy(
     );
   }
   if (!call.shared.crypto.verify(node.publicKey, utf8(signed), bytes)) {
-    throw refusal('permission_denied', texts?.wrong ?? WRONG);
+    throw refusal('permission_denied', texts?.wrong ?? WRONG, SIGNS_CONTENT);
   }
 }
 

@@ -1,24 +1,24 @@
 /** The relay of handshakes for nodes that can't reach each other yet. spec/11 §4 */
 import { utf8 } from '../../base/bytes.ts';
-import type { NodeId } from '../../base/units.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
 import { sourceOf } from '../source.ts';
 import { SINK } from '../store/rules.ts';
-import type { InboxEntry } from '../store/store.ts';
+import type { InboxEntry, NodeRecord } from '../store/store.ts';
 import { authenticate } from './authenticate.ts';
-import { type Call, type Handler, liveNode, type Reply } from './call.ts';
+import type { Call, Handler, Reply } from './call.ts';
 import { flag, text, u32 } from './fields.ts';
+import { see } from './privacy.ts';
 import { noSuchNode, refusal } from './refusal.ts';
 import { unixSeconds } from './time.ts';
-import { askedAfter, boundedMessage, isOurs } from './trust.ts';
+import { askedAfter, boundedMessage, isOurs, tellTrustChanged } from './trust.ts';
 
 const MAX_JUSTIFICATION = 1024;
 /** Entries in one answer; with messages of 4 KiB this stays far below the frame limit. */
 const POLL_LIMIT = 200;
 
 /**
- * Leaves a request in the target's inbox. Named by hostname, the answer is `delivered` whether or not anybody
- * has that name and whatever becomes of the request, at the same cost.
+ * Leaves a request in the target's inbox. Where the target is named by hostname, or is not one that the requester
+ * may know of, the answer is `delivered` whether or not there is such a node and whatever becomes of the request.
  */
 export const requestHandshake: Handler = async (call) => {
   const { request, shared } = call;
@@ -30,7 +30,7 @@ export const requestHandshake: Handler = async (call) => {
   if (size > MAX_JUSTIFICATION)
     throw refusal('too_large', `justification too large: ${size} bytes (max ${MAX_JUSTIFICATION})`);
   const to = u32(request.to_node_id);
-  const { proof } = await authenticate(call, from, signedString.requestHandshake(from, to), {
+  const { node, proof } = await authenticate(call, from, signedString.requestHandshake(from, to), {
     texts: {
       missing: 'handshake request requires signature',
       wrong: 'handshake request signature verification failed',
@@ -39,31 +39,34 @@ export const requestHandshake: Handler = async (call) => {
   if (byName && proof !== 'content')
     throw refusal('permission_denied', 'handshake request by hostname requires sig');
   const message = boundedMessage(call);
-  const target = byName ? await named(call, from, hostname) : (await liveNode(call, to)).id;
-  const handshake = {
+  const now = shared.clock.now();
+  if (!byName) shared.contacts.note(from, to, now);
+  const found = byName ? await named(call, hostname) : await shared.store.node(to);
+  const seen = byName ? undefined : await see(call, [node], to, found);
+  // To whoever may not know whether there is such a node, every outcome looks and costs the same.
+  const quiet = seen === undefined;
+  const target = found?.registered === true && found.id !== from ? found.id : SINK;
+  if (byName && target !== SINK) shared.contacts.note(from, target, now);
+  const outcome = await shared.store.requestHandshake({
     from,
     to: target,
     justification,
     message,
     source: sourceOf(call.remote.host),
     at: call.at,
-    replace: proof === 'content',
+    replace: proof === 'content' || target === SINK,
+    quiet,
     perTarget: shared.config.inboxPerTarget,
     perSource: shared.config.inboxPerSource,
-  };
-  const outcome = await shared.store.requestHandshake(handshake);
+  });
   if (outcome === 'stored') shared.subscribers.tell(target, 'handshake_request', from);
-  // Writing nothing would take less time, and so tell that the name exists.
-  else if (byName) await shared.store.requestHandshake({ ...handshake, to: SINK });
-  else if (outcome === 'full') throw refusal('rate_limited', `handshake inbox full for node ${to}`);
-  else throw refusal('already_exists', `handshake request already pending from node ${from}`);
+  else if (!quiet && outcome === 'full') throw refusal('rate_limited', `handshake inbox full for node ${to}`);
+  else if (!quiet) throw refusal('already_exists', `handshake request already pending from node ${from}`);
   return { type: 'request_handshake_ok', status: 'delivered' };
 };
 
-async function named(call: Call, from: NodeId, hostname: string): Promise<NodeId> {
-  const found =
-    hostname === '' || hostname.length > 63 ? undefined : await call.shared.store.nodeByHostname(hostname);
-  return found === undefined || found.id === from ? SINK : found.id;
+async function named(call: Call, hostname: string): Promise<NodeRecord | undefined> {
+  return hostname === '' || hostname.length > 63 ? undefined : call.shared.store.nodeByHostname(hostname);
 }
 
 export const respondHandshake: Handler = async (call) => {
@@ -77,19 +80,22 @@ export const respondHandshake: Handler = async (call) => {
       wrong: 'handshake response signature verification failed',
     },
   });
-  const other = await liveNode(call, peer);
-  if (other.id === id) throw noSuchNode(peer);
-  const { delivered } = await shared.store.respondHandshake({
+  if (peer === id) throw noSuchNode(peer);
+  const other = await shared.store.node(peer);
+  const target = other?.registered === true ? peer : SINK;
+  const wasTrusted = await shared.store.trusted(id, target, call.at);
+  const { paired, delivered } = await shared.store.respondHandshake({
     from: id,
-    to: peer,
+    to: target,
     accept,
     message: boundedMessage(call),
     at: call.at,
     // Old daemons believe any approval they are handed, so they only get those they asked for.
-    deliverUnasked: other.proven,
+    deliverUnasked: other?.proven ?? true,
     askedAfter: askedAfter(call),
     perTarget: shared.config.responsesPerTarget,
   });
+  if (paired && !wasTrusted) tellTrustChanged(call, id, peer);
   if (delivered) shared.subscribers.tell(peer, 'handshake_response', id);
   return { type: 'respond_handshake_ok', accept, peer_id: peer };
 };

@@ -1,25 +1,35 @@
 /** Requests about a node's key. spec/10 §5.1 */
+import type { NodeId } from '../../base/units.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64, encodeBase64 } from '../../wire/base64.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
 import { authenticate } from './authenticate.ts';
-import { type Handler, liveNode } from './call.ts';
+import type { Call, Handler, Reply } from './call.ts';
 import { text, u32 } from './fields.ts';
+import { visibleNode } from './privacy.ts';
+import { checkRotation } from './records.ts';
 import { refusal } from './refusal.ts';
+import { tellPeers } from './tell-peers.ts';
 import { keyAgeDays, parseRfc3339, rfc3339 } from './time.ts';
 
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60 * 1000;
 
-/** Replaces the key, signed by the old one. For nodes that sign whole requests the new key is covered too. */
+/**
+ * Replaces the key, signed by the old one. A node that proved its key brings the document that both keys signed, so
+ * that peers can follow. Repeating a rotation that is done, after a lost answer, succeeds again.
+ */
 export const rotateKey: Handler = async (call) => {
-  const id = u32(call.request.node_id);
-  await authenticate(call, id, signedString.rotateKey(id), {
+  const { request, shared } = call;
+  const id = u32(request.node_id);
+  const document = text(request.rotation);
+  const keyText = text(request.new_public_key);
+  if (await isDone(call, id, document)) return rotated(id, keyText);
+  const { node } = await authenticate(call, id, signedString.rotateKey(id), {
     texts: {
       missing: 'rotate_key requires a valid signature',
       wrong: 'rotate_key requires a valid signature',
     },
   });
-  const keyText = text(call.request.new_public_key);
   if (keyText === '') throw refusal('invalid_argument', 'rotate_key requires new_public_key');
   const publicKey = decodeBase64(keyText);
   if (publicKey === undefined || publicKey.length !== 32) {
@@ -28,20 +38,33 @@ export const rotateKey: Handler = async (call) => {
       `invalid new_public_key: ${publicKey === undefined ? 'illegal base64 data' : `invalid public key size: ${publicKey.length}`}`,
     );
   }
-  const node = await call.shared.store.rotateKey(id, publicKey, call.at);
-  if (node === 'no_node') throw refusal('not_found', `node ${id}: node not found`);
-  if (node === 'key_in_use') throw refusal('already_exists', 'invalid new_public_key: already registered');
-  call.shared.subscribers.dropNode(id);
-  return {
-    type: 'rotate_key_ok',
-    node_id: id,
-    address: formatAddress({ network: 0, node: id }),
-    public_key: encodeBase64(node.publicKey),
-  };
+  if (document !== '') checkRotation(call, node, publicKey, document);
+  else if (node.proven)
+    throw refusal('invalid_argument', 'rotate_key requires rotation, the document that both keys signed');
+  if (!shared.rotations.spend(String(id), shared.clock.now()))
+    throw refusal('rate_limited', 'rate limited: too many key rotations');
+  const outcome = await shared.store.rotateKey(id, publicKey, call.at, document);
+  if (outcome === 'no_node') throw refusal('not_found', `node ${id}: node not found`);
+  if (outcome === 'key_in_use') throw refusal('already_exists', 'invalid new_public_key: already registered');
+  shared.subscribers.dropNode(id);
+  await tellPeers(call, id, 'key_rotated');
+  return rotated(id, encodeBase64(outcome.publicKey));
 };
 
+/** True when this very rotation is the node's last one. Its document proves that, and tells nobody anything new. */
+async function isDone(call: Call, id: NodeId, document: string): Promise<boolean> {
+  if (document === '') return false;
+  const { rotations } = await call.shared.store.nodeDocuments(id);
+  return rotations.at(-1) === document;
+}
+
+function rotated(id: NodeId, key: string): Reply {
+  const address = formatAddress({ network: 0, node: id });
+  return { type: 'rotate_key_ok', node_id: id, address, public_key: key };
+}
+
 export const getKeyInfo: Handler = async (call) => {
-  const node = await liveNode(call, u32(call.request.node_id));
+  const { node } = await visibleNode(call, u32(call.request.node_id));
   return {
     type: 'get_key_info_ok',
     node_id: node.id,

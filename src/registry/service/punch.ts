@@ -1,9 +1,9 @@
 import { signedString } from '../../wire/registry-signatures.ts';
 import { authenticate } from './authenticate.ts';
-import { type Handler, liveNode } from './call.ts';
+import type { Handler } from './call.ts';
 import { u32 } from './fields.ts';
-import { mayReach } from './privacy.ts';
-import { refusal } from './refusal.ts';
+import { seenBy } from './privacy.ts';
+import { noSuchNode, refusal } from './refusal.ts';
 
 /** The endpoints of two nodes, one of which asks. The other one must be reachable for it. spec/10 §5.2 */
 export const punch: Handler = async (call) => {
@@ -14,8 +14,12 @@ export const punch: Handler = async (call) => {
     throw refusal('permission_denied', 'punch denied: requester must be participant');
   }
   const { node: requester } = await authenticate(call, requesterId, signedString.punch(a, b));
-  const other = await liveNode(call, requesterId === a ? b : a);
-  if (other.relayOnly || (other.id !== requesterId && !(await mayReach(call, requester, other)))) {
+  const otherId = requesterId === a ? b : a;
+  call.shared.contacts.note(requesterId, otherId, call.shared.clock.now());
+  const seen = await seenBy(call, requester, otherId);
+  if (seen === undefined) throw noSuchNode(otherId);
+  const other = seen.node;
+  if (other.relayOnly || seen.sight !== 'full') {
     throw refusal('permission_denied', `punch denied: node ${other.id} is private`);
   }
   const [nodeA, nodeB] = requesterId === a ? [requester, other] : [other, requester];

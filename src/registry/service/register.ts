@@ -3,14 +3,14 @@ import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
 import { sourceOf } from '../source.ts';
 import type { NodeRecord } from '../store/store.ts';
-import { verifyLegacy, verifySignedContent } from './authenticate.ts';
+import { legacyRefused, verifyLegacy, verifySignedContent } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { advertisedEndpoint, lanEndpoints } from './endpoint.ts';
 import { flag, text, texts } from './fields.ts';
 import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem } from './names.ts';
-import { tellPeersMoved } from './peer-moved.ts';
 import { refusal } from './refusal.ts';
+import { tellPeers } from './tell-peers.ts';
 
 const MAX_OWNER = 256;
 const MAX_VERSION = 64;
@@ -30,6 +30,7 @@ export const register: Handler = async (call) => {
   }
   const listenAddress = text(request.listen_addr);
   const proven = await provesKey(call, publicKey);
+  if (!proven && !shared.config.legacySignatures) throw legacyRefused();
   const oldSignature = text(request.signature);
   if (!proven && oldSignature !== '') {
     verifyLegacy(call, { publicKey }, `register:${listenAddress}:${keyText}`, oldSignature);
@@ -62,10 +63,17 @@ export const register: Handler = async (call) => {
       'signature required: this key was registered with proof of possession',
     );
   }
+  if (outcome.kind === 'retired') {
+    throw refusal(
+      'permission_denied',
+      'invalid public key: it was replaced by a rotation',
+      'restore the newest backup of the identity',
+    );
+  }
   const { node } = outcome;
   connection.authenticate(node.id, publicKey, proven ? 'proven' : 'claimed');
   shared.log.event('debug', 'registry.registered', { node: node.id, kind: outcome.kind, proven });
-  if (outcome.kind === 'known' && outcome.moved) await tellPeersMoved(call, node.id);
+  if (outcome.kind === 'known' && outcome.moved) await tellPeers(call, node.id, 'peer_moved');
   const hostnameError =
     problem ?? (outcome.hostnameHolder === undefined ? undefined : takenHostname(call, wanted, undefined));
   return registered(call, node, keyText, wanted, hostnameError);

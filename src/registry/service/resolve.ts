@@ -1,31 +1,30 @@
 import { signedString } from '../../wire/registry-signatures.ts';
 import { authenticate } from './authenticate.ts';
-import { type Handler, liveNode } from './call.ts';
+import type { Handler } from './call.ts';
 import { u32 } from './fields.ts';
-import { mayReach } from './privacy.ts';
-import { refusal } from './refusal.ts';
+import { seenBy } from './privacy.ts';
+import { noSuchNode, refusal } from './refusal.ts';
 import { keyAgeDays } from './time.ts';
 
 /** Where a node is, for those it trusts; where a public node is, for every registered node. spec/10 §5.2 */
 export const resolve: Handler = async (call) => {
   const target = u32(call.request.node_id);
   const requesterId = u32(call.request.requester_id);
-  const known = await call.shared.store.node(requesterId);
-  if (known === undefined || !known.registered) {
-    throw refusal('permission_denied', `resolve denied: requester node ${requesterId} is not registered`);
-  }
   const { node: requester } = await authenticate(
     call,
     requesterId,
     signedString.resolve(requesterId, target),
   );
-  const node = await liveNode(call, target);
-  if (!(await mayReach(call, requester, node))) {
+  call.shared.contacts.note(requesterId, target, call.shared.clock.now());
+  const seen = await seenBy(call, requester, target);
+  if (seen === undefined) throw noSuchNode(target);
+  if (seen.sight !== 'full') {
     throw refusal(
       'permission_denied',
       `resolve denied: node ${target} is private (establish mutual trust first)`,
     );
   }
+  const { node } = seen;
   return {
     type: 'resolve_ok',
     node_id: target,

@@ -1,14 +1,13 @@
 import { MAX_IDENTITIES } from '../connection.ts';
-import { verifyContent } from './authenticate.ts';
-import { type Handler, liveNode } from './call.ts';
+import { contentSigner } from './authenticate.ts';
+import type { Handler } from './call.ts';
 import { u32 } from './fields.ts';
 import { refusal } from './refusal.ts';
 
 /** From now on this connection is pushed the node's events. Chosen; see docs/decisions/0003. */
 export const subscribe: Handler = async (call) => {
-  const node = await liveNode(call, u32(call.request.node_id));
   if (call.request.sig === undefined) throw refusal('permission_denied', 'subscribe requires sig');
-  verifyContent(call, node);
+  const node = await contentSigner(call, u32(call.request.node_id));
   const { connection } = call;
   if (!connection.canPush) throw refusal('invalid_argument', 'this connection cannot be pushed to');
   if (connection.subscriptions.size >= MAX_IDENTITIES && !connection.subscriptions.has(node.id)) {

@@ -1,63 +1,129 @@
-/** Trust at the registry: pairs grow from two signed halves, never from one side's word. spec/11 §7 */
+/**
+ * Trust at the registry: pairs grow from two signed halves or from a certificate both signed, never from one side's
+ * word, and what was revoked stays revoked. spec/11 §7, docs/decisions/0013
+ */
+import type { NodeId } from '../../base/units.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
-import { authenticate } from './authenticate.ts';
-import { type Call, type Handler, liveNode } from './call.ts';
+import { SINK } from '../store/rules.ts';
+import { type Authenticated, authenticate, contentSigner, isAdmin } from './authenticate.ts';
+import type { Call, Handler } from './call.ts';
 import { text, u32 } from './fields.ts';
-import { shareNetwork } from './privacy.ts';
+import { seenBy, viewersOf } from './privacy.ts';
 import { refusal } from './refusal.ts';
+import { provenCertificate, provenRevocation } from './trust-documents.ts';
 
 /** Longest signed message kept beside a trust. spec/11 §2.1 */
 export const MAX_MESSAGE = 4096;
 
 export const reportTrust: Handler = async (call) => {
-  const id = u32(call.request.node_id);
-  const peer = u32(call.request.peer_id);
-  await authenticate(call, id, signedString.reportTrust(id, peer));
-  const other = await liveNode(call, peer);
-  if (other.id === id) throw refusal('invalid_argument', 'a node cannot trust itself');
-  const outcome = await call.shared.store.reportTrust(id, peer, call.at, askedAfter(call));
-  return { type: 'report_trust_ok', ...(isOurs(call) ? { trusted: outcome === 'paired' } : {}) };
+  const { request, shared } = call;
+  const id = u32(request.node_id);
+  const peer = u32(request.peer_id);
+  const authenticated = await authenticate(call, id, signedString.reportTrust(id, peer));
+  if (peer === id) throw refusal('invalid_argument', 'a node cannot trust itself');
+  shared.contacts.note(id, peer, shared.clock.now());
+  const certificate = text(request.certificate);
+  const trusted =
+    certificate === ''
+      ? await reportHalf(call, id, peer)
+      : await reportCertificate(call, authenticated, peer, certificate);
+  return { type: 'report_trust_ok', ...(isOurs(call) ? { trusted } : {}) };
 };
 
+async function reportHalf(call: Call, id: NodeId, peer: NodeId): Promise<boolean> {
+  const { store } = call.shared;
+  const target = (await store.node(peer))?.registered === true ? peer : SINK;
+  const before = await store.trusted(id, target, call.at);
+  const paired = (await store.reportTrust(id, target, call.at, askedAfter(call))) === 'paired';
+  if (paired && !before) tellTrustChanged(call, id, peer);
+  return paired;
+}
+
+/** With the certificate that both signed, one side's report is enough. */
+async function reportCertificate(
+  call: Call,
+  { node, proof }: Authenticated,
+  peer: NodeId,
+  document: string,
+): Promise<boolean> {
+  if (proof !== 'content') throw refusal('permission_denied', 'report_trust with a certificate requires sig');
+  const { store } = call.shared;
+  const certified = await provenCertificate(call, node, peer, document);
+  // The peer has replaced the key it signed with, so somebody else may have it: it has to say so itself as well.
+  if (certified === 'needs_peer') return reportHalf(call, node.id, peer);
+  const before = await store.trustDocuments(node.id, peer);
+  const outcome = await store.certifyTrust(certified);
+  if (outcome === 'revoked') {
+    throw refusal('certificate_revoked', `certificate ${certified.serial} with node ${peer} was revoked`);
+  }
+  if (outcome === 'stored' && before.certificate !== document) tellTrustChanged(call, node.id, peer);
+  return store.trusted(node.id, peer, call.at);
+}
+
 export const revokeTrust: Handler = async (call) => {
-  const id = u32(call.request.node_id);
-  const peer = u32(call.request.peer_id);
-  await authenticate(call, id, signedString.revokeTrust(id, peer));
-  const other = await call.shared.store.node(peer);
-  const { existed, delivered } = await call.shared.store.revokeTrust({
+  const { request, shared } = call;
+  const id = u32(request.node_id);
+  const peer = u32(request.peer_id);
+  const { node, proof } = await authenticate(call, id, signedString.revokeTrust(id, peer));
+  const message = boundedMessage(call);
+  const revocation = text(request.revocation);
+  const document =
+    revocation === '' || proof !== 'content'
+      ? undefined
+      : await provenRevocation(call, node, peer, revocation);
+  const seen = await seenBy(call, node, peer);
+  const other = seen?.node ?? (await shared.store.node(peer));
+  const { existed, delivered } = await shared.store.revokeTrust({
     from: id,
-    peer,
-    message: boundedMessage(call),
+    // Also of a node that is not registered now, lest the trust come back with it.
+    peer: other === undefined ? SINK : peer,
+    message,
     at: call.at,
     deliver: other?.proven === true,
-    perTarget: call.shared.config.responsesPerTarget,
+    perTarget: shared.config.responsesPerTarget,
+    ...(document === undefined ? {} : { document }),
   });
-  if (!existed) throw refusal('not_found', `no trust pair between ${id} and ${peer}`);
-  if (delivered) call.shared.subscribers.tell(peer, 'trust_revoked', id);
+  if (delivered) shared.subscribers.tell(peer, 'trust_revoked', id);
+  // Whether there was anything to take back must not tell whether there is such a node.
+  if (seen === undefined || !existed) throw refusal('not_found', `no trust pair between ${id} and ${peer}`);
   return { type: 'revoke_trust_ok' };
 };
 
 /**
- * Whether two nodes trust each other or share a network. When either has proven its key only a connection that
- * speaks for one of the two is told; to others everything reads as "no".
+ * Whether two nodes trust each other or share a network: for the two of them and the operator. To others everything
+ * reads as "no".
  */
 export const checkTrust: Handler = async (call) => {
+  const { store } = call.shared;
   const [a, b] = [u32(call.request.node_id), u32(call.request.peer_id)];
-  return { type: 'check_trust_ok', trusted: await visiblyTrusted(call, a, b) };
+  const viewers = await viewersOf(call);
+  const live = [await store.node(a), await store.node(b)].every((node) => node?.registered === true);
+  const paired = await store.trusted(a, b, call.at);
+  const shared = await store.sharedNetworks(a, b);
+  const participant = isAdmin(call) || viewers.some(({ id }) => id === a || id === b);
+  return { type: 'check_trust_ok', trusted: participant && (paired || (live && shared.length > 0)) };
 };
 
-async function visiblyTrusted(call: Call, a: number, b: number): Promise<boolean> {
-  const { store } = call.shared;
-  const [first, second] = [await store.node(a), await store.node(b)];
-  const both = [first, second].filter((node) => node !== undefined);
-  if (both.some((node) => node.proven)) {
-    const participant = both.some((node) =>
-      call.connection.speaksFor(node, node.proven ? 'proven' : 'legacy'),
-    );
-    if (!participant) return false;
-  }
-  if (await store.trusted(a, b)) return true;
-  return first !== undefined && second !== undefined && (await shareNetwork(call, first, second));
+/** What is kept of the trust between two nodes, for the two of them. */
+export const trustCertificate: Handler = async (call) => {
+  const id = u32(call.request.node_id);
+  const peer = u32(call.request.peer_id);
+  if (call.request.sig === undefined) throw refusal('permission_denied', 'trust_certificate requires sig');
+  await contentSigner(call, id);
+  const { certificate, revocation } = await call.shared.store.trustDocuments(id, peer);
+  const trusted = await call.shared.store.trusted(id, peer, call.at);
+  return {
+    type: 'trust_certificate_ok',
+    trusted,
+    ...(certificate === '' ? {} : { certificate }),
+    ...(revocation === '' ? {} : { revocation }),
+  };
+};
+
+/** Tells both sides that there is a trust between them, or a new certificate of it. */
+export function tellTrustChanged(call: Call, a: NodeId, b: NodeId): void {
+  call.shared.subscribers.tell(a, 'trust_changed', b);
+  call.shared.subscribers.tell(b, 'trust_changed', a);
 }
 
 /** The signed message to keep and pass on, or empty. Throws `too_large`. */

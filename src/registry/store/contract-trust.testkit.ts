@@ -6,12 +6,12 @@ export function trustContract(check: Check): void {
   check('makes a pair from two reports, not from one', async (store) => {
     assert.equal(await store.reportTrust(1, 2, T0, 0), 'half');
     assert.equal(await store.reportTrust(1, 2, T0, 0), 'half');
-    assert.equal(await store.trusted(1, 2), false);
+    assert.equal(await store.trusted(1, 2, T0), false);
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
-    assert.equal(await store.trusted(1, 2), true);
-    assert.equal(await store.trusted(2, 1), true);
-    assert.deepEqual(await store.trustPeers(2, 10), [1]);
+    assert.equal(await store.trusted(1, 2, T0), true);
+    assert.equal(await store.trusted(2, 1, T0), true);
+    assert.deepEqual(await store.trustPeers(2, 10, T0), [1]);
   });
 
   check('makes a pair from a request and its acceptance, and keeps both messages', async (store) => {
@@ -38,7 +38,7 @@ export function trustContract(check: Check): void {
       paired: false,
       delivered: true,
     });
-    assert.equal(await store.trusted(1, 2), false);
+    assert.equal(await store.trusted(1, 2, T0), false);
     assert.deepEqual(
       (await store.takeInbox(1)).map(({ from }) => from),
       [3],
@@ -54,7 +54,7 @@ export function trustContract(check: Check): void {
   check('two requests alone make no pair', async (store) => {
     await store.requestHandshake(request(1, 2));
     await store.requestHandshake(request(2, 1));
-    assert.equal(await store.trusted(1, 2), false);
+    assert.equal(await store.trusted(1, 2, T0), false);
     assert.equal(await store.reportTrust(1, 2, T0, T0 - 1000), 'paired');
   });
 
@@ -76,7 +76,7 @@ export function trustContract(check: Check): void {
       paired: true,
       delivered: true,
     });
-    assert.equal(await store.trusted(1, 2), true);
+    assert.equal(await store.trusted(1, 2, T0), true);
   });
 
   check('a revocation takes both words back and stays', async (store) => {
@@ -85,7 +85,7 @@ export function trustContract(check: Check): void {
     assert.deepEqual(await store.revokeTrust(revocation(1, 2)), { existed: true, delivered: true });
     assert.deepEqual(await store.revokeTrust(revocation(1, 2)), { existed: false, delivered: false });
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'half');
-    assert.equal(await store.trusted(1, 2), false);
+    assert.equal(await store.trusted(1, 2, T0), false);
     const inbox = await store.pollInbox(2, 0, 10);
     assert.deepEqual(
       inbox.map(({ kind, from }) => [kind, from]),
@@ -132,7 +132,7 @@ export function trustContract(check: Check): void {
     for (let from = 1; from <= 20; from++)
       assert.equal(await store.requestHandshake(request(from, 0, { source: 'x' })), 'stored');
     assert.equal(await store.requestHandshake(request(1, 0, { replace: true })), 'stored');
-    assert.equal(await store.trusted(0, 1), false);
+    assert.equal(await store.trusted(0, 1, T0), false);
   });
 
   check('keeps one answer per sender and the newest ones', async (store) => {

@@ -1,7 +1,15 @@
-import { PilotError } from '../../../api/errors.ts';
 import type { NodeId, UnixMillis } from '../../../base/units.ts';
 import { mayTakeHostname } from '../rules.ts';
-import type { HostnameRelease, NodePatch, NodeRecord, Registration, RegistrationOutcome } from '../store.ts';
+import type {
+  DescribedNode,
+  HostnameRelease,
+  NodePatch,
+  NodeRecord,
+  PublishedRecord,
+  Registration,
+  RegistrationOutcome,
+} from '../store.ts';
+import { type DocumentTable, textList } from './documents.ts';
 import { bytesOf, type Row, type Sql, type Value } from './sql.ts';
 
 /** Largest node id; the one above means "everyone". spec/01 §1.3 */
@@ -10,10 +18,12 @@ const LAST_NODE: NodeId = 0xffff_fffe;
 /** Node records. `lastSeen` of recent heartbeats lives in memory until `flushSeen`. */
 export class NodeTable {
   readonly #sql: Sql;
+  readonly #documents: DocumentTable;
   readonly #seen = new Map<NodeId, UnixMillis>();
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, documents: DocumentTable) {
     this.#sql = sql;
+    this.#documents = documents;
   }
 
   get unflushed(): number {
@@ -45,6 +55,7 @@ export class NodeTable {
     let id: NodeId;
     let moved = false;
     if (known === undefined) {
+      if (this.#documents.ownerOfRetired(input.publicKey) !== undefined) return { kind: 'retired' };
       if (this.count() >= input.maxNodes) return { kind: 'full' };
       id = this.#sql.insert(
         `INSERT INTO nodes (public_key, owner, endpoint, lan, version, relay_only, proven, last_seen, key_created_at)
@@ -85,9 +96,11 @@ export class NodeTable {
       this.#seen.delete(id);
     }
     const holder = input.hostname === undefined ? undefined : this.#claim(id, input.hostname, input.release);
+    const node = this.byId(id)!;
+    if (node.public) this.#documents.index(node);
     return {
       kind: known === undefined ? 'created' : 'known',
-      node: this.byId(id)!,
+      node,
       moved,
       ...(holder === undefined ? {} : { hostnameHolder: holder }),
     };
@@ -103,7 +116,10 @@ export class NodeTable {
     for (const [column, value] of columns)
       this.#sql.run(`UPDATE nodes SET ${column} = ? WHERE id = ?`, value, id);
     if (patch.poloScore !== undefined) this.touch(id, at);
-    return this.byId(id);
+    const node = this.byId(id);
+    if (node !== undefined && (patch.public !== undefined || patch.tags !== undefined))
+      this.#documents.index(node);
+    return node;
   }
 
   setHostname(
@@ -113,12 +129,23 @@ export class NodeTable {
   ): 'set' | 'no_node' | { readonly holder: NodeRecord } {
     if (this.byId(id) === undefined) return 'no_node';
     const holder = this.#claim(id, hostname, release);
-    return holder === undefined ? 'set' : { holder };
+    if (holder !== undefined) return { holder };
+    this.#documents.index(this.byId(id)!);
+    return 'set';
   }
 
-  rotateKey(id: NodeId, publicKey: Uint8Array, at: UnixMillis): NodeRecord | 'no_node' | 'key_in_use' {
-    if (this.byId(id) === undefined) return 'no_node';
+  rotateKey(
+    id: NodeId,
+    publicKey: Uint8Array,
+    at: UnixMillis,
+    document = '',
+  ): NodeRecord | 'no_node' | 'key_in_use' {
+    const node = this.byId(id);
+    if (node === undefined) return 'no_node';
     if (this.byKey(publicKey) !== undefined) return 'key_in_use';
+    if (this.#documents.ownerOfRetired(publicKey) !== undefined) return 'key_in_use';
+    if (document !== '') this.#documents.rotated(id, node.keyRotations + 1, node.publicKey, document);
+    this.#documents.dropRecord(id);
     this.#sql.run(
       'UPDATE nodes SET public_key = ?, key_rotated_at = ?, key_rotations = key_rotations + 1, last_seen = ? WHERE id = ?',
       publicKey,
@@ -127,11 +154,31 @@ export class NodeTable {
       id,
     );
     this.#seen.delete(id);
-    return this.byId(id)!;
+    const rotated = this.byId(id)!;
+    this.#documents.index(rotated);
+    return rotated;
   }
 
   deregister(id: NodeId): boolean {
-    return this.#sql.run('UPDATE nodes SET registered = 0 WHERE id = ? AND registered = 1', id) > 0;
+    if (this.#sql.run('UPDATE nodes SET registered = 0 WHERE id = ? AND registered = 1', id) === 0)
+      return false;
+    this.#documents.index(this.byId(id)!);
+    return true;
+  }
+
+  publish(id: NodeId, published: PublishedRecord): 'stored' | 'older' | 'no_node' {
+    const node = this.byId(id);
+    return node === undefined ? 'no_node' : this.#documents.publish(node, published);
+  }
+  describe(ids: readonly NodeId[]): DescribedNode[] {
+    return ids
+      .map((id) => this.byId(id))
+      .filter((node) => node?.registered === true)
+      .map((node) => ({
+        node: node!,
+        record: this.#documents.record(node!.id),
+        terms: this.#documents.terms(node!),
+      }));
   }
 
   touch(id: NodeId, at: UnixMillis): void {
@@ -158,6 +205,7 @@ export class NodeTable {
       if (holder !== undefined && holder.id !== id) {
         if (!mayTakeHostname(holder, release)) return holder;
         this.#sql.run('UPDATE nodes SET hostname = NULL WHERE id = ?', holder.id);
+        this.#documents.index(this.byId(holder.id)!);
       }
     }
     this.#sql.run('UPDATE nodes SET hostname = ? WHERE id = ?', hostname === '' ? null : hostname, id);
@@ -193,18 +241,4 @@ export class NodeTable {
 
 function optionalNumber(value: unknown): number | undefined {
   return value === null ? undefined : Number(value);
-}
-
-/** A list stored as JSON. Throws `state_corrupt`. */
-function textList(value: unknown): string[] {
-  try {
-    const list: unknown = JSON.parse(String(value));
-    if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list;
-  } catch {
-    // Said below.
-  }
-  throw new PilotError(
-    'state_corrupt',
-    'Cannot read a node record of the registry store: its lists are damaged',
-  );
 }

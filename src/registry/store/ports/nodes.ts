@@ -63,6 +63,8 @@ export type RegistrationOutcome =
     }
   /** The key was registered with proof before, and this registration brought none. */
   | { readonly kind: 'proof_required' }
+  /** The key was replaced by a rotation, and is nobody's any more. */
+  | { readonly kind: 'retired' }
   | { readonly kind: 'full' };
 
 /** Attributes a node changes on its own record. */
@@ -72,6 +74,29 @@ export interface NodePatch {
   readonly taskExec?: boolean;
   readonly poloScore?: number;
   readonly keyExpiresAt?: UnixMillis | null;
+}
+
+/** What a node signed of itself, as text. */
+export interface NodeDocuments {
+  /** Empty when it published none under its present key. */
+  readonly record: string;
+  /** Of the last `ROTATIONS_KEPT` rotations that brought one, oldest first. */
+  readonly rotations: readonly string[];
+}
+
+export interface PublishedRecord {
+  /** Grows with every record under one key. */
+  readonly sequence: number;
+  readonly document: string;
+  /** By which it is found; see `nodeTerms`. */
+  readonly terms: readonly string[];
+}
+
+/** A node with what can be searched. */
+export interface DescribedNode {
+  readonly node: NodeRecord;
+  readonly record: string;
+  readonly terms: readonly string[];
 }
 
 export interface NodeStore {
@@ -91,11 +116,25 @@ export interface NodeStore {
     hostname: string,
     release: HostnameRelease,
   ): Promise<'set' | 'no_node' | { readonly holder: NodeRecord }>;
+  /**
+   * With a document the old key is kept as retired: nobody registers it or rotates to it again. A published record
+   * is dropped, being signed by the old key.
+   */
   rotateKey(
     id: NodeId,
     publicKey: Uint8Array,
     at: UnixMillis,
+    document?: string,
   ): Promise<NodeRecord | 'no_node' | 'key_in_use'>;
+  nodeDocuments(id: NodeId): Promise<NodeDocuments>;
+  /** The node a retired key belonged to. */
+  nodeByRetiredKey(publicKey: Uint8Array): Promise<NodeId | undefined>;
+  /** `older`: a record of the same or a later sequence is there. Publishing what is there is `stored`. */
+  publishRecord(id: NodeId, record: PublishedRecord): Promise<'stored' | 'older' | 'no_node'>;
+  /** Public registered nodes that have the term ('' is on all), ascending ids above `after`. */
+  findNodes(term: string, after: NodeId, limit: number): Promise<DescribedNode[]>;
+  /** Those of the ids that are registered, in the order given. */
+  describeNodes(ids: readonly NodeId[]): Promise<DescribedNode[]>;
   /** Hides the record until the next registration. */
   deregister(id: NodeId): Promise<boolean>;
   /** Soft state: returns at once, reaches the disk within seconds. */

@@ -18,6 +18,8 @@ export interface HandshakeRequest {
   readonly at: UnixMillis;
   /** A second request of the same sender replaces the first instead of being refused. */
   readonly replace: boolean;
+  /** What can't be stored goes to the sink, so that the answer and its cost say nothing about the target. */
+  readonly quiet: boolean;
   readonly perTarget: number;
   readonly perSource: number;
 }
@@ -43,16 +45,44 @@ export interface Revocation {
   /** False for old peers, which never read revocations. */
   readonly deliver: boolean;
   readonly perTarget: number;
+  /** The signed revocation, for certificates up to its serial; a pair with a later certificate stays. */
+  readonly document?: { readonly serial: number; readonly text: string };
+}
+
+/** A certificate both signed, verified by the caller. */
+export interface CertifiedTrust {
+  readonly a: NodeId;
+  readonly b: NodeId;
+  readonly serial: number;
+  readonly notAfter: UnixMillis | undefined;
+  readonly text: string;
+}
+
+/** Empty where there is none. */
+export interface TrustDocuments {
+  readonly certificate: string;
+  /** Of the two sides' revocations the one with the highest serial. */
+  readonly revocation: string;
 }
 
 export interface TrustStore {
-  trusted(a: NodeId, b: NodeId): Promise<boolean>;
+  /** True while there is a pair whose certificate, if any, has not ended before `at`. */
+  trusted(a: NodeId, b: NodeId, at: UnixMillis): Promise<boolean>;
   trustProof(a: NodeId, b: NodeId): Promise<TrustProof | undefined>;
-  /** Nodes in a pair with `id`, ascending. */
-  trustPeers(id: NodeId, limit: number): Promise<NodeId[]>;
+  trustDocuments(a: NodeId, b: NodeId): Promise<TrustDocuments>;
+  /** Nodes in a pair with `id` that has not ended before `at`, ascending. */
+  trustPeers(id: NodeId, limit: number, at: UnixMillis): Promise<NodeId[]>;
+  /**
+   * Makes or renews a pair by the signatures of both. `revoked`: a tombstone of either side covers the serial;
+   * `older`: the pair has had this serial or a later one. Certifying what is there is `stored`.
+   */
+  certifyTrust(certified: CertifiedTrust): Promise<'stored' | 'older' | 'revoked'>;
   /** One side's word. A pair exists once the other side gave its own, or asked after `askedAfter`. */
   reportTrust(from: NodeId, peer: NodeId, at: UnixMillis, askedAfter: UnixMillis): Promise<'paired' | 'half'>;
-  /** Removes the pair and the word of both sides. */
+  /**
+   * Removes the pair and the word of both sides. With a document it leaves a tombstone, also when there was nothing
+   * to remove: a certificate under way counts no more.
+   */
   revokeTrust(revocation: Revocation): Promise<{ readonly existed: boolean; readonly delivered: boolean }>;
   requestHandshake(request: HandshakeRequest): Promise<'stored' | 'pending' | 'full'>;
   respondHandshake(
