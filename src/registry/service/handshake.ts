@@ -81,6 +81,7 @@ export const respondHandshake: Handler = async (call) => {
     },
   });
   if (peer === id) throw noSuchNode(peer);
+  shared.contacts.note(id, peer, shared.clock.now());
   const other = await shared.store.node(peer);
   const target = other?.registered === true ? peer : SINK;
   const wasTrusted = await shared.store.trusted(id, target, call.at);
