@@ -23,6 +23,7 @@ import { lookup } from './commands/names/lookup.ts';
 import { setHostname } from './commands/names/set-hostname.ts';
 import { setPrivate } from './commands/names/set-private.ts';
 import { setPublic } from './commands/names/set-public.ts';
+import { NETWORK_COMMANDS } from './commands/networks/index.ts';
 import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
 import { rendezvousStatus } from './commands/rendezvous/status.ts';
@@ -37,6 +38,10 @@ import { handshake } from './commands/trust/handshake.ts';
 import { pending } from './commands/trust/pending.ts';
 import { reject } from './commands/trust/reject.ts';
 import { trust } from './commands/trust/trust.ts';
+import { trustExport } from './commands/trust/trust-export.ts';
+import { trustRevocations } from './commands/trust/trust-revocations.ts';
+import { trustShow } from './commands/trust/trust-show.ts';
+import { trustVerify } from './commands/trust/trust-verify.ts';
 import { untrust } from './commands/trust/untrust.ts';
 
 /** Every command, in the order help and docs show them within their group. */
@@ -59,7 +64,12 @@ export const CATALOGUE: readonly Command[] = [
   approve,
   reject,
   trust,
+  trustShow,
+  trustExport,
+  trustVerify,
+  trustRevocations,
   untrust,
+  ...NETWORK_COMMANDS,
   sendMessage,
   inbox,
   inboxRead,

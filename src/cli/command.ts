@@ -72,6 +72,7 @@ export const GROUPS = [
   'Daemon',
   'Names and visibility',
   'Trust',
+  'Networks',
   'Messages and files',
   'Streams',
   'Diagnostics',

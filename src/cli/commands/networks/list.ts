@@ -1,0 +1,70 @@
+import type { ListedNetworkRow, NetworkRow } from '../../../sdk/index.ts';
+import { defineCommand } from '../../command.ts';
+import { formatTable, printable } from '../../text.ts';
+import { wholeNumber } from '../../values.ts';
+import { describeTags } from './values.ts';
+
+export const networkList = defineCommand({
+  name: 'network list',
+  group: 'Networks',
+  summary: 'List the networks of this node, and those anybody may join',
+  flags: {
+    after: { value: wholeNumber('number', 0, 65_535), summary: 'go on after this network' },
+    limit: {
+      value: wholeNumber('count', 1, 200),
+      fallback: '100',
+      summary: 'networks of others to show',
+    },
+  },
+  timeout: '15s',
+  returns:
+    '{networks: [{network_id, name, address, role, join_rule, members, tags, policy, policy_error?, description, since}], open: [{network_id, name, join_rule, members, created, joined}], cursor?}',
+  examples: [{ line: 'pilotctl network list', about: 'Which networks am I in?' }],
+  async run(context, { flags }) {
+    const client = await context.client();
+    const networks = await client.networks.own(context.signal);
+    const { networks: listed, cursor } = await client.networks.list({
+      limit: flags.limit,
+      signal: context.signal,
+      ...(flags.after !== undefined && { after: flags.after }),
+    });
+    const open = listed.filter((network) => !network.joined);
+    const more = cursor === undefined ? '' : `\nmore with: pilotctl network list --after ${cursor}`;
+    return {
+      data: { networks, open, ...(cursor !== undefined && { cursor }) },
+      human: `${describeOwn(networks)}${describeOpen(open)}${more}`,
+    };
+  },
+});
+
+function describeOwn(networks: readonly NetworkRow[]): string {
+  if (networks.length === 0) return 'in no network\njoin one with: pilotctl network join NETWORK';
+  const rows = networks.map((network) => [
+    String(network.network_id),
+    printable(network.name),
+    network.address,
+    network.role,
+    printable(network.join_rule),
+    String(network.members),
+    describeTags(network.tags),
+    network.policy_error === undefined ? network.policy : 'broken',
+  ]);
+  const broken = networks
+    .filter((network) => network.policy_error !== undefined)
+    .map(
+      (network) => `\nnothing passes in ${printable(network.name)}: ${printable(network.policy_error ?? '')}`,
+    );
+  const head = ['ID', 'NAME', 'ADDRESS', 'ROLE', 'JOINING', 'MEMBERS', 'TAGS', 'POLICY'];
+  return `${formatTable(head, rows)}${broken.join('')}`;
+}
+
+function describeOpen(open: readonly ListedNetworkRow[]): string {
+  if (open.length === 0) return '';
+  const rows = open.map((network) => [
+    String(network.network_id),
+    printable(network.name),
+    printable(network.join_rule),
+    String(network.members),
+  ]);
+  return `\n\n${formatTable(['ID', 'NOT JOINED', 'JOINING', 'MEMBERS'], rows)}`;
+}
