@@ -3,6 +3,7 @@ import { formatEndpoint } from '../src/base/endpoint.ts';
 import type { DaemonFacts, DaemonLaunch } from '../src/cli/background/launch.ts';
 import { claimRun, isClaim } from '../src/cli/background/run-file.ts';
 import { alreadyRunning } from '../src/cli/commands/daemon/start.ts';
+import { EVERYONE_RULE } from '../src/cli/config/auto-approve.ts';
 import { homeAt } from '../src/cli/home.ts';
 import type { StartReport } from '../src/cli/host.ts';
 import { LocalNetwork } from '../src/cli/local/network.ts';
@@ -88,7 +89,9 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
         ...(launch.public === undefined ? {} : { public: launch.public }),
         relayOnly: settings.relay_only,
-        autoApprove: settings.trust_auto_approve,
+        autoApprove: settings.trust_auto_approve
+          ? [...settings.auto_approve, EVERYONE_RULE]
+          : settings.auto_approve,
         ...(settings.email === undefined ? {} : { owner: settings.email }),
         version: host.version,
       },

@@ -41,13 +41,14 @@ export const portList: Value<string> = {
   },
 };
 
-/** Whole seconds from `30m`, `24h`, `7d`, `12w` or a plain number of seconds. */
+/** Whole seconds from `30m`, `24h`, `7d`, `12w` or a plain number of seconds; 0 for `never`. */
 export const lifetime: Value<number> = {
   label: 'lifetime',
   parse(input) {
+    if (input === 'never') return 0;
     const seconds = parseLifetime(input);
     if (seconds === undefined || seconds < 1 || seconds > LONGEST_LIFETIME) {
-      throw new RangeError('expected a time such as 30m, 24h, 7d or 12w');
+      throw new RangeError('expected a time such as 30m, 24h, 7d or 12w, or never');
     }
     return seconds;
   },
@@ -84,7 +85,7 @@ export const TERMS_FLAGS = {
   give: { value: portList, summary: 'what the peer may reach here' },
   get: { value: portList, summary: 'what this node may reach there' },
   rate: { value: rate, summary: 'new streams a minute the peer may open here' },
-  expires: { value: lifetime, summary: 'how long the trust lasts, such as 30m, 24h or 7d' },
+  expires: { value: lifetime, summary: 'how long the trust lasts: 30m, 24h, 7d, never' },
   renew: { summary: 'renew it before it ends, while the peer agrees' },
 } as const;
 
@@ -101,13 +102,14 @@ interface TermsFlags {
 export function termsOf(flags: TermsFlags): TermsParam | undefined {
   const give = flags.give ?? flags.ports;
   const get = flags.get ?? flags.ports;
+  const { rate: opens, expires, renew } = flags;
   const terms: TermsParam = {
-    ...((give !== undefined || flags.rate !== undefined) && {
-      give: { ports: give ?? '*', ...(flags.rate !== undefined && { opens: flags.rate }) },
+    ...((give !== undefined || opens !== undefined) && {
+      give: { ...(give !== undefined && { ports: give }), ...(opens !== undefined && { opens }) },
     }),
     ...(get !== undefined && { get: { ports: get } }),
-    ...(flags.expires !== undefined && { lifetime: flags.expires }),
-    ...(flags.renew && { renew: true }),
+    ...(expires !== undefined && { lifetime: expires, renew }),
+    ...(renew && { renew }),
   };
   return Object.keys(terms).length === 0 ? undefined : terms;
 }

@@ -1,3 +1,4 @@
+import type { AutoApproveRule } from '../api/auto-approve.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
 
 /** Everything a daemon is told at start. Plain values: the caller has read flags, environment and files. */
@@ -16,8 +17,8 @@ export interface DaemonConfig {
   readonly hostname?: string;
   /** Accept streams and datagrams from anyone. Undefined keeps the setting of the last run. @default false */
   readonly public?: boolean;
-  /** Approve every trust request. Only for closed test networks. @default false */
-  readonly autoApprove?: boolean;
+  /** Which requests for trust are approved without asking; the first rule that fits counts. @default none */
+  readonly autoApprove?: readonly AutoApproveRule[];
   /** Never use a direct path: peers see only the beacon. @default false */
   readonly relayOnly?: boolean;
   /** Contact given to the registry; optional. */

@@ -1,14 +1,10 @@
-import { asPilotError, PilotError } from '../api/errors.ts';
-import { utf8 } from '../base/bytes.ts';
+import { asPilotError } from '../api/errors.ts';
 import type { Crypto } from '../base/crypto.ts';
-import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
-import type { Address, Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
+import type { Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
 import { Memberships } from '../core/network/memberships.ts';
 import { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
-import { formatTrustFile } from '../core/trust/snapshot.ts';
-import type { TrustSnapshot } from '../core/trust/types.ts';
 import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
 import type { Info } from '../ipc/methods.ts';
@@ -30,7 +26,7 @@ import { Pings } from './pings.ts';
 import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { type Services, startServices } from './services.ts';
-import { NODE_FILE, type NodeState, saveNodeState, TRUST_FILE } from './state-file.ts';
+import { NODE_FILE, type NodeState, saveNodeState } from './state-file.ts';
 import { StreamTable } from './streams.ts';
 import { Surroundings } from './surroundings.ts';
 import { Targets } from './targets.ts';
@@ -38,8 +34,6 @@ import { TrustEffects } from './trust-effects.ts';
 
 const DEFAULT_START_WAIT = 3_000;
 const DEFAULT_HEARTBEAT = 30_000;
-/** Datagrams held back while a trust decision is being written; more are lost, as on any network. */
-const HELD_DATAGRAMS = 10_000;
 /** How long a stop waits for streams to deliver what they hold. */
 const STOP_WAIT = 5_000;
 /** From a change of trust to the look-up of the peer's endpoints. */
@@ -70,7 +64,6 @@ export class Daemon {
   readonly #node: PilotNode;
   readonly #driver: { run(mutation: () => void): void; stop(): void };
   readonly #registry: RegistryClient;
-  readonly #trustGate: PersistGate<TrustSnapshot>;
   readonly #stateGate: PersistGate<NodeState>;
   readonly #trustEffects: TrustEffects;
   readonly #answers: DirectoryAnswers;
@@ -121,7 +114,6 @@ export class Daemon {
       beacons: [],
       public: parts.state.public,
       ...(parts.trust !== undefined && { trust: parts.trust }),
-      ...(config.autoApprove === true && { autoApprove: true }),
       ...(config.relayOnly === true && { relayOnly: true }),
     });
     this.#driver = drive(this.#node, clock, (output) => this.#onOutput(output));
@@ -130,9 +122,6 @@ export class Daemon {
 
     const gate = <Value>(name: string, save: (value: Value) => Promise<void>): PersistGate<Value> =>
       new PersistGate({ save, clock, log, name });
-    this.#trustGate = gate(TRUST_FILE, (snapshot: TrustSnapshot) =>
-      storage.replace(TRUST_FILE, utf8(formatTrustFile(snapshot))),
-    );
     this.#stateGate = gate(NODE_FILE, (saved: NodeState) => saveNodeState(storage, saved));
 
     this.#registry =
@@ -232,10 +221,14 @@ export class Daemon {
         run,
         now,
         changed: (peer) => this.#trustChanged(peer),
-        named: (peer, hostname) => this.#known.book.named(peer, hostname),
+        book: this.#known.book,
+        networkName: (network) => this.#networks.nameOf(network),
       },
       registry: this.#registry,
-      gate: this.#trustGate,
+      storage,
+      revocations: parts.revocations,
+      rules: config.autoApprove ?? [],
+      crypto,
       clock,
       log,
     });
@@ -282,6 +275,7 @@ export class Daemon {
         told: () => {
           this.#identities.registered();
           this.#networks.refresh();
+          this.#trustEffects.registered();
         },
         poll: () => void this.#trustEffects.poll(),
       },
@@ -327,7 +321,7 @@ export class Daemon {
     this.#registry.onPush((push) => {
       if (this.#identities.onPush(push) || this.#networks.pushed(push)) return;
       if (push.event === 'peer_moved' && push.from !== undefined) void this.#answers.moved(push.from);
-      else void this.#trustEffects.poll();
+      else this.#trustEffects.onPush(push);
     });
     this.#registry.onState((state) => {
       log.event('info', `registry.${state}`);
@@ -366,7 +360,7 @@ export class Daemon {
     this.#driver.stop();
     this.#registry.close();
     const saved = await Promise.allSettled([
-      this.#trustGate.close(),
+      this.#trustEffects.close(),
       this.#stateGate.close(),
       this.#known.close(),
       this.#networks.stop(),
@@ -383,10 +377,8 @@ export class Daemon {
   #onOutput(output: NodeOutput): void {
     switch (output.type) {
       case 'transmit':
-        if (!this.#trustGate.isHolding) this.#transmit(output.to, output.data);
-        else if (this.#trustGate.heldCount < HELD_DATAGRAMS) {
-          this.#trustGate.after(() => this.#transmit(output.to, output.data));
-        }
+        if (!this.#trustEffects.isHolding) this.#transmit(output.to, output.data);
+        else this.#trustEffects.hold(() => this.#transmit(output.to, output.data));
         return;
       case 'query':
         if (output.query.ask === 'relation') this.#networks.ask(output.query.peer);
@@ -492,7 +484,6 @@ export class Daemon {
       messages: this.#messages,
       pings: this.#pings,
       trustEffects: this.#trustEffects,
-      trustGate: this.#trustGate,
       run: (mutation) => this.#driver.run(mutation),
       info: () => this.info(),
       withdraw: () => this.#registration.withdraw(),

@@ -91,6 +91,11 @@ export class Networks {
     return this.#isFresh(this.#syncedAt) ? this.#own : [];
   }
 
+  /** Of a network we are in; "" when it is not known. */
+  nameOf(network: NetworkId): string {
+    return this.own.find((own) => own.network === network)?.name ?? '';
+  }
+
   /** Begins with what was known; `sync` follows once the registry knows us. */
   start(): void {
     this.#tell();

@@ -5,11 +5,13 @@ import type { Random } from '../base/random.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
 import { IpcServer } from '../ipc/server.ts';
 import type { Clock, Log, Net, Storage, UdpSocket } from '../runtime/ports.ts';
+import type { TrustRevocation } from '../wire/trust-revocation.ts';
 import type { DaemonConfig } from './config.ts';
 import { loadIdentity, loadStaged, STAGED_FILE, type StagedIdentity } from './identity.ts';
 import { afterRotation } from './identity-rotation.ts';
 import { type KnownNetworks, loadNetworks } from './networks-file.ts';
 import type { Pin } from './pins.ts';
+import { loadRevocations } from './revocations.ts';
 import {
   loadNodeState,
   loadPeers,
@@ -33,6 +35,7 @@ export interface Parts {
   readonly peers: readonly PeerNote[];
   readonly pins: readonly Pin[];
   readonly networks: KnownNetworks | undefined;
+  readonly revocations: readonly TrustRevocation[];
 }
 
 /**
@@ -63,9 +66,10 @@ export async function openParts(options: {
     const peers = await loadPeers(storage);
     const pins = await loadPins(storage);
     const networks = await loadNetworks(storage, log);
+    const revocations = await loadRevocations(storage);
     const socket = await bindTunnel(net, config.listen ?? { host: '0.0.0.0', port: 0 }, state.udpPort);
     const atStart = stateAtStart(state, config, socket.local.port);
-    return { identity, staged, socket, ipc, trust, state: atStart, peers, pins, networks };
+    return { identity, staged, socket, ipc, trust, state: atStart, peers, pins, networks, revocations };
   } catch (error) {
     await ipc.close();
     throw error;

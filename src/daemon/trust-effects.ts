@@ -1,15 +1,29 @@
+import type { AutoApproveRule } from '../api/auto-approve.ts';
 import { asPilotError, type PilotError } from '../api/errors.ts';
+import { utf8 } from '../base/bytes.ts';
+import type { Crypto } from '../base/crypto.ts';
 import type { Instant, Millis, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
+import { formatTrustFile } from '../core/trust/snapshot.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
-import type { Clock, Log, Timer } from '../runtime/ports.ts';
-import type { PersistGate } from './persist-gate.ts';
+import type { RegistryPush } from '../directory/types.ts';
+import type { Clock, Log, Storage, Timer } from '../runtime/ports.ts';
+import type { TrustRevocation } from '../wire/trust-revocation.ts';
+import { registryFacts } from './asker-facts.ts';
+import { AutoApproval } from './auto-approval.ts';
+import type { PeerBook } from './peer-book.ts';
+import { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
+import { Revocations } from './revocations.ts';
+import { TRUST_FILE } from './state-file.ts';
 
 /** How long, and how often, the answer to a request of ours is looked for beside the heartbeats. */
 const ANSWER_WATCH: Millis = 300_000;
 const ANSWER_INTERVAL: Millis = 5_000;
+
+/** Datagrams held back while a trust decision is being written; more are lost, as on any network. */
+const HELD_DATAGRAMS = 10_000;
 
 type TrustEffect = Extract<NodeOutput, { type: 'trust' }>['output'];
 
@@ -19,8 +33,9 @@ export interface TrustEffectsHost {
   now(): Instant;
   /** Trust in the peer, or a request for it, has changed. */
   changed(peer: NodeId): void;
-  /** The registry told a peer's name. */
-  named(peer: NodeId, hostname: string): void;
+  readonly book: PeerBook;
+  /** Of a network of ours; "" while it is not known. */
+  networkName(network: number): string;
 }
 
 /** Carries out what the trust machine decides: saves it, then tells the registry. Results go back to the machine. */
@@ -35,6 +50,9 @@ export class TrustEffects {
     { readonly peer: NodeId | undefined; readonly receiver: (outcome: PilotError | undefined) => void }
   >();
   readonly #clock: Clock;
+  readonly autoApproval: AutoApproval;
+  readonly revocations: Revocations;
+  readonly crypto: Crypto;
   #polling: Promise<void> | undefined;
   #watching: Timer | undefined;
   #pollAgain = false;
@@ -42,21 +60,54 @@ export class TrustEffects {
   constructor(options: {
     host: TrustEffectsHost;
     registry: RegistryClient;
-    gate: PersistGate<TrustSnapshot>;
+    storage: Storage;
+    revocations: readonly TrustRevocation[];
+    rules: readonly AutoApproveRule[];
+    crypto: Crypto;
     clock: Clock;
     log: Log;
   }) {
-    this.#clock = options.clock;
-    this.#host = options.host;
-    this.#registry = options.registry;
-    this.#gate = options.gate;
-    this.#log = options.log;
+    const { host, registry, storage, revocations, rules, crypto, clock, log } = options;
+    this.#clock = clock;
+    this.#host = host;
+    this.#registry = registry;
+    this.#gate = new PersistGate({
+      save: (snapshot) => storage.replace(TRUST_FILE, utf8(formatTrustFile(snapshot))),
+      clock,
+      log,
+      name: TRUST_FILE,
+    });
+    this.#log = log;
+    this.crypto = crypto;
+    this.revocations = new Revocations(revocations, { storage, clock, log });
+    const { node } = host;
+    const facts = registryFacts({ registry, crypto, networkName: (network) => host.networkName(network) });
+    this.autoApproval = new AutoApproval({
+      host: { node, facts, run: (mutation) => host.run(mutation), nameOf: (peer) => host.book.nameOf(peer) },
+      rules,
+      crypto,
+      clock,
+      log,
+    });
   }
 
   /** Called within the node's drain. */
   handle(effect: TrustEffect): void {
-    if (effect.type === 'persist') this.#gate.put(effect.snapshot);
-    else this.#gate.after(() => this.#carryOut(effect));
+    if (effect.type === 'persist') {
+      this.#gate.put(effect.snapshot);
+      this.revocations.note(effect.snapshot);
+    } else this.#gate.after(() => this.#carryOut(effect));
+  }
+
+  /** The registry knows us, perhaps after a time away: what waited for it is looked at again. */
+  registered(): void {
+    this.autoApproval.resume();
+  }
+
+  /** Trust messages wait for us, or the registry has news of a pair of ours. */
+  onPush(push: RegistryPush): void {
+    void push;
+    void this.poll();
   }
 
   /** Calls back once: when the peer has the request, or with what the registry said to it. */
@@ -99,7 +150,7 @@ export class TrustEffects {
         this.#host.run(() => {
           const now = this.#host.now();
           for (const request of polled.requests) {
-            if (request.hostname !== '') this.#host.named(request.from, request.hostname);
+            if (request.hostname !== '') this.#host.book.named(request.from, request.hostname);
             node.relayedRequest(inSeconds(request), now);
           }
           for (const response of polled.responses) node.relayedResponse(inSeconds(response), now);
@@ -133,12 +184,18 @@ export class TrustEffects {
         this.#report('relayRespond', to, this.#registry.respondHandshake({ peer: to, accept, message }));
         return;
       }
-      case 'reportTrust':
-        this.#report('reportTrust', effect.peer, this.#registry.reportTrust(effect.peer));
+      case 'reportTrust': {
+        const { peer, certificate } = effect;
+        const reported = this.#registry.reportTrust(peer, certificate === '' ? undefined : certificate);
+        this.#report('reportTrust', peer, reported);
         return;
-      case 'revokeTrust':
-        this.#report('revokeTrust', effect.peer, this.#registry.revokeTrust(effect.peer, effect.message));
+      }
+      case 'revokeTrust': {
+        const { peer, message, revocation } = effect;
+        const revoked = this.#registry.revokeTrust(peer, message, revocation === '' ? undefined : revocation);
+        this.#report('revokeTrust', peer, revoked);
         return;
+      }
       case 'dropped':
         this.#log.event('info', 'trust.dropped', { peer: effect.peer });
         this.#host.changed(effect.peer);
@@ -146,6 +203,7 @@ export class TrustEffects {
       case 'event': {
         const { name, ...fields } = effect.event;
         this.#log.event(name === 'trust.refused_message' ? 'debug' : 'info', name, fields);
+        if (name === 'handshake.pending') this.autoApproval.consider(effect.event.peer);
         this.#host.changed(effect.event.peer);
         return;
       }
@@ -170,6 +228,26 @@ export class TrustEffects {
   stop(): void {
     this.#watching?.cancel();
     this.#watching = undefined;
+    this.autoApproval.stop();
+  }
+
+  /** Resolves when every decision so far is on disk. Errors: those of the storage. */
+  saved(): Promise<void> {
+    return this.#gate.settled();
+  }
+
+  /** What leaves the node has to wait until the decisions it may follow from are on disk. */
+  get isHolding(): boolean {
+    return this.#gate.isHolding;
+  }
+
+  hold(send: () => void): void {
+    if (this.#gate.heldCount < HELD_DATAGRAMS) this.#gate.after(send);
+  }
+
+  /** Errors: those of the storage. */
+  async close(): Promise<void> {
+    await Promise.all([this.#gate.close(), this.revocations.close()]);
   }
 
   #report(

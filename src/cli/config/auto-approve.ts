@@ -109,7 +109,7 @@ const ruleSchema = z
       ...(everyone === true && { everyone }),
       ...(give !== undefined && { give }),
       ...(get !== undefined && { get }),
-      ...(expires !== undefined && { lifetime: expires }),
+      ...(expires !== undefined && expires !== 0 && { lifetime: expires }),
     };
     return Object.fromEntries(
       Object.entries(rule).filter(([, value]) => value !== undefined),

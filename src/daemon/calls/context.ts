@@ -1,7 +1,6 @@
 import { PilotError } from '../../api/errors.ts';
 import type { Instant } from '../../base/units.ts';
 import type { PilotNode } from '../../core/node.ts';
-import type { TrustSnapshot } from '../../core/trust/types.ts';
 import type { Method, Result } from '../../ipc/methods.ts';
 import type { Abort, Clock } from '../../runtime/ports.ts';
 import type { Identities } from '../identities.ts';
@@ -9,7 +8,6 @@ import type { MessageDesk } from '../message-desk.ts';
 import type { Networks } from '../networks.ts';
 import type { OwnState } from '../own-state.ts';
 import type { PeerBook } from '../peer-book.ts';
-import type { PersistGate } from '../persist-gate.ts';
 import type { Pings } from '../pings.ts';
 import type { RegistryClient } from '../registry-client.ts';
 import type { StreamTable } from '../streams.ts';
@@ -31,7 +29,6 @@ export interface CallContext {
   readonly messages: MessageDesk;
   readonly pings: Pings;
   readonly trustEffects: TrustEffects;
-  readonly trustGate: PersistGate<TrustSnapshot>;
   run(mutation: () => void): void;
   info(): Result<'info'>;
   /** Stays out of the registry from now on. */
@@ -70,7 +67,7 @@ export function decide<Value>(context: CallContext, command: (now: Instant) => V
 /** A decision about trust is only reported once it is on disk. Errors: `disk_full`, `io_error`. */
 export async function saved(context: CallContext): Promise<void> {
   try {
-    await context.trustGate.settled();
+    await context.trustEffects.saved();
   } catch (thrown) {
     const error = thrown as PilotError;
     throw new PilotError(error.code, `The decision holds for now but could not be saved: ${error.message}`, {

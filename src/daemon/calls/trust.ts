@@ -1,41 +1,30 @@
 import { PilotError } from '../../api/errors.ts';
 import type { NodeId } from '../../base/units.ts';
-import type { Result, TrustMethods } from '../../ipc/methods.ts';
+import { isScopeWithin, isTimeWithin } from '../../core/trust/terms.ts';
+import type { PendingRequest, Terms, TrustRecord } from '../../core/trust/types.ts';
+import type { ApproveResult, HandshakeResult, PendingRow, Result, TrustMethods } from '../../ipc/methods.ts';
 import { intParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
 import { encodeBase64 } from '../../wire/base64.ts';
 import { addressText } from '../targets.ts';
+import { askedTerms, EVERYTHING, effectiveTerms, termsRow, trustedRow, wishedTerms } from '../trust-rows.ts';
 import { type CallContext, decide, type Given, type Handlers, saved } from './context.ts';
+import { TRUST_DOCUMENT_CALLS } from './trust-documents.ts';
 
 /** How long `handshake` waits to hear that the peer or the registry has the request, before it says what it knows. */
 const DELIVERY_WAIT = 10_000;
 
 /** Who may reach whom. */
 export const TRUST_CALLS: Handlers<TrustMethods> = {
+  ...TRUST_DOCUMENT_CALLS,
   handshake,
-  pending: async ({ node, book, targets }) => {
-    await targets.learnNames(node.pending().map((request) => request.node));
-    return {
-      pending: node.pending().map((request) => ({
-        node_id: request.node,
-        address: addressText(request.node),
-        hostname: book.nameOf(request.node),
-        public_key: encodeBase64(request.publicKey),
-        justification: request.justification,
-        received_at: Math.floor(request.receivedAt / 1000),
-      })),
-    };
+  pending: async (context) => {
+    const pending = context.node.pending();
+    await context.targets.learnNames(pending.map((request) => request.node));
+    return { pending: pending.map((request) => pendingRow(context, request)) };
   },
   trusted: async ({ node, book }) => ({
-    trusted: node.trusted().map((record) => ({
-      node_id: record.node,
-      address: addressText(record.node),
-      hostname: book.nameOf(record.node),
-      public_key: encodeBase64(record.publicKey),
-      approved_at: Math.floor(record.approvedAt / 1000),
-      mutual: record.mutual,
-      network: 0,
-    })),
+    trusted: node.trusted().map((record) => trustedRow(record, book.nameOf(record.node))),
   }),
   outgoing: async ({ node, book }) => ({
     outgoing: node.outgoing().map((request) => ({
@@ -45,14 +34,10 @@ export const TRUST_CALLS: Handlers<TrustMethods> = {
       justification: request.justification,
       created_at: Math.floor(request.createdAt / 1000),
       expires_at: Math.floor(request.expiresAt / 1000),
+      terms: termsRow(request.terms),
     })),
   }),
-  approve: async (context, params) => {
-    const node = await pendingNode(context, textParam(params, 'target'));
-    if (decide(context, (now) => context.node.approve(node, now)) === 'not_pending') throw notPending(node);
-    await saved(context);
-    return { status: 'approved', node_id: node };
-  },
+  approve,
   reject: async (context, params) => {
     const node = await pendingNode(context, textParam(params, 'target'));
     const reason = textParam(params, 'reason', '');
@@ -63,25 +48,126 @@ export const TRUST_CALLS: Handlers<TrustMethods> = {
   },
   untrust,
   trust_wait: trustWait,
+  auto_approvals: async (context) => {
+    const { rules, approvals } = context.trustEffects.autoApproval.rows();
+    return { rules, approvals };
+  },
 };
 
-async function handshake(context: CallContext, params: Given, signal: Abort): Promise<Result<'handshake'>> {
-  const text = textParam(params, 'target');
-  const target = await context.targets.trustTarget(text);
-  if ('node' in target && target.node === context.own.nodeId) {
+function pendingRow({ node, book, trustEffects }: CallContext, request: PendingRequest): PendingRow {
+  const record = request.change ? recordOf(node, request.node) : undefined;
+  const auto = trustEffects.autoApproval.whyWaiting(request.node);
+  return {
+    node_id: request.node,
+    address: addressText(request.node),
+    hostname: book.nameOf(request.node),
+    public_key: encodeBase64(request.publicKey),
+    justification: request.justification,
+    received_at: Math.floor(request.receivedAt / 1000),
+    asks: termsRow(askedTerms(request)),
+    change: request.change,
+    ...(record && { now: termsRow(effectiveTerms(record)) }),
+    ...(auto !== undefined && { auto }),
+  };
+}
+
+async function handshake(context: CallContext, params: Given, signal: Abort): Promise<HandshakeResult> {
+  const target = await context.targets.trustTarget(textParam(params, 'target'));
+  const peer = 'node' in target ? target.node : undefined;
+  if (peer !== undefined && peer === context.own.nodeId) {
     throw new PilotError('invalid_argument', 'Cannot ask for trust: this is your own node');
   }
   const justification = textParam(params, 'justification', '');
+  const record = peer === undefined ? undefined : recordOf(context.node, peer);
+  if (peer !== undefined && record !== undefined) {
+    const wished = wishedTerms(params.terms, effectiveTerms(record), wallSeconds(context));
+    return changeTerms(context, record, wished, justification, signal);
+  }
+  const terms = wishedTerms(params.terms, EVERYTHING, wallSeconds(context));
   const { status, requestId } = decide(context, (now) =>
-    context.node.requestTrust(target, justification, now),
+    context.node.requestTrust(target, justification, terms, now),
   );
   await saved(context);
-  if (status === 'sent') {
-    await delivered(context, requestId, 'node' in target ? target.node : undefined, signal);
-  }
+  if (status === 'sent') await delivered(context, requestId, peer, signal);
+  const now = peer === undefined ? undefined : recordOf(context.node, peer);
   return {
     status,
     ...('node' in target ? { node_id: target.node } : { hostname: target.hostname }),
+    ...(now && { terms: termsRow(effectiveTerms(now)) }),
+  };
+}
+
+/** Other terms of a trust there is. Less holds at once; more has to be approved by the peer. */
+async function changeTerms(
+  context: CallContext,
+  record: TrustRecord,
+  wished: Terms,
+  justification: string,
+  signal: Abort,
+): Promise<HandshakeResult> {
+  const { node: peer } = record;
+  const before = effectiveTerms(record);
+  const narrows = isScopeWithin(wished, before) && isTimeWithin(wished.not_after, before.not_after);
+  const { status, requestId } = decide(context, (now) =>
+    context.node.requestTrust({ node: peer }, justification, wished, now),
+  );
+  await saved(context);
+  if (!narrows && status === 'sent') await delivered(context, requestId, peer, signal);
+  const after = recordOf(context.node, peer);
+  return {
+    status: narrows && status === 'sent' ? 'narrowed' : status,
+    node_id: peer,
+    ...(after && { terms: termsRow(effectiveTerms(after)) }),
+    before: termsRow(before),
+  };
+}
+
+async function approve(context: CallContext, params: Given): Promise<ApproveResult> {
+  const { node } = context;
+  const peer = await pendingNode(
+    context,
+    textParam(params, 'target'),
+    node.trusted().map((record) => record.node),
+  );
+  const request = node.pending().find((each) => each.node === peer);
+  const before = recordOf(node, peer);
+  if (request === undefined) return narrow(context, peer, before, params);
+  const terms = wishedTerms(params.terms, askedTerms(request), wallSeconds(context));
+  const approval = { by: 'user', ...(params.terms != null && { terms }) } as const;
+  if (decide(context, (now) => node.approve(peer, approval, now)) === 'not_pending') throw notPending(peer);
+  await saved(context);
+  const after = recordOf(node, peer);
+  return {
+    status: 'approved',
+    node_id: peer,
+    terms: termsRow(after === undefined ? terms : effectiveTerms(after)),
+    ...(before && { before: termsRow(effectiveTerms(before)) }),
+  };
+}
+
+/** `approve` of a trusted peer that asks for nothing: its grant can be made smaller this way, not larger. */
+async function narrow(
+  context: CallContext,
+  peer: NodeId,
+  record: TrustRecord | undefined,
+  params: Given,
+): Promise<ApproveResult> {
+  if (record === undefined || params.terms == null) throw notPending(peer);
+  const before = effectiveTerms(record);
+  const wished = wishedTerms(params.terms, before, wallSeconds(context));
+  if (!isScopeWithin(wished, before) || !isTimeWithin(wished.not_after, before.not_after)) {
+    throw new PilotError('not_found', `Node ${peer} has not asked for more than it has`, {
+      hint: `ask it for other terms: pilotctl handshake ${peer}`,
+    });
+  }
+  decide(context, (now) => context.node.requestTrust({ node: peer }, '', wished, now));
+  await saved(context);
+  const after = recordOf(context.node, peer);
+  return {
+    status: 'narrowed',
+    node_id: peer,
+    terms: termsRow(after === undefined ? wished : effectiveTerms(after)),
+    before: termsRow(before),
   };
 }
 
@@ -109,9 +195,17 @@ function delivered(
   });
 }
 
-async function pendingNode(context: CallContext, target: string): Promise<NodeId> {
+async function pendingNode(
+  context: CallContext,
+  target: string,
+  alsoAmong: readonly NodeId[] = [],
+): Promise<NodeId> {
   const candidates = context.node.pending().map((request) => request.node);
-  return context.targets.among(target, candidates, (name) => `"${name}" has not asked for trust`);
+  return context.targets.among(
+    target,
+    [...candidates, ...alsoAmong],
+    (name) => `"${name}" has not asked for trust`,
+  );
 }
 
 function notPending(node: NodeId): PilotError {
@@ -128,7 +222,8 @@ async function untrust(context: CallContext, params: Given): Promise<Result<'unt
     candidates,
     (name) => `"${name}" was not trusted`,
   );
-  if (decide(context, (now) => node.untrust(peer, now)) === 'not_trusted') {
+  const reason = textParam(params, 'reason', '');
+  if (decide(context, (now) => node.untrust(peer, reason, now)) === 'not_trusted') {
     throw new PilotError('not_found', `node ${peer} was not trusted`, { hint: 'see: pilotctl trust' });
   }
   await saved(context);
@@ -167,4 +262,12 @@ async function trustWait(context: CallContext, params: Given, signal: Abort): Pr
     if (isTrusted()) done(true);
   });
   return { node_id: peer() ?? 0, trusted };
+}
+
+export function recordOf(node: CallContext['node'], peer: NodeId): TrustRecord | undefined {
+  return node.trusted().find((record) => record.node === peer);
+}
+
+function wallSeconds({ clock }: CallContext): number {
+  return Math.floor(clock.wallNow() / 1000);
 }
