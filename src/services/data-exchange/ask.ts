@@ -148,8 +148,10 @@ class Question {
       .catch(() => {})
       .then(() => {
         this.#open.delete(conn);
+        // Once there is an answer the stream is being closed in good order.
+        if (this.#end.signal.aborted) return;
         conn.abort();
-        if (promised && !this.#end.signal.aborted) this.#reachAgain();
+        if (promised) this.#reachAgain();
       });
   }
 
