@@ -173,7 +173,7 @@ export class FakeRegistryClient implements RegistryClient {
     this.#enter('resolve');
     const entry = this.#entry(node);
     if (!entry.public && !this.#registry.mayFind(this.#self(), node)) {
-      throw new PilotError('permission_denied', `Cannot resolve node ${node}: resolve denied`);
+      throw new PilotError('not_found', `Cannot resolve node ${node}: node not found`);
     }
     return { endpoint: entry.options.listenEndpoint, lan: entry.options.lan };
   }
@@ -210,7 +210,7 @@ export class FakeRegistryClient implements RegistryClient {
     const { target, justification, message } = request;
     const entry =
       'node' in target
-        ? this.#entry(target.node)
+        ? this.#registry.nodes.get(target.node)
         : [...this.#registry.nodes.values()].find((known) => known.hostname === target.hostname);
     if (entry === undefined) return;
     this.#registry.requests.push({ to: entry.node, from: this.#self(), justification, message });

@@ -135,28 +135,22 @@ export class DirectoryAnswers {
     }
   }
 
-  /** Only a registry that says no ends the matter; for a peer we trust not even that it may not tell us. */
+  /**
+   * Only a registry that says no ends the matter; for a peer we trust not even that it may not tell us. A private
+   * node that does not trust us is to the registry's answers one that does not exist.
+   */
   #endpointsFailed(peer: NodeId, error: PilotError): void {
     this.#log.event('debug', 'directory.no_endpoints', { peer, code: error.code, message: error.message });
-    const isFinal =
-      error.code === 'not_found' || (error.code === 'permission_denied' && !this.#receiver.isTrusted(peer));
-    if (!isFinal) {
+    const isRefusal = error.code === 'not_found' || error.code === 'permission_denied';
+    if (!isRefusal || this.#receiver.isTrusted(peer)) {
       this.#receiver.endpoints(peer, this.#book.endpointsOf(peer) ?? RELAY_ONLY);
       return;
     }
-    const told =
-      error.code === 'not_found'
-        ? new PilotError('not_found', `Cannot find node ${peer}: the registry does not know it`, {
-            cause: error,
-          })
-        : new PilotError(
-            'untrusted',
-            `Cannot reach node ${peer}: it is private and does not trust this node`,
-            {
-              hint: `ask for trust with: pilotctl handshake ${peer}`,
-              cause: error,
-            },
-          );
+    const told = new PilotError(
+      'untrusted',
+      `Cannot reach node ${peer}: it is private and does not trust this node, or there is no such node`,
+      { hint: `ask for trust with: pilotctl handshake ${peer}`, cause: error },
+    );
     this.#refuse(peer, told);
   }
 
