@@ -21,6 +21,8 @@ const RETRY_DELAY: Millis = 5_000;
 export const STALE_LIMIT: Millis = 3_600_000;
 /** Questions about peers under way at once; strangers cause them too. */
 const IN_FLIGHT_LIMIT = 64;
+/** Times one question is asked again because something changed meanwhile. */
+const OVERTAKEN_LIMIT = 5;
 /** Peers remembered for a time without the registry. */
 const PEER_LIMIT = 1024;
 const SAVE_DELAY: Millis = 2_000;
@@ -49,6 +51,7 @@ export class Networks {
   #told = '';
   readonly #peers = new Map<NodeId, SeenRelation>();
   readonly #inFlight = new Set<NodeId>();
+  readonly #questions = new Set<{ readonly peer: NodeId; overtaken: boolean }>();
   #syncing: Promise<void> | undefined;
   #again = false;
   #timer: Timer | undefined;
@@ -173,9 +176,7 @@ export class Networks {
       if (this.#registry.state === 'disconnected') {
         throw new PilotError('registry_unreachable', 'Cannot reach the registry');
       }
-      const relation = await this.#registry.networks.relation(peer);
-      this.#remember(peer, relation);
-      return relation;
+      return await this.#askRegistry(peer);
     } catch (thrown) {
       const error = asPilotError(thrown);
       const seen = this.#peers.get(peer);
@@ -184,6 +185,23 @@ export class Networks {
       this.#log.event('debug', 'networks.no_relation', { peer, code: error.code, message: error.message });
       throw error;
     }
+  }
+
+  /** An answer that was overtaken by a push may be older than what the push told of. */
+  async #askRegistry(peer: NodeId): Promise<Relation> {
+    for (let tries = 0; tries < OVERTAKEN_LIMIT; tries++) {
+      const question = { peer, overtaken: false };
+      this.#questions.add(question);
+      try {
+        const relation = await this.#registry.networks.relation(peer);
+        if (question.overtaken) continue;
+        this.#remember(peer, relation);
+        return relation;
+      } finally {
+        this.#questions.delete(question);
+      }
+    }
+    throw new PilotError('unavailable', `What is shared with node ${peer} keeps changing`);
   }
 
   /** Errors: `permission_denied` when the peer is not in the network with us, and those of the registry. */
@@ -207,6 +225,9 @@ export class Networks {
   #forget(peer: NodeId | undefined): void {
     if (peer === undefined) this.#peers.clear();
     else this.#peers.delete(peer);
+    for (const question of this.#questions) {
+      if (peer === undefined || question.peer === peer) question.overtaken = true;
+    }
     this.#askAgain(peer);
   }
 
