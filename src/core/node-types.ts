@@ -1,6 +1,7 @@
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Address, Endpoint, Instant, NodeId, Port, UnixMillis } from '../base/units.ts';
+import type { Memberships } from './network/memberships.ts';
 import type { CloseReason, ConnId } from './stream/types.ts';
 import type { TrustOutput, TrustSnapshot } from './trust/types.ts';
 import type { TunnelEvent } from './tunnel/types.ts';
@@ -21,6 +22,8 @@ export interface NodeOptions {
   readonly autoApprove?: boolean;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
+  /** What our networks allow; its owner keeps it up to date and calls `recheck`. @default no networks */
+  readonly memberships?: Memberships;
 }
 
 /** What the directory knows about where a peer is. */
@@ -35,18 +38,30 @@ export type NodeQuery =
   /** `answerKey`. */
   | { readonly ask: 'key'; readonly peer: NodeId }
   /** `answerEndpoints`. */
-  | { readonly ask: 'endpoints'; readonly peer: NodeId };
+  | { readonly ask: 'endpoints'; readonly peer: NodeId }
+  /** Networks shared with the peer: `answerRelation`. */
+  | { readonly ask: 'relation'; readonly peer: NodeId }
+  /** The peer uses another identity key than the pinned one: `keyRotated`. Need not be answered. */
+  | { readonly ask: 'rotations'; readonly peer: NodeId };
 
 export type NodeOutput =
   | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
   | { readonly type: 'query'; readonly query: NodeQuery }
   /** Effects of the trust machine that only the shell can carry out (registry calls, persistence). */
-  | { readonly type: 'trust'; readonly output: Exclude<TrustOutput, { type: 'sendDirect' | 'needKey' }> }
+  | {
+      readonly type: 'trust';
+      readonly output: Exclude<
+        TrustOutput,
+        { type: 'sendDirect' | 'needKey' | 'needRotations' | 'rescoped' | 'repinned' }
+      >;
+    }
   | { readonly type: 'connected'; readonly conn: ConnId }
   | {
       readonly type: 'dialFailed';
       readonly conn: ConnId;
-      readonly reason: CloseReason | 'unresolved';
+      readonly reason: CloseReason | 'unresolved' | 'denied';
+      /** With `denied`: the dial was not even tried. */
+      readonly denial?: Denial;
       readonly detail?: string;
     }
   | {
@@ -74,5 +89,12 @@ export type NodeOutput =
 export type NodeEvent =
   /** A trust message of ours reached the peer over the tunnel. */
   | { readonly name: 'trust.delivered'; readonly peer: NodeId }
-  | { readonly name: 'syn.rejected'; readonly peer: NodeId; readonly port: Port }
-  | { readonly name: 'datagram.rejected'; readonly peer: NodeId; readonly port: Port };
+  | {
+      readonly name: 'syn.rejected' | 'datagram.rejected';
+      readonly peer: NodeId;
+      readonly port: Port;
+      readonly reason: Denial;
+    };
+
+/** Why a stream or datagram is not let through. */
+export type Denial = 'untrusted' | 'scope' | 'rate' | 'policy' | 'not_member';

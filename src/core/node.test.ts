@@ -2,18 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { TestNetwork, TestNode } from './node.testkit.ts';
+import { ALL_TERMS } from './trust/terms.ts';
 
 function trusting(): { network: TestNetwork; a: TestNode; b: TestNode } {
   const a = new TestNode(1);
   const b = new TestNode(2);
   const network = new TestNetwork([a, b]);
-  network.do(a, (node, now) => node.requestTrust({ hostname: b.name }, 'let us talk', now));
+  network.do(a, (node, now) => node.requestTrust({ hostname: b.name }, 'let us talk', ALL_TERMS, now));
   network.run(500);
   assert.deepEqual(
     b.node.pending().map(({ node, justification }) => [node, justification]),
     [[1, 'let us talk']],
   );
-  network.do(b, (node, now) => node.approve(1, now));
+  network.do(b, (node, now) => node.approve(1, {}, now));
   network.run(2000);
   return { network, a, b };
 }
@@ -84,7 +85,7 @@ test('untrust resets the streams of both sides and tells the peer', () => {
   b.node.listen(1000);
   network.do(a, (node, now) => node.dial({ network: 0, node: 2 }, 1000, now));
   network.run(500);
-  network.do(b, (node, now) => node.untrust(1, now));
+  network.do(b, (node, now) => node.untrust(1, '', now));
   network.run(3000);
   assert.ok(!b.node.isTrusted(1));
   assert.ok(!a.node.isTrusted(2));

@@ -1,14 +1,18 @@
+import type { SigningKey } from '../base/crypto.ts';
 import type { Machine } from '../base/machine.ts';
 import type { Address, Endpoint, Instant, NodeId, Port } from '../base/units.ts';
+import type { KeyRotation } from '../wire/key-rotation.ts';
 import { encodePacket } from '../wire/packet.ts';
+import type { Relation } from './network/memberships.ts';
 import type { NodeOptions, NodeOutput, PeerEndpoints } from './node-types.ts';
 import { Streams } from './stream/streams.ts';
 import type { ConnId, ConnStatus, StreamOutput } from './stream/types.ts';
-import type { RelayedRequest, RelayedResponse, RelayedRevoke } from './trust/trust.ts';
+import type { Approval, RelayedRequest, RelayedResponse, RelayedRevoke } from './trust/trust.ts';
 import { Trust } from './trust/trust.ts';
 import type {
   OutgoingRequest,
   PendingRequest,
+  Terms,
   TrustOutput,
   TrustRecord,
   TrustTarget,
@@ -201,14 +205,20 @@ export class PilotNode implements Machine<NodeOutput> {
     this.#settle(now);
   }
 
-  requestTrust(target: TrustTarget, justification: string, now: Instant): ReturnType<Trust['request']> {
-    const result = this.#trust.request(target, justification, this.#options.wall(now), now);
+  /** Asks for trust, or for other terms of a trust that exists. Narrower ones of ours take effect at once. */
+  requestTrust(
+    target: TrustTarget,
+    justification: string,
+    terms: Terms,
+    now: Instant,
+  ): ReturnType<Trust['request']> {
+    const result = this.#trust.request(target, justification, terms, this.#options.wall(now), now);
     this.#settle(now);
     return result;
   }
 
-  approve(node: NodeId, now: Instant): ReturnType<Trust['approve']> {
-    const result = this.#trust.approve(node, this.#options.wall(now), now);
+  approve(node: NodeId, approval: Approval, now: Instant): ReturnType<Trust['approve']> {
+    const result = this.#trust.approve(node, approval, this.#options.wall(now), now);
     this.#settle(now);
     return result;
   }
@@ -219,8 +229,8 @@ export class PilotNode implements Machine<NodeOutput> {
     return result;
   }
 
-  untrust(node: NodeId, now: Instant): ReturnType<Trust['untrust']> {
-    const result = this.#trust.untrust(node, this.#options.wall(now), now);
+  untrust(node: NodeId, reason: string, now: Instant): ReturnType<Trust['untrust']> {
+    const result = this.#trust.untrust(node, reason, this.#options.wall(now), now);
     this.#settle(now);
     return result;
   }
@@ -237,6 +247,26 @@ export class PilotNode implements Machine<NodeOutput> {
 
   relayedRevoke(revoke: RelayedRevoke, now: Instant): void {
     this.#trust.relayedRevoke(revoke, this.#options.wall(now), now);
+    this.#settle(now);
+  }
+
+  /** Answers `rotations`: the peer's signed key rotations, in any order. Those that don't lead on from its pinned key change nothing. */
+  keyRotated(_peer: NodeId, _rotations: readonly KeyRotation[], now: Instant): void {
+    this.#settle(now);
+  }
+
+  /** We sign with another key from now on: after a key rotation of ours. */
+  setIdentity(_identity: SigningKey, now: Instant): void {
+    this.#settle(now);
+  }
+
+  /** Answers `relation`; undefined when the directory can't be reached. */
+  answerRelation(_peer: NodeId, _relation: Relation | undefined, now: Instant): void {
+    this.#settle(now);
+  }
+
+  /** Our networks, their policies or what we know of members changed: streams that are not allowed any more end. */
+  recheck(now: Instant): void {
     this.#settle(now);
   }
 
@@ -432,6 +462,14 @@ export class PilotNode implements Machine<NodeOutput> {
         this.#forgetAt.set(output.peer, now + FORGET_DELAY);
         this.#outputs.push({ type: 'trust', output });
         return;
+      case 'needRotations':
+        this.#outputs.push({ type: 'query', query: { ask: 'rotations', peer: output.peer } });
+        return;
+      case 'rescoped':
+        return;
+      case 'repinned':
+        this.#tunnel.pin(output.peer, output.publicKey);
+        return;
       default:
         this.#outputs.push({ type: 'trust', output });
     }
@@ -449,7 +487,12 @@ export class PilotNode implements Machine<NodeOutput> {
     }
     this.#outputs.push({
       type: 'event',
-      event: { name: kind === 'stream' ? 'syn.rejected' : 'datagram.rejected', peer, port },
+      event: {
+        name: kind === 'stream' ? 'syn.rejected' : 'datagram.rejected',
+        peer,
+        port,
+        reason: 'untrusted',
+      },
     });
     return false;
   }

@@ -1,7 +1,7 @@
 import { PilotError } from '../api/errors.ts';
 import type { Address, Instant, NodeId, Port } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
-import type { NodeOutput } from '../core/node-types.ts';
+import type { Denial, NodeOutput } from '../core/node-types.ts';
 import type { ConnId } from '../core/stream/types.ts';
 import type { DialRequest, LocalStream, StreamEnd, StreamObserver } from '../ipc/backend.ts';
 import { formatAddress } from '../wire/address.ts';
@@ -142,7 +142,13 @@ export class StreamTable {
       case 'dialFailed': {
         const dialing = this.#dialing.get(output.conn);
         this.#dialing.delete(output.conn);
-        dialing?.reject(this.#dialError(dialing, output.reason, output.detail));
+        if (dialing === undefined) return;
+        const { reason, detail, denial = 'scope' } = output;
+        dialing.reject(
+          reason === 'denied'
+            ? dialDenied(dialing.to, dialing.port, denial)
+            : this.#dialError(dialing, reason, detail),
+        );
         return;
       }
       case 'incoming': {
@@ -223,6 +229,25 @@ export class StreamTable {
       default:
         return new PilotError('connection_failed', `Cannot connect to ${name} port ${port}: ${reason}`);
     }
+  }
+}
+
+/** A dial that our own rules don't let out. */
+function dialDenied(to: Address, port: Port, denial: Denial): PilotError {
+  const what = `Cannot connect to ${formatAddress(to)} port ${port}`;
+  switch (denial) {
+    case 'untrusted':
+      return new PilotError('untrusted', `${what}: no mutual trust`);
+    case 'scope':
+      return new PilotError('scope_denied', `${what}: the trust with this node does not cover the port`);
+    case 'rate':
+      return new PilotError('rate_limited', `${what}: more streams a minute than the trust allows`);
+    case 'not_member':
+      return new PilotError('policy_denied', `${what}: both nodes have to be members of the network`);
+    case 'policy':
+      return new PilotError('policy_denied', `${what}: the policy of the network does not allow it`);
+    default:
+      return denial satisfies never;
   }
 }
 

@@ -218,18 +218,20 @@ export class Correspondence {
     }
     const peer = errand.peer;
     if (errand.kind === 'report') {
-      this.#emit({ type: 'reportTrust', peer });
+      this.#emit({ type: 'reportTrust', peer, certificate: this.#book.record(peer)?.certificate ?? '' });
       return;
     }
     if (errand.kind === 'revoke' && this.#book.tombstone(peer)?.revokeId === undefined) {
       // The peer withdrew: only the registry's record of our half is left to clear.
-      this.#emit({ type: 'revokeTrust', peer, message: '' });
+      this.#emit({ type: 'revokeTrust', peer, message: '', revocation: '' });
       return;
     }
     const bytes = composeMessage(this.#identity, this.#node, this.#letter(errand, peer, wallSeconds));
     if (leg === 'direct') this.#sendDirect(departure, peer, bytes, now);
-    else if (errand.kind === 'revoke') this.#emit({ type: 'revokeTrust', peer, message: fromUtf8(bytes) });
-    else {
+    else if (errand.kind === 'revoke') {
+      const revocation = this.#book.tombstone(peer)?.revocation ?? '';
+      this.#emit({ type: 'revokeTrust', peer, message: fromUtf8(bytes), revocation });
+    } else {
       this.#emit({
         type: 'relayRespond',
         to: peer,

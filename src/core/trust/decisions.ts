@@ -6,7 +6,15 @@ import type { Correspondence } from './correspondence.ts';
 import type { RefusalReason } from './inbox.ts';
 import { CLOSED_LIMIT, REQUEST_LIFETIME, TOMBSTONE_LIMIT } from './limits.ts';
 import { type Claim, newId } from './messages.ts';
-import type { OutgoingRequest, PendingRequest, TrustEvent, TrustOutput, TrustRecord } from './types.ts';
+import { ALL_TERMS, type Terms } from './terms.ts';
+import type {
+  ApprovedBy,
+  OutgoingRequest,
+  PendingRequest,
+  TrustEvent,
+  TrustOutput,
+  TrustRecord,
+} from './types.ts';
 
 /** What new trust rests on. Id and messages are empty with old peers. */
 type Basis =
@@ -73,6 +81,9 @@ export class Decisions {
       receivedAt: this.#wall(now),
       requestId: id,
       message: claim.text,
+      terms: ALL_TERMS,
+      change: false,
+      certifies: false,
     };
     const answered = id === '' ? undefined : this.#book.answer(from, id);
     const known = this.#book.pendingOf(from);
@@ -240,6 +251,10 @@ export class Decisions {
       approvedAt: wall,
       mutual: basis.by === 'accept' || basis.by === 'mutual',
       reported: false,
+      terms: ALL_TERMS,
+      peerTerms: ALL_TERMS,
+      serial: 0,
+      approvedBy: 'user' satisfies ApprovedBy,
       ...(proof && { proof, requestId: basis.requestId }),
     });
     this.#closeRequestsTo(node);
@@ -278,7 +293,7 @@ export class Decisions {
       this.#tellRevocation(peer, undefined, now, { tellRegistry: true });
       return;
     }
-    const tombstone = { node: peer, revokedAt: wall, tellPeer, tellRegistry: true };
+    const tombstone = { node: peer, revokedAt: wall, tellPeer, tellRegistry: true, serial: 0 };
     this.#book.setTombstone(tombstone);
     this.#correspondence.revoke(tombstone, now);
   }
@@ -310,6 +325,7 @@ export class Decisions {
       revokeId: newId(this.#random),
       statedAt: this.#book.registers.newStatement(node, Math.floor(wall / 1000)),
       ...(requestId !== undefined && { requestId }),
+      serial: 0,
     };
     this.#book.setTombstone(tombstone);
     this.#correspondence.revoke(tombstone, now);
@@ -356,10 +372,11 @@ export class Decisions {
     node: NodeId | undefined,
     hostname: string | undefined,
     justification: string,
+    terms: Terms,
     wall: UnixMillis,
   ): OutgoingRequest {
     const requestId = newId(this.#random);
-    const question = { requestId, node, hostname, justification };
+    const question = { requestId, node, hostname, justification, terms };
     const composed = this.#correspondence.composeRequest(question, wall);
     if (composed === undefined) {
       throw new PilotError('too_large', 'Cannot ask for trust: the justification is too long');

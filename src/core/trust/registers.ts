@@ -73,6 +73,32 @@ export class Registers {
     register.heardRevoke = revokeId;
   }
 
+  /** Nothing either side said up to this time counts any more. */
+  close(peer: NodeId, at: number): void {
+    this.said(peer, at);
+    const register = this.#of(peer);
+    this.heardNo(peer, at, register.heardRevoke);
+  }
+
+  /** Highest serial of a certificate of the pair. */
+  serial(peer: NodeId): number {
+    return this.#registers.get(peer)?.serial ?? 0;
+  }
+
+  usedSerial(peer: NodeId, serial: number): void {
+    const register = this.#of(peer);
+    register.serial = Math.max(register.serial, serial);
+  }
+
+  /** The peer is known to sign certificates. */
+  certifies(peer: NodeId): boolean {
+    return this.#registers.get(peer)?.certifies ?? false;
+  }
+
+  setCertifies(peer: NodeId): void {
+    this.#of(peer).certifies = true;
+  }
+
   /** Id of the newest revocation heard from the peer; empty when none. */
   heardRevoke(peer: NodeId): string {
     return this.#registers.get(peer)?.heardRevoke ?? '';
@@ -99,6 +125,8 @@ export class Registers {
       heardAt: 0,
       heardNo: false,
       heardRevoke: '',
+      serial: 0,
+      certifies: false,
     };
     // Re-inserting keeps the map in order of use.
     this.#registers.delete(peer);

@@ -1,7 +1,9 @@
 /** The text of `trust.json`: spec/11 §6 with additions that old readers ignore. */
 import { decodeBase64, encodeBase64 } from '../../wire/base64.ts';
 import { formatTime, parseTime } from './rfc3339.ts';
+import { ALL_TERMS, type Terms, termsFrom, termsMembers } from './terms.ts';
 import type {
+  ApprovedBy,
   OutgoingRequest,
   PendingRequest,
   RequestAnswer,
@@ -25,6 +27,14 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       proof: record.proof,
       request_id: record.requestId,
       reported: record.reported,
+      terms: termsMembers(record.terms),
+      peer_terms: termsMembers(record.peerTerms),
+      certificate: record.certificate,
+      draft: record.draft,
+      serial: record.serial,
+      not_after: record.notAfter,
+      approved_by: record.approvedBy,
+      renew_asked: record.renewAsked,
     })),
     pending: snapshot.pending.map((request) => ({
       node_id: request.node,
@@ -33,6 +43,9 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       received_at: formatTime(request.receivedAt),
       request_id: request.requestId,
       message: request.message,
+      terms: termsMembers(request.terms),
+      change: request.change,
+      certifies: request.certifies,
     })),
     outgoing: snapshot.outgoing.map((request) => ({
       request_id: request.requestId,
@@ -43,6 +56,7 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       expires_at: formatTime(request.expiresAt),
       message: request.message,
       stated_at: request.statedAt,
+      terms: termsMembers(request.terms),
     })),
     tombstones: snapshot.tombstones.map((tombstone) => ({
       node_id: tombstone.node,
@@ -52,6 +66,9 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       revoke_id: tombstone.revokeId,
       stated_at: tombstone.statedAt,
       request_id: tombstone.requestId,
+      serial: tombstone.serial,
+      revocation: tombstone.revocation,
+      peer_revocation: tombstone.peerRevocation,
     })),
     answers: (snapshot.answers ?? []).map((answer) => ({
       node_id: answer.node,
@@ -67,6 +84,8 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       heard_at: register.heardAt,
       heard_no: register.heardNo,
       heard_revoke: register.heardRevoke,
+      serial: register.serial,
+      certifies: register.certifies,
     })),
   };
   return `${JSON.stringify(file, undefined, 2)}\n`;
@@ -111,6 +130,14 @@ function trustRecord(item: Fields): TrustRecord {
     ...(proof && { proof: { request: string(proof.request), accept: string(proof.accept) } }),
     ...(item.request_id !== undefined && { requestId: string(item.request_id) }),
     ...(item.reported !== undefined && { reported: flag(item.reported) }),
+    terms: terms(item.terms),
+    peerTerms: terms(item.peer_terms),
+    ...(item.certificate !== undefined && { certificate: string(item.certificate) }),
+    ...(item.draft !== undefined && { draft: string(item.draft) }),
+    serial: whole(item.serial ?? 0),
+    ...(item.not_after !== undefined && { notAfter: whole(item.not_after) }),
+    approvedBy: approvedBy(item.approved_by ?? (item.mutual === true ? 'mutual' : 'user')),
+    ...(item.renew_asked !== undefined && { renewAsked: whole(item.renew_asked) }),
   };
 }
 
@@ -122,6 +149,9 @@ function pendingRequest(item: Fields): PendingRequest {
     receivedAt: time(item.received_at),
     requestId: string(item.request_id ?? ''),
     message: string(item.message ?? ''),
+    terms: terms(item.terms),
+    change: flag(item.change ?? false),
+    certifies: flag(item.certifies ?? false),
   };
 }
 
@@ -134,6 +164,7 @@ function outgoingRequest(item: Fields): OutgoingRequest {
     createdAt: time(item.created_at),
     expiresAt: time(item.expires_at),
     message: string(item.message),
+    terms: terms(item.terms),
     ...(item.stated_at !== undefined && { statedAt: whole(item.stated_at) }),
   };
 }
@@ -147,6 +178,9 @@ function tombstone(item: Fields): TrustTombstone {
     ...(item.revoke_id !== undefined && { revokeId: string(item.revoke_id) }),
     ...(item.stated_at !== undefined && { statedAt: whole(item.stated_at) }),
     ...(item.request_id !== undefined && { requestId: string(item.request_id) }),
+    serial: whole(item.serial ?? 0),
+    ...(item.revocation !== undefined && { revocation: string(item.revocation) }),
+    ...(item.peer_revocation !== undefined && { peerRevocation: string(item.peer_revocation) }),
   };
 }
 
@@ -172,7 +206,24 @@ function statementRegister(item: Fields): StatementRegister {
     heardAt: whole(item.heard_at),
     heardNo: flag(item.heard_no),
     heardRevoke: string(item.heard_revoke),
+    serial: whole(item.serial ?? 0),
+    certifies: flag(item.certifies ?? false),
   };
+}
+
+/** Files of older versions know no terms: everything was given. */
+function terms(value: unknown): Terms {
+  if (value === undefined) return ALL_TERMS;
+  const read = termsFrom(value);
+  if (read === undefined) throw new Corrupt();
+  return read;
+}
+
+function approvedBy(value: unknown): ApprovedBy {
+  const text = string(value);
+  if (text === 'user' || text === 'mutual' || text === 'peer' || text === 'renewal') return text;
+  if (text.startsWith('auto:')) return text as `auto:${string}`;
+  throw new Corrupt();
 }
 
 function time(value: unknown): number {

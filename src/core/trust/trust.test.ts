@@ -293,12 +293,12 @@ test('auto-approve trusts whoever asks', () => {
 test('what is stored precedes everything it causes', () => {
   const { bus, a, b } = two();
   const outputs: string[] = [];
-  a.trust.request({ node: 2 }, '', WALL, 0);
+  a.trust.request({ node: 2 }, '', ALL_TERMS, WALL, 0);
   for (let output = a.trust.poll(); output !== undefined; output = a.trust.poll()) outputs.push(output.type);
   assert.deepEqual(outputs, ['persist', 'sendDirect']);
   bus.pass(20_000);
   bus.flush();
-  b.trust.approve(1, WALL, 0);
+  b.trust.approve(1, {}, WALL, 0);
   assert.equal(b.trust.poll()?.type, 'persist');
 });
 
@@ -309,7 +309,7 @@ test('a question can be repeated, but not asked of oneself, without an id, too l
   assert.equal(a.trust.outgoing().length, 1);
   const refusal = (target: { node: number } | { hostname: string }, text = ''): string => {
     try {
-      bus.do(a, (trust) => trust.request(target, text, WALL, 0));
+      bus.do(a, (trust) => trust.request(target, text, ALL_TERMS, WALL, 0));
       return 'none';
     } catch (error) {
       return (error as { code: string }).code;
@@ -325,7 +325,7 @@ test('a question can be repeated, but not asked of oneself, without an id, too l
 
 test('a message that does not fit one segment goes through the registry only', () => {
   const { bus, a, b } = two();
-  bus.do(a, (trust) => trust.request({ node: 2 }, 'x'.repeat(1000), WALL, 0));
+  bus.do(a, (trust) => trust.request({ node: 2 }, 'x'.repeat(1000), ALL_TERMS, WALL, 0));
   assert.deepEqual(
     bus.parcels.map(({ kind }) => kind),
     ['request'],

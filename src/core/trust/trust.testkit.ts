@@ -12,6 +12,7 @@ import {
   handshakeSignedString,
 } from '../../wire/handshake.ts';
 import { formatTrustFile, parseTrustFile } from './snapshot.ts';
+import { ALL_TERMS } from './terms.ts';
 import { Trust } from './trust.ts';
 import type { TrustEvent, TrustOutput, TrustSnapshot } from './types.ts';
 
@@ -130,16 +131,19 @@ export class TrustBus {
 
   ask(from: TrustNode, to: TrustNode | string): string {
     const target = typeof to === 'string' ? { hostname: to } : { node: to.id };
-    return this.do(from, (trust) => trust.request(target, 'please', this.wallOf(from), this.now).status);
+    return this.do(
+      from,
+      (trust) => trust.request(target, 'please', ALL_TERMS, this.wallOf(from), this.now).status,
+    );
   }
   approve(node: TrustNode, peer: TrustNode): string {
-    return this.do(node, (trust) => trust.approve(peer.id, this.wallOf(node), this.now));
+    return this.do(node, (trust) => trust.approve(peer.id, {}, this.wallOf(node), this.now));
   }
   reject(node: TrustNode, peer: TrustNode, reason = 'no'): string {
     return this.do(node, (trust) => trust.reject(peer.id, reason, this.wallOf(node), this.now));
   }
   untrust(node: TrustNode, peer: TrustNode): string {
-    return this.do(node, (trust) => trust.untrust(peer.id, this.wallOf(node), this.now));
+    return this.do(node, (trust) => trust.untrust(peer.id, '', this.wallOf(node), this.now));
   }
 
   collect(node: TrustNode): void {
@@ -227,6 +231,10 @@ export class TrustBus {
         return;
       case 'event':
         node.events.push(output.event);
+        return;
+      case 'needRotations':
+      case 'rescoped':
+      case 'repinned':
         return;
       case 'needKey':
         this.#keysDue.push({ node, peer: output.peer });

@@ -12,8 +12,10 @@ import { type Arrival, Inbox } from './inbox.ts';
 import { JUSTIFICATION_LIMIT } from './limits.ts';
 import type { Recipient } from './messages.ts';
 import type {
+  ApprovedBy,
   OutgoingRequest,
   PendingRequest,
+  Terms,
   TrustOutput,
   TrustRecord,
   TrustSnapshot,
@@ -41,6 +43,14 @@ export interface RequestResult {
   /** Empty when already trusted. */
   readonly requestId: string;
   readonly status: 'sent' | 'already_trusted' | 'approved';
+}
+
+/** What a user, or a rule of theirs, grants to a peer that asked. */
+export interface Approval {
+  /** @default everything that was asked for */
+  readonly terms?: Terms | undefined;
+  /** @default 'user' */
+  readonly by?: ApprovedBy | undefined;
 }
 
 const REASON_LIMIT = 200;
@@ -120,7 +130,13 @@ export class Trust implements Machine<TrustOutput> {
    * Throws PilotError: `unavailable` before our node id is known, `invalid_argument` for ourselves,
    * `too_large` for more than 1024 bytes of justification, `rate_limited` with 256 open questions.
    */
-  request(target: TrustTarget, justification: string, wall: UnixMillis, now: Instant): RequestResult {
+  request(
+    target: TrustTarget,
+    justification: string,
+    terms: Terms,
+    wall: UnixMillis,
+    now: Instant,
+  ): RequestResult {
     this.#setWall(wall, now);
     const node = 'node' in target ? target.node : undefined;
     const hostname = 'hostname' in target ? target.hostname.toLowerCase() : undefined;
@@ -132,14 +148,14 @@ export class Trust implements Machine<TrustOutput> {
       return { requestId: pending.requestId, status: 'approved' };
     }
     const open = node === undefined ? this.#book.outgoingNamed(hostname ?? '') : this.#book.outgoingTo(node);
-    const request = open ?? this.#decisions.newRequest(node, hostname, justification, wall);
+    const request = open ?? this.#decisions.newRequest(node, hostname, justification, terms, wall);
     this.#correspondence.request(request, open !== undefined, now);
     this.#settle();
     return { requestId: request.requestId, status: 'sent' };
   }
 
   /** Trusts a peer that asked. Approving twice is harmless. */
-  approve(node: NodeId, wall: UnixMillis, now: Instant): 'approved' | 'not_pending' {
+  approve(node: NodeId, _grant: Approval, wall: UnixMillis, now: Instant): 'approved' | 'not_pending' {
     this.#setWall(wall, now);
     const pending = this.#book.pendingOf(node);
     if (pending !== undefined) this.#decisions.approvePending(pending, 'approval', now);
@@ -163,7 +179,7 @@ export class Trust implements Machine<TrustOutput> {
    * Withdraws trust, or a request that has not been answered. Lasting: the peer is told, and is trusted again only
    * when both sides ask or approve anew.
    */
-  untrust(node: NodeId, wall: UnixMillis, now: Instant): 'revoked' | 'not_trusted' {
+  untrust(node: NodeId, _reason: string, wall: UnixMillis, now: Instant): 'revoked' | 'not_trusted' {
     this.#setWall(wall, now);
     const isWithdrawn = this.#decisions.withdraw(node, now);
     this.#settle();

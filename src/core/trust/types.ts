@@ -1,4 +1,11 @@
 import type { NodeId, UnixMillis } from '../../base/units.ts';
+import type { Terms } from './terms.ts';
+
+export type { Grant } from '../../wire/trust-certificate.ts';
+export type { Terms } from './terms.ts';
+
+/** Who let a peer in. `peer`: it accepted our question; `renewal`: both wanted to go on. */
+export type ApprovedBy = 'user' | 'mutual' | 'peer' | 'renewal' | `auto:${string}`;
 
 /** Someone we trust. spec/11 §1.1, §6 */
 export interface TrustRecord {
@@ -12,8 +19,23 @@ export interface TrustRecord {
   readonly proof?: { readonly request: string; readonly accept: string };
   /** Id of the request this trust rests on; absent with old peers. */
   readonly requestId?: string;
-  /** The registry knows our half. */
+  /** The registry knows our half, or the certificate. */
   readonly reported?: boolean;
+  /** What we want now. Enforced here whatever the certificate says. */
+  readonly terms: Terms;
+  /** What the peer said last that it wants, from its side. */
+  readonly peerTerms: Terms;
+  /** Text of the certificate both have signed; absent with peers that make none (`legacy`) and until they signed. */
+  readonly certificate?: string;
+  /** A newer certificate that we signed and the peer still has to. It counts here already. */
+  readonly draft?: string;
+  /** Of the newest certificate, draft included; 0 without. */
+  readonly serial: number;
+  /** Unix seconds: when trust ends, by the certificate and our terms. */
+  readonly notAfter?: number;
+  readonly approvedBy: ApprovedBy;
+  /** The certificate for which a successor was asked for already. */
+  readonly renewAsked?: number;
 }
 
 /** An inbound request waiting for the user. */
@@ -26,6 +48,12 @@ export interface PendingRequest {
   readonly requestId: string;
   /** The signed request as received, JSON; empty for old peers. */
   readonly message: string;
+  /** What the peer wants, from its side. */
+  readonly terms: Terms;
+  /** The peer is trusted and asks for more than it has. */
+  readonly change: boolean;
+  /** The peer signs certificates. */
+  readonly certifies: boolean;
 }
 
 /** A request of ours that has not been answered. */
@@ -38,6 +66,8 @@ export interface OutgoingRequest {
   readonly createdAt: UnixMillis;
   readonly expiresAt: UnixMillis;
   readonly message: string;
+  /** What we asked for, from our side. */
+  readonly terms: Terms;
   /** When the question was stated, unix seconds; with it, a question by hostname keeps its place among our statements. */
   readonly statedAt?: number;
 }
@@ -55,6 +85,12 @@ export interface TrustTombstone {
   readonly statedAt?: number;
   /** The request the withdrawn trust rested on. */
   readonly requestId?: string;
+  /** No certificate of the pair up to this serial counts any more. */
+  readonly serial: number;
+  /** Our signed revocation of them; absent where there was none to revoke. */
+  readonly revocation?: string;
+  /** The peer's. */
+  readonly peerRevocation?: string;
 }
 
 /** How we answered a request, kept so that a repeated request gets the same answer. */
@@ -82,6 +118,10 @@ export interface StatementRegister {
   readonly heardNo: boolean;
   /** Id of the newest revocation heard; empty when none. */
   readonly heardRevoke: string;
+  /** Highest serial of a certificate of the pair, ever. */
+  readonly serial: number;
+  /** The peer signs certificates. */
+  readonly certifies: boolean;
 }
 
 /** Everything the trust machine must not lose. Written before the effect of a change becomes visible. */
@@ -109,14 +149,29 @@ export type TrustOutput =
     }
   /** Registry `respond_handshake`. `message` is the signed answer for new peers. */
   | { readonly type: 'relayRespond'; readonly to: NodeId; readonly accept: boolean; readonly message: string }
-  | { readonly type: 'reportTrust'; readonly peer: NodeId }
-  /** Registry `revoke_trust`. `message` is our signed revocation, for the registry to hand to the peer; empty when the peer withdrew first. */
-  | { readonly type: 'revokeTrust'; readonly peer: NodeId; readonly message: string }
+  /** Registry `report_trust`. `certificate` is its text, signed by both; empty for a pair without one. */
+  | { readonly type: 'reportTrust'; readonly peer: NodeId; readonly certificate: string }
+  /**
+   * Registry `revoke_trust`. `message` is our signed withdrawal, for the registry to hand to the peer, and `revocation`
+   * the document for everybody; both empty when the peer withdrew first.
+   */
+  | {
+      readonly type: 'revokeTrust';
+      readonly peer: NodeId;
+      readonly message: string;
+      readonly revocation: string;
+    }
   | { readonly type: 'needKey'; readonly peer: NodeId }
+  /** The peer signs with another key than the pinned one: ask for its key rotations; answer with `keyRotated`. */
+  | { readonly type: 'needRotations'; readonly peer: NodeId }
   /** Store durably. */
   | { readonly type: 'persist'; readonly snapshot: TrustSnapshot }
   /** Trust ended: drop the tunnel and reset the peer's streams. */
   | { readonly type: 'dropped'; readonly peer: NodeId }
+  /** What the peer may reach here, or we there, changed: streams that are not allowed any more end. */
+  | { readonly type: 'rescoped'; readonly peer: NodeId }
+  /** The peer's pinned key was replaced by one that its old key signed. */
+  | { readonly type: 'repinned'; readonly peer: NodeId; readonly publicKey: Uint8Array }
   | { readonly type: 'event'; readonly event: TrustEvent };
 
 export type TrustEvent =
@@ -130,6 +185,12 @@ export type TrustEvent =
   | { readonly name: 'handshake.approved'; readonly peer: NodeId }
   | { readonly name: 'handshake.rejected'; readonly peer: NodeId; readonly reason: string }
   | { readonly name: 'trust.established'; readonly peer: NodeId }
+  /** Both have signed a certificate. */
+  | { readonly name: 'trust.certified'; readonly peer: NodeId; readonly serial: number }
+  | { readonly name: 'trust.expired'; readonly peer: NodeId }
+  /** We asked for a successor of a certificate that ends soon. */
+  | { readonly name: 'trust.renewing'; readonly peer: NodeId }
+  | { readonly name: 'trust.key_rotated'; readonly peer: NodeId }
   | { readonly name: 'trust.revoked'; readonly peer: NodeId }
   | { readonly name: 'trust.revoked_by_peer'; readonly peer: NodeId }
   | { readonly name: 'trust.refused_message'; readonly peer: NodeId; readonly reason: string };
