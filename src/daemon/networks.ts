@@ -120,7 +120,7 @@ export class Networks {
         this.#arm(SYNC_DELAY);
         return true;
       case 'member_changed':
-        this.#forget(push.from);
+        this.#forget(push.from === 0 ? undefined : push.from);
         return true;
       case 'invite':
         this.#log.event('info', 'network.invited', { network: push.network ?? 0, by: push.from ?? 0 });
