@@ -6,9 +6,10 @@ import { alreadyRunning } from '../src/cli/commands/daemon/start.ts';
 import { EVERYONE_RULE } from '../src/cli/config/auto-approve.ts';
 import { homeAt } from '../src/cli/home.ts';
 import type { StartReport } from '../src/cli/host.ts';
+import { finishRestore } from '../src/cli/identity-backup.ts';
 import { LocalNetwork } from '../src/cli/local/network.ts';
 import { Daemon } from '../src/daemon/daemon.ts';
-import { nodeLog } from '../src/platform/index.ts';
+import { guardHome, nodeLog } from '../src/platform/index.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
 import { serve } from './host/serve.ts';
@@ -29,6 +30,14 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
   });
   const run = await claimRun(host, home.daemon, {});
   if (!isClaim(run)) throw alreadyRunning(run.pid);
+  let warnings: readonly string[];
+  try {
+    if (await finishRestore(host.storage(root))) log.event('info', 'identity.restored');
+    warnings = (await guardHome(root)).fixed;
+  } catch (thrown) {
+    await run.release();
+    throw thrown;
+  }
   const { net, clock, random, crypto } = host;
   const note = (text: string): void => {
     log.event('info', 'daemon.note', { text });
@@ -94,6 +103,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
           : settings.auto_approve,
         ...(settings.email === undefined ? {} : { owner: settings.email }),
         version: host.version,
+        warnings,
       },
     }).catch((thrown: unknown) => {
       throw socketExplained(thrown, settings.socket);

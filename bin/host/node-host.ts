@@ -8,8 +8,10 @@ import type { Host, Sink, Source } from '../../src/cli/host.ts';
 import { nodeClock } from '../../src/platform/clock.ts';
 import { nodeCrypto } from '../../src/platform/crypto.ts';
 import { nodeNet } from '../../src/platform/net.ts';
+import { passphraseKey } from '../../src/platform/passphrase.ts';
 import { nodeRandom } from '../../src/platform/random.ts';
 import { nodeStorage } from '../../src/platform/storage.ts';
+import { nodeAnswerers } from './answerers.ts';
 import { nodeFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { nodeProcesses } from './processes.ts';
@@ -30,8 +32,10 @@ export function nodeHost(): Host {
     clock: nodeClock(),
     random: nodeRandom(),
     crypto: nodeCrypto(),
+    passphraseKey,
     files: nodeFiles(),
     processes: nodeProcesses(),
+    answerers: nodeAnswerers(),
     storage: nodeStorage,
     absolute: (path) => resolve(path),
     localTime,

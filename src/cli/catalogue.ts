@@ -12,17 +12,27 @@ import { disconnect } from './commands/diagnostics/disconnect.ts';
 import { info } from './commands/diagnostics/info.ts';
 import { peers } from './commands/diagnostics/peers.ts';
 import { ping } from './commands/diagnostics/ping.ts';
+import { identityBackup } from './commands/identity/backup.ts';
+import { deregister } from './commands/identity/deregister.ts';
+import { forgetKey } from './commands/identity/forget-key.ts';
+import { identityRestore } from './commands/identity/restore.ts';
+import { rotateKey } from './commands/identity/rotate-key.ts';
 import { inbox } from './commands/messages/inbox.ts';
 import { inboxRead } from './commands/messages/inbox-read.ts';
 import { received } from './commands/messages/received.ts';
 import { sendFile } from './commands/messages/send-file.ts';
 import { sendMessage } from './commands/messages/send-message.ts';
 import { clearHostname } from './commands/names/clear-hostname.ts';
+import { clearTags } from './commands/names/clear-tags.ts';
 import { find } from './commands/names/find.ts';
 import { lookup } from './commands/names/lookup.ts';
+import { SERVICE_COMMANDS } from './commands/names/service.ts';
+import { services } from './commands/names/services.ts';
 import { setHostname } from './commands/names/set-hostname.ts';
 import { setPrivate } from './commands/names/set-private.ts';
 import { setPublic } from './commands/names/set-public.ts';
+import { setTags } from './commands/names/set-tags.ts';
+import { tags } from './commands/names/tags.ts';
 import { NETWORK_COMMANDS } from './commands/networks/index.ts';
 import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
@@ -59,6 +69,16 @@ export const CATALOGUE: readonly Command[] = [
   clearHostname,
   setPublic,
   setPrivate,
+  tags,
+  setTags,
+  clearTags,
+  services,
+  ...SERVICE_COMMANDS,
+  rotateKey,
+  forgetKey,
+  identityBackup,
+  identityRestore,
+  deregister,
   handshake,
   pending,
   approve,

@@ -112,8 +112,17 @@ export class TestMachine {
       clock: this.clock,
       random: nodeRandom(),
       crypto: nodeCrypto(),
+      passphraseKey: (passphrase, salt) =>
+        Promise.resolve(nodeCrypto().hkdfSha256(passphrase, salt, new Uint8Array(0), 32)),
       files: this.#files(user, pid),
       processes: this.#processes(pid, user),
+      answerers: {
+        run: () => Promise.reject(new Error('no programs here')),
+        start: () => {
+          throw new Error('no programs here');
+        },
+        post: () => Promise.reject(new Error('no servers here')),
+      },
       storage: (): Storage => {
         throw new Error('no storage here');
       },

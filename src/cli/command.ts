@@ -15,6 +15,8 @@ export interface Flag<T = unknown> {
   readonly summary: string;
   /** Text parsed when the flag is absent; shown in help. */
   readonly fallback?: string;
+  /** Text parsed when the flag is given without a value, `--flag`; a value that follows must be a valid one. */
+  readonly bare?: string;
   /** One-letter form, without the dash. */
   readonly short?: string;
   /** A switch that is on unless `--no-NAME` is given. */
@@ -71,9 +73,11 @@ export const GROUPS = [
   'Set-up',
   'Daemon',
   'Names and visibility',
+  'Identity',
   'Trust',
   'Networks',
   'Messages and files',
+  'Agents',
   'Streams',
   'Diagnostics',
   'Registry and beacon',

@@ -93,6 +93,50 @@ export interface Processes {
   runHere(program: Program, settings: unknown, onReport: (report: StartReport) => void): Promise<void>;
 }
 
+/** What a program that answered a message came to. */
+export interface Ran {
+  /** Exit status, or the name of the signal that ended it. */
+  readonly ending: number | string;
+  readonly output: Uint8Array;
+}
+
+/** A program that lives as long as the command, and is spoken to in lines. */
+export interface LineProgram {
+  write(line: string): void;
+  /** Next line of its output; undefined once it has ended or written a longer one than allowed. */
+  nextLine(): Promise<string | undefined>;
+  /** Ends it and whatever it has started. */
+  stop(): void;
+}
+
+/** Programs and HTTP servers that answer messages. */
+export interface Answerers {
+  /**
+   * Runs a shell command with `input` as its standard input; the signal ends it and whatever it has started.
+   * Errors: `too_large` when it writes more than `limit` bytes, `cancelled`, `io_error`.
+   */
+  run(
+    command: string,
+    options: {
+      readonly env: Readonly<Record<string, string>>;
+      readonly input: Uint8Array;
+      readonly limit: number;
+      readonly signal: Abort;
+    },
+  ): Promise<Ran>;
+  start(command: string, lineLimit: number): LineProgram;
+  /** Follows no redirects. Errors: `too_large`, `connection_failed`, `cancelled`. */
+  post(
+    url: string,
+    options: {
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: Uint8Array;
+      readonly limit: number;
+      readonly signal: Abort;
+    },
+  ): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }>;
+}
+
 export interface Host {
   readonly version: string;
   /** PILOT_HOME, where set, is absolute here. */
@@ -108,8 +152,15 @@ export interface Host {
   readonly clock: Clock;
   readonly random: Random;
   readonly crypto: Crypto;
+  /** 32 bytes from a passphrase by scrypt; `logN` is the binary logarithm of its cost. */
+  passphraseKey(
+    passphrase: Uint8Array,
+    salt: Uint8Array,
+    cost: { readonly logN: number; readonly r: number; readonly p: number },
+  ): Promise<Uint8Array>;
   readonly files: Files;
   readonly processes: Processes;
+  readonly answerers: Answerers;
   storage(root: string): Storage;
   /** A path as seen from the directory the command was run in. */
   absolute(path: string): string;

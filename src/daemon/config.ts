@@ -24,6 +24,8 @@ export interface DaemonConfig {
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;
+  /** What was found before the start, for the user: `info` tells it. */
+  readonly warnings?: readonly string[];
   readonly services?: {
     /** Port 7. @default true */
     readonly echo?: boolean;

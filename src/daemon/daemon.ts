@@ -314,6 +314,7 @@ export class Daemon {
       this.#traffic.bytesReceived += data.length;
       this.#driver.run(() => this.#node.handleDatagram(from, data, clock.now()));
     });
+    for (const message of config.warnings ?? []) this.#identities.warnings.add('home.opened', message);
     this.#surroundings.start();
     const { node, beacons } = this.#own.current;
     if (node !== undefined) this.#becomeNode(node);

@@ -5,6 +5,7 @@ import type { PilotNode } from '../core/node.ts';
 import type { RegistryPush } from '../directory/types.ts';
 import type { Clock, Log, Storage } from '../runtime/ports.ts';
 import { fingerprintOf } from '../wire/fingerprint.ts';
+import { type NodeRecord, verifyNodeRecord } from '../wire/node-record.ts';
 import type { StagedIdentity } from './identity.ts';
 import { IdentityRotation } from './identity-rotation.ts';
 import { OwnRecord } from './own-record.ts';
@@ -117,7 +118,16 @@ export class Identities {
   }
 
   get fingerprint(): string {
-    return fingerprintOf(this.#crypto, this.#identity.publicKey);
+    return this.fingerprintOf(this.#identity.publicKey);
+  }
+
+  fingerprintOf(key: Uint8Array): string {
+    return fingerprintOf(this.#crypto, key);
+  }
+
+  /** True when the record is signed by the key. */
+  verifies(record: NodeRecord, key: Uint8Array): boolean {
+    return verifyNodeRecord(this.#crypto, record, key);
   }
 
   /** True when the push was about keys and nothing else follows from it. */

@@ -5,7 +5,12 @@ import type { Instant, Millis, NodeId, UnixMillis } from '../base/units.ts';
 import type { NodeInfo } from '../directory/types.ts';
 import type { Clock, Log } from '../runtime/ports.ts';
 import { fingerprintOf } from '../wire/fingerprint.ts';
-import { decodeKeyRotation, followRotations, type KeyRotation } from '../wire/key-rotation.ts';
+import {
+  decodeKeyRotation,
+  followRotations,
+  type KeyRotation,
+  verifyKeyRotation,
+} from '../wire/key-rotation.ts';
 import { decodeNodeRecord, type NodeRecord, verifyNodeRecord } from '../wire/node-record.ts';
 import type { Pin, Pins } from './pins.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -39,6 +44,8 @@ export interface Judged {
   readonly changed: boolean;
   /** Rotations whose signatures hold, oldest first. */
   readonly rotations: readonly KeyRotation[];
+  /** Rotations of the key that counts, as far as they are proven. */
+  readonly epoch: number;
   /** Its own word, when it verifies under the key that counts and is not older than one seen before. */
   readonly record: NodeRecord | undefined;
 }
@@ -104,6 +111,12 @@ export class PeerKeys {
       .finally(() => this.#inFlight.delete(peer));
     this.#inFlight.set(peer, asking);
     return asking;
+  }
+
+  /** As `check`, from the registry as it is now. */
+  fresh(peer: NodeId): Promise<Judged> {
+    this.#judged.delete(peer);
+    return this.check(peer);
   }
 
   /** For the tunnel: the key to expect of a peer, undefined when there is none to believe. Errors: as `check`. */
@@ -238,7 +251,10 @@ export class PeerKeys {
       if (changed) this.#refuse(peer, pin, info, typeof reached === 'string' ? reached : 'no_rotation');
       else this.#confirm(peer);
     }
-    const judged: Judged = { info, key, changed, rotations: chain, record: this.#recordOf(peer, key, info) };
+    const record = this.#recordOf(peer, key, info);
+    const rotations = chain.filter((rotation) => verifyKeyRotation(this.#crypto, rotation));
+    const epoch = Math.max(record?.epoch ?? 0, this.pins.get(peer)?.epoch ?? 0, rotations.at(-1)?.epoch ?? 0);
+    const judged: Judged = { info, key, changed, rotations, epoch, record };
     this.#judged.delete(peer);
     this.#judged.set(peer, { judged, until: this.#clock.now() + LIFETIME });
     if (this.#judged.size > CACHE_LIMIT) {

@@ -30,6 +30,7 @@ import type { FileSource } from '../services/data-exchange/file-source.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import { type BenchOptions, type BenchResult, benchEcho } from './bench.ts';
+import { IdentityClient } from './identity.ts';
 import { type MessageHandler, MessageService, type ServiceOptions } from './message-service.ts';
 import { type AskOptions, type AskReceipt, type Message, type MessageReceipt, Messages } from './messages.ts';
 import { NetworkClient } from './networks.ts';
@@ -66,6 +67,7 @@ export class PilotClient {
   readonly #messages: Messages;
   readonly #trust: TrustClient;
   readonly #networks: NetworkClient;
+  readonly #identity: IdentityClient;
 
   /** Errors: `not_running`. */
   static async connect(options: ConnectOptions): Promise<PilotClient> {
@@ -80,6 +82,7 @@ export class PilotClient {
     this.#messages = new Messages(ipc, options.random);
     this.#trust = new TrustClient(ipc);
     this.#networks = new NetworkClient(ipc);
+    this.#identity = new IdentityClient(ipc);
   }
 
   /** Calls, streams and datagrams without the helpers. */
@@ -223,6 +226,11 @@ export class PilotClient {
     const address = await this.#addressOf(target, options.signal);
     const conn = await this.#ipc.dial(address, 7, { timeout: options.timeout, signal: options.signal });
     return benchEcho(conn, this.#clock, options);
+  }
+
+  /** Our key and keys of others, finding nodes, services. */
+  get identity(): IdentityClient {
+    return this.#identity;
   }
 
   /** Networks, their members and policies. */

@@ -17,6 +17,7 @@ export {
   type ServiceOptions,
 } from './message-service.ts';
 export type { AskOptions, AskReceipt, Message, MessageReceipt, Reply } from './messages.ts';
+export { type FoundService, IdentityClient } from './identity.ts';
 export { NetworkClient, type PageOptions } from './networks.ts';
 export type { PingOptions, PingResult, PingSummary } from './ping.ts';
 export { type HandshakeOptions, TrustClient } from './trust.ts';

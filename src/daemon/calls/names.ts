@@ -1,11 +1,11 @@
 import { PilotError } from '../../api/errors.ts';
 import type { NameMethods, Result } from '../../ipc/methods.ts';
 import { flagParam, textParam } from '../../ipc/params.ts';
-import type { Abort } from '../../runtime/ports.ts';
 import { formatAddress } from '../../wire/address.ts';
-import { encodeBase64 } from '../../wire/base64.ts';
-import { addressText, type FoundNode } from '../targets.ts';
-import type { CallContext, Given, Handlers } from './context.ts';
+import type { FoundNode } from '../targets.ts';
+import type { Handlers } from './context.ts';
+import { addService, findNodes, removeService } from './discovery.ts';
+import { lookup } from './lookup.ts';
 
 const MAX_TAGS = 3;
 
@@ -13,8 +13,14 @@ const MAX_TAGS = 3;
 export const NAME_CALLS: Handlers<NameMethods> = {
   resolve: async (context, params, signal) =>
     resolved(await context.targets.find(textParam(params, 'target'), signal)),
-  find: async (context, params, signal) =>
-    resolved(await context.targets.findName(textParam(params, 'hostname').toLowerCase(), signal)),
+  find: async (context, params, signal) => {
+    const hostname = textParam(params, 'hostname').toLowerCase();
+    const { targets } = context;
+    return resolved(
+      await (hostname.includes('#') ? targets.find(hostname, signal) : targets.findName(hostname, signal)),
+    );
+  },
+  find_nodes: findNodes,
   set_hostname: async (context, params) => {
     const hostname = textParam(params, 'hostname').toLowerCase();
     await context.own.setHostname(hostname);
@@ -36,6 +42,8 @@ export const NAME_CALLS: Handlers<NameMethods> = {
     await context.own.setTags(tags);
     return { node_id: context.own.nodeId, tags };
   },
+  add_service: addService,
+  remove_service: removeService,
   lookup,
 };
 
@@ -45,24 +53,5 @@ function resolved(found: FoundNode): Result<'resolve'> {
     address: formatAddress({ network: found.network, node: found.node }),
     hostname: found.hostname,
     public: found.public ?? null,
-  };
-}
-
-async function lookup(context: CallContext, params: Given, signal: Abort): Promise<Result<'lookup'>> {
-  const { node } = await context.targets.find(textParam(params, 'target'), signal);
-  const info = await context.registry.lookup(node);
-  if (info.hostname !== undefined) context.book.named(node, info.hostname);
-  return {
-    node_id: info.node,
-    address: addressText(info.node),
-    hostname: info.hostname ?? '',
-    public: info.public,
-    public_key: encodeBase64(info.publicKey),
-    networks: info.networks,
-    tags: info.tags,
-    polo_score: info.poloScore,
-    ...(info.version !== undefined && { version: info.version }),
-    ...(info.endpoint !== undefined && { real_addr: `${info.endpoint.host}:${info.endpoint.port}` }),
-    ...(info.online !== undefined && { online: info.online }),
   };
 }

@@ -5,6 +5,7 @@ import { defineCommand } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { QuietFailure } from '../../output.ts';
 import { formatFields, formatSpan } from '../../text.ts';
+import { warningLines } from '../diagnostics/info.ts';
 
 export const daemonStatus = defineCommand({
   name: 'daemon status',
@@ -13,7 +14,7 @@ export const daemonStatus = defineCommand({
   flags: { check: { summary: 'print nothing; exit 0 if it runs and answers, else 1' } },
   timeout: '10s',
   returns:
-    '{running, responsive, pid, pid_file, socket, log_file, node_id?, address?, hostname?, registry?, registered?, network?, uptime_secs?, peers?, connections?}',
+    '{running, responsive, pid, pid_file, socket, log_file, node_id?, address?, hostname?, registry?, registered?, network?, uptime_secs?, peers?, connections?, warnings?}',
   examples: [
     { line: 'pilotctl daemon status', about: 'Does it run?' },
     { line: 'pilotctl daemon status --check || pilotctl daemon start', about: 'Start it unless it runs' },
@@ -51,6 +52,7 @@ export const daemonStatus = defineCommand({
       uptime_secs: info.uptime_secs,
       peers: info.peers,
       connections: info.connections,
+      warnings: info.warnings,
     };
     return {
       data,
@@ -70,6 +72,7 @@ export const daemonStatus = defineCommand({
           ],
           '  ',
         ),
+        ...warningLines(info),
       ].join('\n'),
     };
   },

@@ -1,6 +1,7 @@
 import type { Info } from '../../../sdk/index.ts';
 import { defineCommand } from '../../command.ts';
 import { formatFields, formatSize, formatSpan, plural, printable } from '../../text.ts';
+import { tagText } from '../names/tag-values.ts';
 
 export const info = defineCommand({
   name: 'info',
@@ -8,7 +9,7 @@ export const info = defineCommand({
   summary: 'Show this node: address, name, registry, traffic',
   timeout: '15s',
   returns:
-    '{node_id, address, hostname, public, uptime_secs, version, public_key, registry, registered, beacons, endpoint, peers, connections, bytes_sent, bytes_recv, drops, peer_list, conn_list, …}',
+    '{node_id, address, hostname, public, uptime_secs, version, public_key, fingerprint, verified_name, key_epoch, warnings, registry, registered, beacons, endpoint, peers, connections, bytes_sent, bytes_recv, drops, peer_list, conn_list, …}',
   examples: [
     { line: 'pilotctl info', about: 'Who am I?' },
     { line: 'pilotctl info --json', about: 'Everything the daemon tells of itself' },
@@ -16,7 +17,7 @@ export const info = defineCommand({
   async run(context) {
     const client = await context.client();
     const data = await client.info();
-    return { data, human: formatFields(rows(data)) };
+    return { data, human: [formatFields(rows(data)), ...warningLines(data)].join('\n') };
   },
 });
 
@@ -27,7 +28,11 @@ function rows(info: Info): [string, string | undefined][] {
     ['Address', info.node_id === 0 ? 'none yet' : info.address],
     ['Hostname', info.hostname === '' ? undefined : info.hostname],
     ['Visible', info.public ? 'public: anyone may connect' : 'private: only trusted peers may connect'],
+    ['Tags', info.tags.length === 0 ? undefined : tagText(info.tags)],
+    ['Services', info.services.map(({ name, port }) => `${name} (port ${port})`).join(', ') || undefined],
     ['Public key', info.public_key],
+    ['Fingerprint', `${info.fingerprint}${info.key_epoch === 0 ? '' : ` (key rotation ${info.key_epoch})`}`],
+    ['For others', info.node_id === 0 ? undefined : info.verified_name],
     ['Registry', `${info.registry} (${registryState(info)})`],
     ['Beacons', info.beacons.length === 0 ? undefined : info.beacons.join(', ')],
     ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
@@ -56,4 +61,11 @@ function registryState(info: Info): string {
 
 function pendingNote(count: number): string {
   return count === 0 ? '' : `, ${plural(count, 'request')} waiting: pilotctl pending`;
+}
+
+/** What the daemon wants the user to know; empty when all is well. */
+export function warningLines(info: Info): readonly string[] {
+  return info.warnings.map(
+    ({ message, count }) => `warning: ${printable(message)}${count > 1 ? ` (${count} times)` : ''}`,
+  );
 }

@@ -11,7 +11,7 @@ export const peers = defineCommand({
   },
   timeout: '15s',
   returns:
-    '{peers: [{node_id, address, hostname, established, encrypted, trusted, path, endpoint, rtt_ms, bytes_sent, bytes_recv, paths}], total}',
+    '{peers: [{node_id, address, hostname, established, encrypted, trusted, fingerprint, identity_changed, path, endpoint, rtt_ms, bytes_sent, bytes_recv, paths}], total}',
   examples: [
     { line: 'pilotctl peers', about: 'Direct or relayed?' },
     { line: 'pilotctl peers --search relay', about: 'Only relayed ones' },
@@ -33,6 +33,7 @@ export const peers = defineCommand({
       printable(peer.hostname),
       peer.established ? 'encrypted' : 'connecting',
       peer.trusted ? 'yes' : 'no',
+      peer.identity_changed ? 'CHANGED' : peer.fingerprint === '' ? '' : 'pinned',
       peer.path,
       peer.endpoint,
       peer.rtt_ms === null ? '' : formatMillis(peer.rtt_ms),
@@ -41,7 +42,7 @@ export const peers = defineCommand({
     return {
       data,
       human: formatTable(
-        ['NODE ID', 'HOSTNAME', 'TUNNEL', 'TRUSTED', 'PATH', 'ENDPOINT', 'RTT', 'SENT / RECEIVED'],
+        ['NODE ID', 'HOSTNAME', 'TUNNEL', 'TRUSTED', 'KEY', 'PATH', 'ENDPOINT', 'RTT', 'SENT / RECEIVED'],
         rows,
       ),
     };
