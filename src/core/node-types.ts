@@ -36,7 +36,7 @@ export interface PeerEndpoints {
 /** Questions for the directory (the registry's client). Each is answered once, by the method named. */
 export type NodeQuery =
   /** `answerKey`. */
-  | { readonly ask: 'key'; readonly peer: NodeId }
+  | { readonly ask: 'key'; readonly peer: NodeId; readonly claimed?: Uint8Array }
   /** `answerEndpoints`. */
   | { readonly ask: 'endpoints'; readonly peer: NodeId }
   /** Networks shared with the peer: `answerRelation`. */

@@ -105,7 +105,7 @@ export class TestNetwork {
       this.#later(() =>
         this.do(from, (node, now) =>
           output.query.ask === 'key'
-            ? node.answerKey(output.query.peer, peer?.publicKey, now)
+            ? node.answerKey(output.query.peer, peer?.publicKey, now, output.query.claimed)
             : node.answerEndpoints(
                 output.query.peer,
                 visible ? { endpoint: peer.endpoint, lan: [] } : undefined,

@@ -113,8 +113,8 @@ export class PilotNode implements Machine<NodeOutput> {
     this.#settle(now);
   }
 
-  answerKey(peer: NodeId, key: Uint8Array | undefined, now: Instant): void {
-    this.#tunnel.identityKey(peer, key, now);
+  answerKey(peer: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
+    this.#tunnel.identityKey(peer, key, now, claimed);
     this.#trust.identityKey(peer, key, now);
     this.#settle(now);
   }
@@ -373,7 +373,10 @@ export class PilotNode implements Machine<NodeOutput> {
         this.#streams.handlePacket(output.packet, now);
         return;
       case 'needKey':
-        this.#outputs.push({ type: 'query', query: { ask: 'key', peer: output.peer } });
+        this.#outputs.push({
+          type: 'query',
+          query: { ask: 'key', peer: output.peer, ...(output.claimed && { claimed: output.claimed }) },
+        });
         return;
       case 'needEndpoints':
         this.#outputs.push({ type: 'query', query: { ask: 'endpoints', peer: output.peer } });

@@ -205,7 +205,7 @@ export class Daemon {
       clock,
       log,
       receiver: {
-        key: (peer, key) => run(() => this.#node.answerKey(peer, key, now())),
+        key: (peer, key, claimed) => run(() => this.#node.answerKey(peer, key, now(), claimed)),
         endpoints: (peer, found, detail) => {
           run(() => this.#node.answerEndpoints(peer, found, now(), detail));
           if (found === undefined && this.#node.peer(peer)?.established !== true) {

@@ -1,4 +1,5 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
+import { toHex } from '../base/bytes.ts';
 import type { Instant, NodeId } from '../base/units.ts';
 import type { NodeQuery, PeerEndpoints } from '../core/node-types.ts';
 import type { Clock, Log } from '../runtime/ports.ts';
@@ -16,7 +17,7 @@ const CACHE_LIMIT = 2048;
 const RELAY_ONLY: PeerEndpoints = { endpoint: undefined, lan: [] };
 
 export interface AnswerReceiver {
-  key(peer: NodeId, key: Uint8Array | undefined): void;
+  key(peer: NodeId, key: Uint8Array | undefined, claimed?: Uint8Array): void;
   endpoints(peer: NodeId, found: PeerEndpoints | undefined, detail?: string): void;
   isTrusted(peer: NodeId): boolean;
 }
@@ -61,17 +62,18 @@ export class DirectoryAnswers {
       return;
     }
     if (ask !== 'key' && ask !== 'endpoints') return;
-    const name = `${ask}:${peer}`;
+    const claimed = ask === 'key' ? query.claimed : undefined;
+    const name = `${ask}:${peer}:${claimed === undefined ? '' : toHex(claimed)}`;
     // The answer to the question under way serves this one too.
     if (this.#inFlight.has(name)) return;
     if (this.#inFlight.size >= IN_FLIGHT_LIMIT) {
       this.#log.event('warn', 'directory.questions_dropped', { peer });
-      if (ask === 'key') this.#later(() => this.#receiver.key(peer, undefined));
+      if (ask === 'key') this.#later(() => this.#receiver.key(peer, undefined, claimed));
       else this.#later(() => this.#receiver.endpoints(peer, RELAY_ONLY));
       return;
     }
     this.#inFlight.add(name);
-    const answered = ask === 'key' ? this.#answerKey(peer) : this.#answerEndpoints(peer);
+    const answered = ask === 'key' ? this.#answerKey(peer, claimed) : this.#answerEndpoints(peer);
     void answered.finally(() => this.#inFlight.delete(name));
   }
 
@@ -99,15 +101,15 @@ export class DirectoryAnswers {
     );
   }
 
-  async #answerKey(peer: NodeId): Promise<void> {
+  async #answerKey(peer: NodeId, claimed: Uint8Array | undefined): Promise<void> {
     let key: Uint8Array | undefined;
     try {
-      key = await this.#keys.identityKey(peer);
+      key = await this.#keys.identityKey(peer, claimed);
     } catch (thrown) {
       const { code, message } = asPilotError(thrown);
       this.#log.event('debug', 'directory.no_key', { peer, code, message });
     }
-    this.#receiver.key(peer, key);
+    this.#receiver.key(peer, key, claimed);
   }
 
   async #answerEndpoints(peer: NodeId): Promise<void> {

@@ -1,5 +1,5 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
-import { equal } from '../base/bytes.ts';
+import { equal, toHex } from '../base/bytes.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Instant, Millis, NodeId, UnixMillis } from '../base/units.ts';
 import type { NodeInfo } from '../directory/types.ts';
@@ -62,7 +62,7 @@ export class PeerKeys {
   readonly #log: Log;
   readonly #warnings: Warnings;
   readonly #host: PeerKeysHost;
-  readonly #inFlight = new Map<NodeId, Promise<Judged>>();
+  readonly #inFlight = new Map<string, Promise<Judged>>();
   readonly #judged = new Map<NodeId, { readonly judged: Judged; readonly until: Instant }>();
   readonly #dialed = new Set<NodeId>();
   #sweeping = false;
@@ -103,13 +103,16 @@ export class PeerKeys {
   check(peer: NodeId, claimed?: Uint8Array): Promise<Judged> {
     const known = this.#judged.get(peer);
     if (known !== undefined && known.until > this.#clock.now()) return Promise.resolve(known.judged);
-    const asked = this.#inFlight.get(peer);
+    const named = claimed ?? this.pinnedKey(peer);
+    // What the registry tells depends on the key that is named.
+    const question = `${peer}:${named === undefined ? '' : toHex(named)}`;
+    const asked = this.#inFlight.get(question);
     if (asked !== undefined) return asked;
     const asking = this.#registry
-      .lookup(peer, claimed ?? this.pinnedKey(peer))
+      .lookup(peer, named)
       .then((info) => this.#judge(peer, info))
-      .finally(() => this.#inFlight.delete(peer));
-    this.#inFlight.set(peer, asking);
+      .finally(() => this.#inFlight.delete(question));
+    this.#inFlight.set(question, asking);
     return asking;
   }
 

@@ -42,12 +42,12 @@ export class ExchangeCheck {
     const outdated = this.#keys.outdated(node, now);
     if (key !== undefined && equal(key, pila.ed25519)) {
       // The key may have been replaced since: look, but go on meanwhile, the directory may be out of reach.
-      if (outdated) this.#keys.want(node, undefined, asker, now);
+      if (outdated) this.#keys.want(node, undefined, asker, now, pila.ed25519);
       this.#remember(node, held.frame);
       return true;
     }
     if (key !== undefined && !outdated) return this.#refuse('exchange_key_mismatch');
-    if (!this.#keys.want(node, held, asker, now)) this.#drop('lookup_limit');
+    if (!this.#keys.want(node, { ...held, claimed: pila.ed25519 }, asker, now)) this.#drop('lookup_limit');
     return false;
   }
 

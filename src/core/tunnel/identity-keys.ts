@@ -1,4 +1,4 @@
-import { equal } from '../../base/bytes.ts';
+import { equal, toHex } from '../../base/bytes.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -27,24 +27,29 @@ export interface Held {
   readonly frame: Uint8Array;
   readonly relay: boolean;
   readonly from: Endpoint;
+  /** The key the frame names and was signed with. */
+  readonly claimed?: Uint8Array;
 }
 
 interface Waiting {
   readonly askedAt: Instant;
+  /** The key that was named in the question. */
+  readonly claimed: Uint8Array | undefined;
   held: Held[];
 }
 
 /** Identity keys of peers: pinned ones, looked up ones, and the questions under way. All bounded. */
 export class IdentityKeys {
-  readonly #ask: (node: NodeId) => void;
+  readonly #ask: (node: NodeId, claimed: Uint8Array | undefined) => void;
   readonly #pinned = new Map<NodeId, Uint8Array>();
   readonly #known = new Map<NodeId, { key: Uint8Array; at: Instant }>();
   readonly #waiting = new Map<NodeId, Waiting>();
-  readonly #refused = new Map<NodeId, Instant>();
+  /** By node and key named: a lie about a node must not keep the truth from being asked for. */
+  readonly #refused = new Map<string, Instant>();
   readonly #exchanges = new TokenBucket(50, 100);
   readonly #frames = new TokenBucket(5, 20);
 
-  constructor(ask: (node: NodeId) => void) {
+  constructor(ask: (node: NodeId, claimed: Uint8Array | undefined) => void) {
     this.#ask = ask;
   }
 
@@ -71,23 +76,29 @@ export class IdentityKeys {
     return !this.#pinned.has(node) && known !== undefined && now - known.at > REFRESH_AFTER;
   }
 
-  /** Asks for a key, keeping `held` until the answer. False when the question was not asked and the frame not kept. */
-  want(node: NodeId, held: Held | undefined, asker: Asker, now: Instant): boolean {
+  /**
+   * Asks for a key, keeping `held` until the answer. False when the question was not asked and the frame not kept.
+   * `claimed` is the key the node presents itself with: of a private node the directory tells only who names it.
+   */
+  want(
+    node: NodeId,
+    held: Held | undefined,
+    asker: Asker,
+    now: Instant,
+    claimed: Uint8Array | undefined = held?.claimed,
+  ): boolean {
     const waiting = this.#waiting.get(node);
     if (waiting !== undefined && now - waiting.askedAt < ASK_AGAIN) {
       if (held !== undefined) hold(waiting, held);
       return true;
     }
-    const refusedFor = now - (this.#refused.get(node) ?? Number.NEGATIVE_INFINITY);
+    const refusedFor = now - (this.#refused.get(question(node, claimed)) ?? Number.NEGATIVE_INFINITY);
     if (refusedFor < (asker === 'user' ? REFUSED_FOR_USER : REFUSED_FOR)) return false;
     if (asker === 'exchange' && !this.#exchanges.take(now)) return false;
     if (asker === 'frame' && !this.#frames.take(now)) return false;
-    const next: Waiting = { askedAt: now, held: waiting?.held ?? [] };
+    const next: Waiting = { askedAt: now, claimed, held: waiting?.held ?? [] };
     if (held !== undefined) hold(next, held);
-    this.#waiting.delete(node);
-    limit(this.#waiting, MAX_WAITING - 1);
-    this.#waiting.set(node, next);
-    this.#ask(node);
+    this.#put(node, next);
     return true;
   }
 
@@ -99,21 +110,44 @@ export class IdentityKeys {
     node: NodeId,
     key: Uint8Array | undefined,
     now: Instant,
+    claimed?: Uint8Array,
   ): { held: readonly Held[]; changed: boolean } {
-    const held = this.#waiting.get(node)?.held ?? [];
+    const waiting = this.#waiting.get(node);
+    // The answer to a question that named another key says nothing about this one.
+    if (key === undefined && waiting !== undefined && !same(waiting.claimed, claimed))
+      return { held: [], changed: false };
+    const held = waiting?.held ?? [];
     this.#waiting.delete(node);
     const before = this.#known.get(node);
     if (key === undefined) {
       limit(this.#refused, MAX_WAITING);
-      this.#refused.set(node, now);
-      return { held, changed: false };
+      this.#refused.set(question(node, claimed), now);
+      const others = held.filter((one) => one.claimed !== undefined && !same(one.claimed, claimed));
+      if (others.length === 0 || !this.#exchanges.take(now)) return { held, changed: false };
+      this.#put(node, { askedAt: now, claimed: others[0]!.claimed, held: others });
+      return { held: held.filter((one) => !others.includes(one)), changed: false };
     }
-    this.#refused.delete(node);
+    this.#refused.delete(question(node, claimed));
     this.#known.delete(node);
     limit(this.#known, MAX_KEYS - 1);
     this.#known.set(node, { key: key.slice(), at: now });
     return { held, changed: before !== undefined && !equal(before.key, key) };
   }
+
+  #put(node: NodeId, waiting: Waiting): void {
+    this.#waiting.delete(node);
+    limit(this.#waiting, MAX_WAITING - 1);
+    this.#waiting.set(node, waiting);
+    this.#ask(node, waiting.claimed);
+  }
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equal(a, b);
+}
+
+function question(node: NodeId, claimed: Uint8Array | undefined): string {
+  return claimed === undefined ? `${node}` : `${node}:${toHex(claimed.subarray(0, 8))}`;
 }
 
 function hold(waiting: Waiting, held: Held): void {

@@ -364,7 +364,7 @@ export class TestNode implements Host {
         this.questions.keys++;
         internet.at(internet.now + this.directory.delay, () => {
           if (tunnel !== this.tunnel) return;
-          tunnel.identityKey(output.peer, this.directory.key(output.peer), internet.now);
+          tunnel.identityKey(output.peer, this.directory.key(output.peer), internet.now, output.claimed);
           this.drain();
         });
         return;

@@ -63,7 +63,9 @@ export class Tunnel implements Machine<TunnelOutput> {
     const transmit = (to: Endpoint, data: Uint8Array): void => {
       this.#outputs.push({ type: 'transmit', to, data });
     };
-    this.#keys = new IdentityKeys((peer) => this.#outputs.push({ type: 'needKey', peer }));
+    this.#keys = new IdentityKeys((peer, claimed) =>
+      this.#outputs.push({ type: 'needKey', peer, ...(claimed && { claimed }) }),
+    );
     this.#check = new ExchangeCheck({ crypto, keys: this.#keys, drop: (reason) => this.#drop(reason) });
     this.#beacons = new Beacons({
       random: random.fork('beacons'),
@@ -139,9 +141,9 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#chosen(node, now)?.connect(now);
   }
 
-  /** Answers `needKey`; undefined when the directory does not know the node or can't be reached. */
-  identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant): void {
-    const { held, changed } = this.#keys.answer(node, key, now);
+  /** Answers `needKey`, with its `claimed`; undefined when the directory does not know the node or can't be reached. */
+  identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
+    const { held, changed } = this.#keys.answer(node, key, now, claimed);
     if (changed && !this.#keys.pinned(node)) this.forget(node);
     for (const one of held) {
       if (this.#keys.key(node) === undefined) this.#drop('exchange_unknown_node');

@@ -29,8 +29,8 @@ export type TunnelOutput =
   | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
   /** An authenticated packet: opened under the peer's key, source node = peer, destination node = us. */
   | { readonly type: 'packet'; readonly peer: NodeId; readonly packet: Packet; readonly path: PathKind }
-  /** Ask the directory for the peer's identity key; answer with `identityKey()`. */
-  | { readonly type: 'needKey'; readonly peer: NodeId }
+  /** Ask the directory for the peer's identity key; answer with `identityKey()`. `claimed`: the key the peer names. */
+  | { readonly type: 'needKey'; readonly peer: NodeId; readonly claimed?: Uint8Array }
   /** Ask the directory for the peer's endpoints; answer with `endpoints()`. */
   | { readonly type: 'needEndpoints'; readonly peer: NodeId }
   | { readonly type: 'event'; readonly event: TunnelEvent };
