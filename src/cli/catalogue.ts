@@ -1,6 +1,8 @@
 import type { Command } from './command.ts';
 import { contextCommand } from './commands/about/context.ts';
 import { version } from './commands/about/version.ts';
+import { ask } from './commands/agents/ask.ts';
+import { agentServe } from './commands/agents/serve.ts';
 import { daemonLogs } from './commands/daemon/logs.ts';
 import { daemonRestart } from './commands/daemon/restart.ts';
 import { daemonStart } from './commands/daemon/start.ts';
@@ -95,6 +97,8 @@ export const CATALOGUE: readonly Command[] = [
   inboxRead,
   sendFile,
   received,
+  ask,
+  agentServe,
   connect,
   send,
   recv,

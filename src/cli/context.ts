@@ -94,6 +94,11 @@ export class Context {
     return this.#client;
   }
 
+  /** A connection of its own, for a command that outlives the daemon. Errors: as `client`. */
+  connect(): Promise<PilotClient> {
+    return this.#connect();
+  }
+
   async #connect(): Promise<PilotClient> {
     const { settings, origins } = await this.settings();
     try {

@@ -42,6 +42,7 @@ export function describeCommand(command: Command): CommandInfo {
     name: `--${flag.negated === true ? 'no-' : ''}${flagName(key)}`,
     ...(flag.value === undefined ? {} : { value: flag.value.label }),
     summary: flag.summary,
+    ...(flag.bare === undefined ? {} : { alone: flag.bare }),
     ...(flag.fallback === undefined ? {} : { default: flag.fallback }),
   }));
   const limit =

@@ -47,7 +47,8 @@ export function parseArguments(
   const root = buildProgram(catalogue, version, printed, (command, texts) => {
     chosen = { command, texts };
   });
-  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const asked = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const words = withBareFlags(catalogue, asked);
   try {
     root.parse([...words], { from: 'user' });
   } catch (thrown) {
@@ -56,6 +57,27 @@ export function parseArguments(
   }
   if (chosen === undefined) return { kind: 'usage', text: printed.join('') };
   return readValues(chosen.command, chosen.texts);
+}
+
+/** Gives flags that may stand alone their value, unless a valid one follows. */
+function withBareFlags(catalogue: readonly Command[], argv: readonly string[]): readonly string[] {
+  const flags = find(catalogue, namedCommand(catalogue, argv))?.flags ?? {};
+  const end = argv.indexOf('--');
+  return argv.map((word, at) => {
+    const entry = Object.entries(flags).find(([key]) => word === `--${flagName(key)}`);
+    const flag = entry?.[1];
+    if (flag?.value === undefined || flag.bare === undefined || (end >= 0 && at > end)) return word;
+    return isValid(flag.value, argv[at + 1]) ? word : `${word}=${flag.bare}`;
+  });
+}
+
+function isValid(value: Value<unknown>, input: string | undefined): boolean {
+  try {
+    if (input !== undefined) value.parse(input);
+    return input !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 interface Chosen {
@@ -139,7 +161,7 @@ function addCommand(
   }
   for (const [key, flag] of Object.entries(command.flags)) {
     const long = `--${flag.negated === true ? 'no-' : ''}${flagName(key)}`;
-    const value = flag.value === undefined ? '' : ` <${flag.value.label}>`;
+    const value = flag.value === undefined ? '' : valueShown(flag.value.label, flag.bare);
     const option = new Option(
       `${flag.short === undefined ? '' : `-${flag.short}, `}${long}${value}`,
       flag.summary,
@@ -165,6 +187,10 @@ function addCommand(
   parent.addCommand(own);
 }
 
+function valueShown(label: string, bare: string | undefined): string {
+  return bare === undefined ? ` <${label}>` : ` [${label}]`;
+}
+
 function parentOf(
   parents: Map<string, CommanderCommand>,
   words: readonly string[],
@@ -186,6 +212,7 @@ function parentOf(
 /** Words that only group commands. */
 export const NOUNS: Readonly<Record<string, string>> = {
   daemon: 'The background process that is this node: start, stop, status, logs, restart',
+  agent: 'Programs that answer messages',
   rendezvous: 'A registry and beacon of your own: start, stop, status, logs',
 };
 

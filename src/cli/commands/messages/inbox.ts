@@ -15,7 +15,7 @@ export const inbox = defineCommand({
   },
   timeout: '30s',
   returns:
-    '{messages: [{id, type, from, bytes, received_at, data | data_b64}], total, dir}; with --clear {cleared}',
+    '{messages: [{id, type, from, bytes, received_at, data | data_b64, message_id?, reply_to?}], total, dir}; with --clear {cleared}',
   examples: [
     { line: 'pilotctl inbox', about: 'What has arrived?' },
     { line: 'pilotctl inbox read latest', about: 'The newest message in full' },
@@ -39,7 +39,8 @@ export const inbox = defineCommand({
     const lines = shown.map((message) => {
       const from = names.get(message.from) ?? message.from;
       const when = context.host.localTime(receivedAt(message));
-      return `[${when}] from ${printable(from)} type=${printable(message.type)} id=${ids.get(message.id)}\n  ${preview(contentOf(message), 80)}`;
+      const answers = typeof message.reply_to === 'string' ? ` reply-to=${printable(message.reply_to)}` : '';
+      return `[${when}] from ${printable(from)} type=${printable(message.type)} id=${ids.get(message.id)}${answers}\n  ${preview(contentOf(message), 80)}`;
     });
     return {
       data,
