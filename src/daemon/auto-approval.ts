@@ -164,7 +164,8 @@ export class AutoApproval {
 
   #apply(rule: AutoApproveRule, asked: PendingRequest): void {
     const { node: peer } = asked;
-    if (!leavesAnything(rule, asked.terms)) {
+    // The request speaks from the asker's side.
+    if (!leavesAnything(rule, { give: asked.terms.get, get: asked.terms.give })) {
       this.#wait(peer, `rule ${rule.name} allows nothing of what is asked`);
       return;
     }
