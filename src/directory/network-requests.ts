@@ -18,7 +18,7 @@ import type {
 } from './network-types.ts';
 import type { Requests } from './requests.ts';
 
-/** Parts a list may have before we believe that the registry repeats itself. */
+/** Parts our own networks may come in. */
 const MAX_PAGES = 64;
 
 /**
@@ -91,11 +91,13 @@ export class NetworkRequests {
   async mine(): Promise<OwnNetwork[]> {
     if (!(await this.#knowsUs())) return ownNetworksOld(this.#requests, this.#self());
     const own: OwnNetwork[] = [];
-    let after: number | undefined = 0;
-    for (let pages = 0; after !== undefined && pages < MAX_PAGES; pages++) {
+    let after = 0;
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
       const reply: JsonObject = await this.#look('my_networks', 'read our networks', { after });
       const page: Page<OwnNetwork> = read.readPage(reply, reply.networks, read.readOwn);
       own.push(...page.items);
+      // A registry that repeats itself is not listened to for ever.
+      if (page.cursor === undefined || page.cursor <= after) break;
       after = page.cursor;
     }
     return own;
