@@ -1,10 +1,11 @@
 import { PilotError } from '../api/errors.ts';
 import type { Address, Instant, NodeId, Port } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
-import type { Denial, NodeOutput } from '../core/node-types.ts';
+import type { NodeOutput } from '../core/node-types.ts';
 import type { ConnId } from '../core/stream/types.ts';
 import type { DialRequest, LocalStream, StreamEnd, StreamObserver } from '../ipc/backend.ts';
 import { formatAddress } from '../wire/address.ts';
+import { denied } from './denied.ts';
 
 const FIRST_EPHEMERAL_PORT = 49152;
 const EPHEMERAL_PORTS = 65536 - FIRST_EPHEMERAL_PORT;
@@ -146,7 +147,7 @@ export class StreamTable {
         const { reason, detail, denial = 'scope' } = output;
         dialing.reject(
           reason === 'denied'
-            ? dialDenied(dialing.to, dialing.port, denial)
+            ? denied('connect', dialing.to, dialing.port, denial)
             : this.#dialError(dialing, reason, detail),
         );
         return;
@@ -229,25 +230,6 @@ export class StreamTable {
       default:
         return new PilotError('connection_failed', `Cannot connect to ${name} port ${port}: ${reason}`);
     }
-  }
-}
-
-/** A dial that our own rules don't let out. */
-function dialDenied(to: Address, port: Port, denial: Denial): PilotError {
-  const what = `Cannot connect to ${formatAddress(to)} port ${port}`;
-  switch (denial) {
-    case 'untrusted':
-      return new PilotError('untrusted', `${what}: no mutual trust`);
-    case 'scope':
-      return new PilotError('scope_denied', `${what}: the trust with this node does not cover the port`);
-    case 'rate':
-      return new PilotError('rate_limited', `${what}: more streams a minute than the trust allows`);
-    case 'not_member':
-      return new PilotError('policy_denied', `${what}: both nodes have to be members of the network`);
-    case 'policy':
-      return new PilotError('policy_denied', `${what}: the policy of the network does not allow it`);
-    default:
-      return denial satisfies never;
   }
 }
 
