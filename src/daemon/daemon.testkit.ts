@@ -1,7 +1,7 @@
 import { PilotError } from '../api/errors.ts';
 import { endpointKey } from '../base/endpoint.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
-import type { DirectoryState, RegisterOptions, RegistryPush } from '../directory/types.ts';
+import type { DirectoryState, NodeInfo, RegisterOptions, RegistryPush } from '../directory/types.ts';
 import { memoryNet } from '../ipc/pipe.testkit.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
 import { nodeRandom } from '../platform/random.ts';
@@ -20,6 +20,8 @@ interface Entry {
   options: RegisterOptions;
   public: boolean;
   hostname: string;
+  record?: string;
+  rotations?: string[];
 }
 
 /** What all clients of one registry in memory see. */
@@ -33,6 +35,13 @@ export class FakeRegistry {
   readonly networks = new FakeNetworks((to, push) => this.push(to, push));
   /** Every call fails with `registry_unreachable`. */
   away = false;
+  /** Requests that are carried out although their answer is lost. */
+  readonly lostAnswers = new Set<string>();
+  /** Requests it refuses. */
+  readonly refused = new Set<string>();
+  afterCall: (call: string) => void = () => {};
+  /** What it says of a node in place of the truth. */
+  readonly lies = new Map<NodeId, Partial<NodeInfo>>();
   /** They trust each other, or share a network. */
   mayFind(a: NodeId, b: NodeId): boolean {
     const share = [...this.networks.all.values()].some(({ members }) => members.has(a) && members.has(b));
@@ -130,14 +139,37 @@ export class FakeRegistryClient implements RegistryClient {
     };
   }
   readonly records: RegistryClient['records'] = {
-    publishRecord: async () => this.#enter('publish_record'),
-    rotateKey: async (identity) => {
-      this.#enter('rotate_key');
-      this.#entry(this.#self()).key = identity.publicKey;
+    publishRecord: async (record) => {
+      this.#enter('publish_record');
+      this.#entry(this.#self()).record = record;
     },
-    findNodes: async () => {
+    rotateKey: async (identity, rotation) => {
+      this.#enter('rotate_key');
+      const entry = this.#entry(this.#self());
+      entry.key = identity.publicKey;
+      entry.rotations = [...(entry.rotations ?? []), rotation];
+      this.#registry.afterCall('rotate_key');
+      if (this.#registry.lostAnswers.has('rotate_key')) {
+        throw new PilotError('registry_unreachable', 'The connection was lost');
+      }
+      for (const client of this.#registry.clients) {
+        if (client !== this) client.push({ event: 'key_rotated', from: entry.node });
+      }
+    },
+    useIdentity: async () => {},
+    findNodes: async ({ tag } = {}) => {
       this.#enter('find_nodes');
-      return { nodes: [] };
+      const nodes = [...this.#registry.nodes.values()].filter((entry) => entry.public);
+      const rows = nodes.map(({ node, hostname, record }) => ({
+        node,
+        address: { network: 0, node },
+        hostname,
+        tags: [],
+        public: true,
+        online: true,
+        ...(record !== undefined && { record }),
+      }));
+      return { nodes: tag === undefined ? rows : rows.filter((row) => row.record?.includes(`"${tag}"`)) };
     },
     certificateWith: async (peer) => {
       this.#enter('trust_certificate');
@@ -150,7 +182,7 @@ export class FakeRegistryClient implements RegistryClient {
       throw new PilotError('not_found', 'Cannot send a heartbeat: node not found');
     return {};
   }
-  async lookup(node: NodeId) {
+  async lookup(node: NodeId): Promise<NodeInfo> {
     this.#enter('lookup');
     const entry = this.#entry(node);
     return {
@@ -163,6 +195,10 @@ export class FakeRegistryClient implements RegistryClient {
       taskExec: false,
       hostname: entry.hostname,
       tags: [],
+      ...(entry.record !== undefined && { record: entry.record }),
+      rotations: entry.rotations ?? [],
+      epoch: entry.rotations?.length ?? 0,
+      ...this.#registry.lies.get(node),
     };
   }
   async identityKey(node: NodeId) {
@@ -253,6 +289,7 @@ export class FakeRegistryClient implements RegistryClient {
   #enter(call: string): void {
     this.#registry.calls.push(call);
     if (this.#registry.away) throw new PilotError('registry_unreachable', 'Cannot reach the registry');
+    if (this.#registry.refused.has(call)) throw new PilotError('permission_denied', `Refused: ${call}`);
   }
   #self(): NodeId {
     if (this.#node === undefined) throw new PilotError('unavailable', 'not registered yet');
@@ -304,11 +341,23 @@ export function memoryInternet(): Net {
 /** Homes and daemons in one process, without real time. */
 export class Place {
   readonly clock = new ManualClock();
-  readonly registry = new FakeRegistry();
+  readonly registry: FakeRegistry;
   readonly net = memoryInternet();
   readonly storages = new Map<string, MemoryStorage>();
   readonly events: { who: string; level: string; name: string; fields: Record<string, unknown> }[] = [];
   readonly daemons = new Map<string, Daemon>();
+
+  constructor(registry = new FakeRegistry()) {
+    this.registry = registry;
+  }
+
+  /** The same network once every process here has died; the home of `node-a` holds these files. */
+  after(files: ReadonlyMap<string, { data: Uint8Array; modified: number }>): Place {
+    const place = new Place(this.registry);
+    this.registry.clients.clear();
+    for (const [path, file] of files) place.storage('node-a').files.set(path, file);
+    return place;
+  }
 
   storage(name: string): MemoryStorage {
     const storage = this.storages.get(name) ?? new MemoryStorage(this.clock);

@@ -158,6 +158,7 @@ export class Registration {
     this.#again = false;
     let delay: Millis;
     try {
+      await this.#host.ready();
       if (this.#told === undefined) await this.#register();
       else await this.#heartbeat();
       this.#failures = 0;
@@ -186,7 +187,6 @@ export class Registration {
 
   async #register(): Promise<void> {
     this.#attempted = true;
-    await this.#host.ready();
     const presence = this.#host.presence();
     const result = await this.#registry.register({
       listenEndpoint: presence.listenEndpoint,
