@@ -3,6 +3,7 @@ import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64, encodeBase64 } from '../../wire/base64.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { text, u32 } from './fields.ts';
+import { visibleNetworks } from './networks/standing.ts';
 import { see, viewersOf } from './privacy.ts';
 import { noSuchNode } from './refusal.ts';
 import { isOurs } from './trust.ts';
@@ -40,7 +41,7 @@ export const lookup: Handler = async (call) => {
   }
   if (seen?.sight !== 'full') return reply;
   if (documents !== undefined && documents.record !== '') reply.record = documents.record;
-  reply.networks = [0, ...(await call.shared.store.networksOf(node.id))];
+  reply.networks = [0, ...(await visibleNetworks(call, viewers, node.id))];
   if (node.hostname !== '') reply.hostname = node.hostname;
   if (node.tags.length > 0) reply.tags = node.tags;
   if (node.taskExec) reply.task_exec = true;

@@ -90,6 +90,21 @@ describe('what is told of a network', () => {
     assert.deepEqual(await names(stranger.connection.send(forged)), ['n-open']);
   });
 
+  it('is not told by what is told of its members', async () => {
+    const { registry, people } = await village(3);
+    const [owner, member, stranger] = people as [Person, Person, Person];
+    const hidden = await network(owner, [], { name: 'a', join_rule: 'invite' });
+    const shared = await network(owner, [member], { name: 'b', join_rule: 'invite' });
+    await owner.must('set_visibility', { public: true });
+    const seenBy = async (connection: Person['connection'], fields: object = {}): Promise<unknown> =>
+      (await connection.send({ type: 'lookup', node_id: owner.id, ...fields })).networks;
+    assert.deepEqual(await seenBy(owner.connection), [0, hidden, shared]);
+    assert.deepEqual(await seenBy(member.connection), [0, shared]);
+    assert.deepEqual(await seenBy(stranger.connection), [0]);
+    assert.deepEqual(await seenBy(registry.connect()), [0]);
+    assert.deepEqual(await seenBy(registry.connect(), { admin_token: 'operator' }), [0, hidden, shared]);
+  });
+
   it('comes in parts', async () => {
     const { registry, people } = await village(7, { membershipsPerNode: 500, networksPerNode: 500 });
     const [owner, ...members] = people as [Person, ...Person[]];

@@ -69,6 +69,18 @@ export async function ourselves(call: Call): Promise<NodeRecord> {
   return (await authenticate(call, id, `${String(call.request.type)}:${id}`, { connection: true })).node;
 }
 
+/** The networks of a node: all for itself and the operator, for others those they share with it. */
+export async function visibleNetworks(
+  call: Call,
+  viewers: readonly NodeRecord[],
+  id: NodeId,
+): Promise<NetworkId[]> {
+  const { store } = call.shared;
+  if (isAdmin(call) || viewers.some((viewer) => viewer.id === id)) return store.networksOf(id);
+  const shared = await Promise.all(viewers.map((viewer) => store.sharedNetworks(viewer.id, id)));
+  return [...new Set(shared.flat().map(({ network }) => network))].sort((a, b) => a - b);
+}
+
 export async function existing(call: Call, id: NetworkId): Promise<NetworkRecord> {
   const network = await call.shared.store.network(id);
   if (network === undefined) throw noSuchNetwork(id);
