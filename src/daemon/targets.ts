@@ -38,6 +38,7 @@ export function parseTarget(text: string): ParsedTarget {
 function parseName(text: string, target: string): ParsedTarget {
   const parsed = parseAddress(target);
   if (typeof parsed !== 'string') return { kind: 'address', address: parsed };
+  if (parsed === 'network_mismatch') throw mismatched(text, target);
   if (/^\d{1,10}$/.test(target)) {
     const node = Number(target);
     if (node >= 1 && node < 0xffff_ffff) return { kind: 'address', address: { network: 0, node } };
@@ -47,6 +48,17 @@ function parseName(text: string, target: string): ParsedTarget {
   throw new PilotError(
     'invalid_argument',
     `Cannot understand "${text}": give a hostname, an address like 0:0000.0000.0001 or a node id`,
+  );
+}
+
+/** The network stands twice in an address, in decimal and in hex (spec/01 §1.2). */
+function mismatched(text: string, target: string): PilotError {
+  const [network = '', groups = ''] = target.split(':');
+  const hex = Number(network).toString(16).toUpperCase().padStart(4, '0');
+  return new PilotError(
+    'invalid_argument',
+    `Cannot understand "${text}": the first group does not say network ${network}`,
+    { hint: `on network ${network} it is ${network}:${hex}${groups.slice(4)}` },
   );
 }
 

@@ -56,11 +56,11 @@ test('an answer counts for a while, and a stranger is asked about sooner', () =>
   some.answer(7, shared(3), 0);
   some.answer(8, shared(), 0);
   some.answer(9, undefined, 0);
-  assert.equal(some.verdict(3, 7, WEB, POSITIVE_LIFETIME - 1), 'allowed');
-  assert.equal(some.verdict(3, 7, WEB, POSITIVE_LIFETIME), 'unknown');
+  assert.equal(some.verdict(3, 7, WEB, (POSITIVE_LIFETIME as number) - 1), 'allowed');
+  assert.equal(some.verdict(3, 7, WEB, POSITIVE_LIFETIME as number), 'unknown');
   for (const stranger of [8, 9]) {
-    assert.equal(some.verdict(3, stranger, WEB, NEGATIVE_LIFETIME - 1), 'not_member');
-    assert.equal(some.shares(stranger, NEGATIVE_LIFETIME), 'unknown');
+    assert.equal(some.verdict(3, stranger, WEB, (NEGATIVE_LIFETIME as number) - 1), 'not_member');
+    assert.equal(some.shares(stranger, NEGATIVE_LIFETIME as number), 'unknown');
   }
 });
 

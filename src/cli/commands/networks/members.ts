@@ -18,7 +18,7 @@ export const networkMembers = defineCommand({
     '{network_id, members: [{node_id, address, hostname, role, tags, public, online, since}], cursor?}',
   examples: [
     { line: 'pilotctl network members lab', about: 'Who is in the network lab?' },
-    { line: 'pilotctl send-message 1:0000.0000.0002 --data hi', about: 'Write to one of them' },
+    { line: 'pilotctl send-message 1:0001.0000.0002 --data hi', about: 'Write to one of them' },
   ],
   async run(context, { args, flags }) {
     const client = await context.client();
