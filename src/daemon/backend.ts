@@ -15,13 +15,11 @@ export function daemonBackend(context: CallContext): IpcBackend {
       const { network, node } = await targets.find(target, signal);
       return { network, node };
     },
-    dial: (to, port, options) => {
-      identities.keys.dialed(to.node);
-      return streams.dial(to, port, options);
-    },
+    dial: (to, port, options) => identities.keys.guard(to.node, () => streams.dial(to, port, options)),
     listen: (port, onStream) => streams.listen(port, onStream),
     freePort: () => streams.freePort(),
-    sendDatagram: (to, port, data, fromPort) => sendDatagram(context, to, port, data, fromPort),
+    sendDatagram: (to, port, data, fromPort) =>
+      identities.keys.guard(to.node, () => sendDatagram(context, to, port, data, fromPort)),
     call: (method, params, signal) => answerCall(context, method, params, signal),
   };
 }
@@ -35,7 +33,6 @@ async function sendDatagram(
 ): Promise<void> {
   const { node, clock, own } = context;
   if (own.nodeId === 0) throw new PilotError('registry_unreachable', 'This node has no address yet');
-  context.identities.keys.dialed(to.node);
   const sent: { result: ReturnType<PilotNode['sendDatagram']> } = { result: 'invalid' };
   context.run(() => {
     sent.result = node.sendDatagram(to, port, data, clock.now(), fromPort);

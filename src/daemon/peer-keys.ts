@@ -148,6 +148,26 @@ export class PeerKeys {
     return pin?.refused === undefined ? undefined : this.changedError(pin);
   }
 
+  /**
+   * Talks to a peer on behalf of the user. When its key is known to have changed, or that turns out to be why nobody
+   * answers, that is the error. Errors: `identity_changed`, and those of `talk`.
+   */
+  async guard<Value>(peer: NodeId, talk: () => Promise<Value>): Promise<Value> {
+    this.#dial(peer);
+    if (this.pins.get(peer)?.refused !== undefined) {
+      const problem = await this.problem(peer);
+      if (problem !== undefined) throw problem;
+    }
+    try {
+      return await talk();
+    } catch (thrown) {
+      const { code } = asPilotError(thrown);
+      if (code !== 'timeout' && code !== 'untrusted' && code !== 'not_found') throw thrown;
+      if (this.#host.trustedKey(peer) !== undefined) void this.refresh(peer);
+      throw (await this.problem(peer)) ?? thrown;
+    }
+  }
+
   changedError({ node, key, refused }: Pin): PilotError {
     const seen = refused === undefined ? 'another' : fingerprintOf(this.#crypto, refused.key);
     return new PilotError(
@@ -158,7 +178,7 @@ export class PeerKeys {
   }
 
   /** The user wants to talk to the peer: its key is pinned once it has proven to have it. */
-  dialed(peer: NodeId): void {
+  #dial(peer: NodeId): void {
     if (this.#dialed.size >= DIALED_LIMIT) this.#dialed.clear();
     this.#dialed.add(peer);
     if (this.#host.isEstablished(peer)) this.established(peer);

@@ -2,8 +2,8 @@ import { PilotError } from '../../api/errors.ts';
 import type { DiagnosticMethods, Result } from '../../ipc/methods.ts';
 import { intParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
-import { connectionRow, healthOf, peerRow } from '../info.ts';
 import { formatAddress } from '../../wire/address.ts';
+import { connectionRow, healthOf, peerRow } from '../info.ts';
 import type { CallContext, Given, Handlers } from './context.ts';
 
 /** Rows of a list in one reply: each takes at most some 600 bytes of the 1 MiB a frame holds. */
@@ -52,8 +52,8 @@ async function ping(context: CallContext, params: Given, signal: Abort): Promise
   const timeout = intParam(params, 'timeout_ms', 1, 600_000, 5_000);
   const { node: peer, network } = await context.targets.find(textParam(params, 'target'), signal);
   if (network !== 0) await context.networks.expectMember(network, peer);
-  context.identities.keys.dialed(peer);
-  const rtt = await context.pings.ping(peer, timeout, signal);
+  const { keys } = context.identities;
+  const rtt = await keys.guard(peer, () => context.pings.ping(peer, timeout, signal));
   const selected = context.node.peer(peer)?.selected;
   return {
     node_id: peer,
