@@ -9,6 +9,7 @@ export type { MessageType } from '../services/data-exchange/message-sender.ts';
 export type { MessageServerLimits, ServedEvent } from '../services/data-exchange/message-server.ts';
 export type { BenchOptions, BenchResult } from './bench.ts';
 export { type ConnectOptions, PilotClient, type SendOptions } from './client.ts';
+export { type FoundService, IdentityClient } from './identity.ts';
 export {
   type HandlerReply,
   type IncomingMessage,
@@ -17,7 +18,6 @@ export {
   type ServiceOptions,
 } from './message-service.ts';
 export type { AskOptions, AskReceipt, Message, MessageReceipt, Reply } from './messages.ts';
-export { type FoundService, IdentityClient } from './identity.ts';
 export { NetworkClient, type PageOptions } from './networks.ts';
 export type { PingOptions, PingResult, PingSummary } from './ping.ts';
 export { type HandshakeOptions, TrustClient } from './trust.ts';

@@ -4,6 +4,7 @@ import type { Address, Millis } from '../base/units.ts';
 import type { IpcClient } from '../ipc/client.ts';
 import type { Abort } from '../runtime/ports.ts';
 import { type Answer, ask } from '../services/data-exchange/ask.ts';
+import { Lines } from '../services/data-exchange/lines.ts';
 import {
   freshMessageId,
   type MessageContext,
@@ -63,6 +64,7 @@ const WAIT: Millis = 30_000;
 export class Messages {
   readonly #random: Random | undefined;
   readonly #watches: InboxWatches;
+  readonly #lines = new Map<string, Lines>();
 
   constructor(ipc: IpcClient, random: Random | undefined) {
     this.#random = random;
@@ -87,14 +89,18 @@ export class Messages {
     if (messageId === undefined) throw new TypeError('Cannot ask without a message id or a source of them');
     const peer = options.peer ?? formatAddress(to);
     const watch = await this.#watches.watch(to.node);
+    const key = formatAddress(to);
+    const lines = this.#lines.get(key) ?? new Lines(context.clock);
+    this.#lines.set(key, lines);
     try {
       const wait = options.timeout ?? WAIT;
-      const asked = await ask(context, { ...outgoing, messageId }, watch, { wait, peer });
+      const asked = await ask({ ...context, lines }, { ...outgoing, messageId }, watch, { wait, peer });
       const { error, ...reply } = asked.answer;
       if (error !== undefined) throw answerError(peer, error);
       return { ...receipt(to, outgoing, asked), messageId, reply, replyAfter: Math.round(asked.after) };
     } finally {
       watch.close();
+      for (const [peer, unused] of this.#lines) if (unused.isEmpty) this.#lines.delete(peer);
     }
   }
 

@@ -1,10 +1,10 @@
 import { asPilotError, PilotError } from '../../api/errors.ts';
-import type { Conn } from '../../api/stream.ts';
 import type { Instant, Millis } from '../../base/units.ts';
 import type { Timer } from '../../runtime/ports.ts';
 import { DATA_TYPE, type DataFrame } from '../../wire/data-exchange.ts';
 import { isJsonObject, parseJson } from '../../wire/json.ts';
 import { decodeTagged, type MessageTags } from '../../wire/tagged.ts';
+import type { Line } from './lines.ts';
 import {
   deliver,
   type MessageContext,
@@ -72,7 +72,7 @@ class Question {
   readonly #peer: string;
   readonly #choice: ReplyChoice<Answer>;
   readonly #end = new AbortController();
-  readonly #open = new Set<Conn>();
+  readonly #open = new Set<Line>();
   readonly #early: Answer[] = [];
   readonly #timers = new Set<Timer>();
   #sent: OpenMessage | undefined;
@@ -132,25 +132,29 @@ class Question {
 
   /** Reads what the peer says on the stream of the question until it ends. */
   #listen(sent: OpenMessage): void {
-    const { conn, answers, promised } = sent;
+    const { line, promised } = sent;
+    const { answers } = line;
     if (this.#end.signal.aborted) {
-      conn.abort();
+      this.#drop(line);
       return;
     }
-    this.#open.add(conn);
+    this.#open.add(line);
     const reading = async (): Promise<void> => {
       for (let frame = await answers.next(); frame !== undefined; frame = await answers.next()) {
         const answer = answerOf(frame, { via: 'stream' });
-        if (answer?.replyTo === this.#question.messageId) this.#answered(answer);
+        if (answer?.replyTo !== this.#question.messageId) continue;
+        // The next frame on this stream belongs to whoever uses it next.
+        this.#answered(answer, line);
+        return;
       }
     };
     void reading()
       .catch(() => {})
       .then(() => {
-        this.#open.delete(conn);
-        // Once there is an answer the stream is being closed in good order.
+        // Once there is an answer all streams are seen to.
         if (this.#end.signal.aborted) return;
-        conn.abort();
+        this.#open.delete(line);
+        this.#drop(line);
         if (promised) this.#reachAgain();
       });
   }
@@ -206,7 +210,11 @@ class Question {
     else this.#at(clock.now() + last.holdFor, () => this.#timeUp());
   }
 
-  #answered(answer: Answer): void {
+  /** `line` is where the answer came, and free for the next question. */
+  #answered(answer: Answer, line?: Line): void {
+    if (line !== undefined && this.#context.lines !== undefined && this.#open.delete(line)) {
+      this.#context.lines.give(line);
+    }
     const { ack = '', tagged = true, retried = false } = this.#sent ?? {};
     const after = this.#context.clock.now() - this.#acknowledgedAt;
     this.#finish(() =>
@@ -226,8 +234,13 @@ class Question {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
     for (const timer of this.#timers) timer.cancel();
-    for (const conn of this.#open) conn.close().catch(() => conn.abort());
+    for (const line of this.#open) this.#drop(line);
     settle();
+  }
+
+  #drop(line: Line): void {
+    if (this.#context.lines === undefined) line.conn.abort();
+    else this.#context.lines.drop(line);
   }
 }
 

@@ -34,8 +34,6 @@ export interface FrameSent {
   readonly tagged: boolean;
   /** The peer has said that the answer comes on this stream. */
   readonly promised: boolean;
-  /** What else the peer says on the stream. */
-  readonly answers: AnswerReader;
 }
 
 /**
@@ -49,13 +47,12 @@ export async function sendFrame(
   frame: DataFrame,
   options: {
     readonly tags?: MessageTags | undefined;
+    /** Reads the stream when it stays in use. */
+    readonly answers?: AnswerReader | undefined;
     readonly onWritten?: ((bytes: Bytes) => void) | undefined;
   } = {},
 ): Promise<FrameSent | undefined> {
-  const { tags, onWritten } = options;
-  // Answers to a question may be as large as any message.
-  const answers =
-    tags?.reply === undefined ? new AnswerReader(conn) : new AnswerReader(conn, DATA_FRAME_LIMIT);
+  const { tags, onWritten, answers = new AnswerReader(conn) } = options;
   const wrapped = tags === undefined ? undefined : wrap(tags, frame);
   if (wrapped !== undefined) {
     const answer = await exchange(context, conn, answers, wrapped, frame.type, onWritten);
@@ -64,14 +61,14 @@ export async function sendFrame(
     const text = fromUtf8((promise ?? answer).payload);
     if (!isUnknownTypeAnswer(text, DATA_TYPE.tagged)) {
       check(text, (promise ?? answer).type, frame.type);
-      return { ack: text, tagged: true, promised: promise !== undefined, answers };
+      return { ack: text, tagged: true, promised: promise !== undefined };
     }
   }
   const answer = await exchange(context, conn, answers, frame, frame.type, onWritten);
   if (answer === undefined) return undefined;
   const text = fromUtf8(answer.payload);
   check(text, answer.type, frame.type);
-  return { ack: text, tagged: false, promised: false, answers };
+  return { ack: text, tagged: false, promised: false };
 }
 
 /** Undefined when the whole does not fit the cap of old readers: it then goes without ids. spec/23 §3 */

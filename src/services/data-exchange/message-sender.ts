@@ -5,7 +5,8 @@ import type { Random } from '../../base/random.ts';
 import type { Abort } from '../../runtime/ports.ts';
 import { DATA_FRAME_LIMIT, DATA_TYPE, type DataFrame } from '../../wire/data-exchange.ts';
 import type { MessageTags } from '../../wire/tagged.ts';
-import { type FrameContext, type FrameSent, sendFrame } from './frame-sender.ts';
+import { type FrameContext, sendFrame } from './frame-sender.ts';
+import { type Line, type Lines, openLine } from './lines.ts';
 
 export type MessageType = 'text' | 'json' | 'binary';
 
@@ -21,6 +22,8 @@ export interface OutgoingMessage {
 export interface MessageContext extends FrameContext {
   /** Opens a stream to port 1001 of the peer. */
   readonly dial: (signal?: Abort) => Promise<Conn>;
+  /** Streams to the peer that are used again. Absent: each message has its own. */
+  readonly lines?: Lines | undefined;
 }
 
 export interface MessageSent {
@@ -34,8 +37,7 @@ export interface MessageSent {
 /** A delivered message whose stream is still open. */
 export interface OpenMessage extends MessageSent {
   readonly promised: boolean;
-  readonly conn: Conn;
-  readonly answers: FrameSent['answers'];
+  readonly line: Line;
 }
 
 const TYPES: Readonly<Record<MessageType, number>> = {
@@ -59,7 +61,8 @@ export function freshMessageId(random: Random): string {
 
 /** Sends one message and waits for its acknowledgement. Errors: `transfer_failed`, `timeout`, `too_large`, `cancelled`. */
 export async function sendMessage(context: MessageContext, message: OutgoingMessage): Promise<MessageSent> {
-  const { conn, ack, tagged, retried } = await deliver(context, message);
+  const { line, ack, tagged, retried } = await deliver({ ...context, lines: undefined }, message);
+  const { conn } = line;
   // The peer has it: how the stream ends changes nothing.
   conn.close().catch(() => conn.abort());
   return { ack, tagged, retried };
@@ -83,10 +86,13 @@ export async function deliver(
   }
   const { messageId, replyTo } = message;
   const tags = messageId === undefined && replyTo === undefined ? undefined : { messageId, replyTo, reply };
-  const first = await attempt(context, message, tags as MessageTags | undefined, messageId !== undefined);
+  const first = await attempt(context, message, tags as MessageTags | undefined, {
+    forgiving: messageId !== undefined,
+    fresh: false,
+  });
   if (first !== undefined) return { ...first, retried: false };
   if (messageId !== undefined) {
-    const second = await attempt(context, message, tags as MessageTags, false);
+    const second = await attempt(context, message, tags as MessageTags, { forgiving: false, fresh: true });
     if (second !== undefined) return { ...second, retried: true };
   }
   throw new PilotError('transfer_failed', 'The peer ended the stream without an answer');
@@ -97,16 +103,19 @@ async function attempt(
   context: MessageContext,
   message: OutgoingMessage,
   tags: MessageTags | undefined,
-  forgiving: boolean,
+  { forgiving, fresh }: { readonly forgiving: boolean; readonly fresh: boolean },
 ): Promise<Omit<OpenMessage, 'retried'> | undefined> {
-  const conn = await context.dial(context.signal);
+  const { dial, lines, signal } = context;
+  const line = lines === undefined ? await openLine(dial, signal) : await lines.take(dial, signal, fresh);
+  const drop = (): void => (lines === undefined ? line.conn.abort() : lines.drop(line));
   try {
-    const sent = await sendFrame(context, conn, messageFrame(message.type, message.data), { tags });
-    if (sent !== undefined) return { ...sent, conn };
-    conn.abort();
+    const frame = messageFrame(message.type, message.data);
+    const sent = await sendFrame(context, line.conn, frame, { tags, answers: line.answers });
+    if (sent !== undefined) return { ...sent, line };
+    drop();
     return undefined;
   } catch (thrown) {
-    conn.abort();
+    drop();
     const { code } = asPilotError(thrown);
     if (forgiving && (code === 'connection_failed' || code === 'timeout')) return undefined;
     throw thrown;
