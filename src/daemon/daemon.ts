@@ -173,6 +173,7 @@ export class Daemon {
         own: this.#own,
         run,
         now,
+        locate: (peer) => this.#answers.handle({ ask: 'endpoints', peer }),
         place: () =>
           this.#registration.isRegistered
             ? JSON.stringify([this.#node.observed(), this.#surroundings.lan])

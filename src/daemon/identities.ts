@@ -22,6 +22,8 @@ export interface IdentitiesHost {
   now(): Instant;
   /** Where peers find us, comparable; undefined while the registry does not know us. */
   place(): string | undefined;
+  /** Where the peer is should be asked again. */
+  locate(peer: NodeId): void;
 }
 
 /** Who is who: our key, its rotation and our signed record; the keys of peers; what the user should know of them. */
@@ -64,6 +66,7 @@ export class Identities {
         trustedPeers: () => node.trusted().map((record) => record.node),
         isEstablished: (peer) => node.peer(peer)?.established === true,
         keyRotated: (peer, rotations) => run(() => node.keyRotated(peer, rotations, now())),
+        restored: (peer) => queueMicrotask(() => host.locate(peer)),
         useKey: (peer, key) => run(() => node.answerKey(peer, key, now())),
       },
     });

@@ -33,6 +33,8 @@ export interface PeerKeysHost {
   keyRotated(peer: NodeId, rotations: readonly KeyRotation[]): void;
   /** The tunnel to a peer without trust is to expect this key. */
   useKey(peer: NodeId, key: Uint8Array): void;
+  /** The registry tells the truth of a peer again: where it is may be asked anew. */
+  restored(peer: NodeId): void;
 }
 
 /** What the registry says of a peer, judged by what we know of it. */
@@ -122,15 +124,14 @@ export class PeerKeys {
     return this.check(peer);
   }
 
-  /** For the tunnel: the key to expect of a peer, undefined when there is none to believe. Errors: as `check`. */
+  /** For the tunnel: the only key to believe of a peer, undefined when there is none. Errors: as `check`. */
   async identityKey(peer: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined> {
     try {
-      const { key, changed } = await this.check(peer, claimed);
-      return changed && this.#host.trustedKey(peer) === undefined ? undefined : key;
+      return (await this.check(peer, claimed)).key;
     } catch (thrown) {
-      const pin = this.pins.get(peer);
       // The registry may be away, or may not tell: that does not change who the peer is.
-      if (pin !== undefined && pin.refused === undefined) return pin.key;
+      const pin = this.pins.get(peer);
+      if (pin !== undefined) return pin.key;
       if (asPilotError(thrown).code === 'not_found') return undefined;
       throw thrown;
     }
@@ -321,6 +322,7 @@ export class PeerKeys {
   }
 
   #confirm(peer: NodeId): void {
+    if (this.pins.get(peer)?.refused !== undefined) this.#host.restored(peer);
     this.pins.confirmed(peer);
     this.#warnings.clear('peer.identity_changed', peer);
   }
