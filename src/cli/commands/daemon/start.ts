@@ -6,7 +6,7 @@ import { startProgram } from '../../background/start.ts';
 import { defineCommand, type Result } from '../../command.ts';
 import { REGISTRY_PORT } from '../../config/keys.ts';
 import { registryPin } from '../../config/pins.ts';
-import type { FlagTexts } from '../../config/settings.ts';
+import type { FlagTexts, Settings } from '../../config/settings.ts';
 import type { Context } from '../../context.ts';
 import { formatFields } from '../../text.ts';
 import { bindAddress, fingerprint, hostname, hostPort, oneOf, path, text } from '../../values.ts';
@@ -78,9 +78,7 @@ export async function startDaemon(context: Context, flags: FlagTexts, foreground
     flags,
     foreground,
   };
-  if (resolved.settings.trust_auto_approve) {
-    context.output.note('warning: every request for trust will be approved (trust_auto_approve)');
-  }
+  warnOfOpenDoors(context, resolved.settings);
   if (foreground) {
     context.standAlone();
     await host.processes.runHere('daemon', launch, (said) => {
@@ -99,6 +97,17 @@ export async function startDaemon(context: Context, flags: FlagTexts, foreground
     );
   }
   return { data: shown, human: report(data) };
+}
+
+/** Rules that grant everything to whoever asks are seldom meant. */
+function warnOfOpenDoors(context: Context, { trust_auto_approve, auto_approve }: Settings): void {
+  if (trust_auto_approve) {
+    context.output.note('warning: every request for trust will be approved (trust_auto_approve)');
+  }
+  for (const { name, everyone, give = '*' } of auto_approve) {
+    if (everyone !== true || give !== '*') continue;
+    context.output.note(`warning: rule "${name}" of auto_approve opens every port to whoever asks`);
+  }
 }
 
 export function alreadyRunning(pid: number): PilotError {

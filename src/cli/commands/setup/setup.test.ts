@@ -216,3 +216,20 @@ test('PILOT_HOME moves everything', async () => {
     ['/srv/agent', '/srv/agent/config.json', '/srv/agent/pilot.sock'],
   );
 });
+
+test('config takes rules of automatic approval as JSON, keeps them readable, and names a mistake', async () => {
+  const desk = new Desk();
+  const rule = { name: 'data', everyone: true, ports: 'messages', expires: '24h', limit: '10/min' };
+  const set = await desk.run('config', '--set', `auto_approve=${JSON.stringify([rule])}`);
+  assert.equal(set.exit, 0);
+  const kept = [{ name: 'data', everyone: true, ports: '1001', expires: '1d', limit: '10/min' }];
+  assert.deepEqual(desk.file, { auto_approve: kept });
+  const { settings } = (await desk.run('config')) as unknown as {
+    settings: Record<string, { value: unknown; origin: string }>;
+  };
+  assert.deepEqual(settings.auto_approve, { value: kept, origin: 'file' });
+  const refused = await desk.run('config', '--set', 'auto_approve=[{"name":"data"}]');
+  assert.equal(refused.code, 'invalid_argument');
+  assert.match(String(refused.message), /says nothing about who/);
+  assert.deepEqual(desk.file, { auto_approve: kept });
+});
