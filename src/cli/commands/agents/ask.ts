@@ -5,6 +5,7 @@ import { findPeer } from '../../peers.ts';
 import { duration, peer, text } from '../../values.ts';
 import { askData, askPeer } from '../messages/asking.ts';
 import { checkType, messageType } from '../messages/payload-type.ts';
+import { findAgent } from './introduce.ts';
 
 export const ask = defineCommand({
   name: 'ask',
@@ -12,7 +13,8 @@ export const ask = defineCommand({
   summary: 'Ask an agent and print its reply',
   details:
     'The same as send-message with --wait, for scripts: standard output is the reply and nothing else. By convention ' +
-    'agents know /help, /summary and /data {json}.',
+    'agents know /help, /summary and /data {json}. A private agent is asked for trust first, on the smallest terms: its ' +
+    'messages may be reached, nothing here; one that approves by rule answers at once.',
   args: {
     peer: { value: peer, summary: 'hostname, address or node id' },
     question: { value: text, summary: 'the same as --data', optional: true },
@@ -21,6 +23,7 @@ export const ask = defineCommand({
     ...PAYLOAD_FLAGS,
     type: { value: messageType, summary: 'text, json or binary', fallback: 'text' },
     wait: { value: duration, summary: 'how long to wait for the reply, from the delivery', fallback: '30s' },
+    handshake: { summary: 'do not ask a private agent for trust first', negated: true },
   },
   timeout: '60s',
   returns:
@@ -33,7 +36,7 @@ export const ask = defineCommand({
   async run(context, { args, flags }) {
     const data = args.question === undefined ? await needPayload(context, flags, 'ask') : utf8(args.question);
     checkType(flags.type, data);
-    const found = await findPeer(context, args.peer);
+    const found = await (flags.handshake ? findAgent : findPeer)(context, args.peer);
     const asked = await askPeer(context, found, { type: flags.type, data }, flags.wait);
     context.output.received(asked.reply.data);
     return { data: askData(asked), human: '' };
