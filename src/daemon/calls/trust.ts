@@ -113,11 +113,13 @@ async function changeTerms(
   );
   await saved(context);
   if (!narrows && status === 'sent') await delivered(context, requestId, peer, signal);
-  const after = recordOf(context.node, peer);
+  const now = recordOf(context.node, peer);
+  const after = now === undefined ? before : effectiveTerms(now);
+  const isOther = !isScopeWithin(before, after) || !isTimeWithin(before.not_after, after.not_after);
   return {
-    status: narrows && status === 'sent' ? 'narrowed' : status,
+    status: narrows && isOther ? 'narrowed' : status,
     node_id: peer,
-    ...(after && { terms: termsRow(effectiveTerms(after)) }),
+    terms: termsRow(after),
     before: termsRow(before),
   };
 }

@@ -48,8 +48,8 @@ export interface PendingRow {
   readonly auto?: string;
 }
 
-/** `certificate`: both keys signed the terms. `legacy`: the peer cannot. `network`: only by membership. */
-export type TrustKind = 'certificate' | 'legacy' | 'network';
+/** `certificate`: both keys signed the terms. `legacy`: the peer cannot, or has not yet. */
+export type TrustKind = 'certificate' | 'legacy';
 
 export interface TrustedRow {
   readonly node_id: number;

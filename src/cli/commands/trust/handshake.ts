@@ -51,8 +51,17 @@ export const handshake = defineCommand({
     const node = asked.node_id === undefined ? `"${args.peer}"` : `node ${asked.node_id}`;
     if (asked.status === 'narrowed') return narrowed(context, asked, node);
     if (asked.status === 'already_trusted') {
-      const holds = asked.terms === undefined ? '' : ` (${describeTerms(asked.terms, context.host)})`;
-      return { data: asked, human: `${node} is trusted already${holds}\ntry: pilotctl ping ${args.peer}` };
+      const { terms: now, before } = asked;
+      const holds = now === undefined ? '' : ` (${describeTerms(now, context.host)})`;
+      const changes = now === undefined || before === undefined ? [] : whatChanged(before, now, context.host);
+      return {
+        data: asked,
+        human: [
+          `${node} is trusted already${holds}`,
+          ...changes.map((change) => `  ${change}`),
+          `try: pilotctl ping ${args.peer}`,
+        ].join('\n'),
+      };
     }
     const approved = {
       data: { ...asked, status: 'approved' },
