@@ -1,9 +1,10 @@
 import { asPilotError, PilotError } from '../src/api/errors.ts';
+import { fromUtf8 } from '../src/base/bytes.ts';
 import { formatEndpoint } from '../src/base/endpoint.ts';
 import type { RendezvousFacts, RendezvousLaunch } from '../src/cli/background/launch.ts';
 import { type Claim, claim, claimRun, isClaim } from '../src/cli/background/run-file.ts';
 import { homeAt } from '../src/cli/home.ts';
-import type { StartReport } from '../src/cli/host.ts';
+import type { Host, StartReport } from '../src/cli/host.ts';
 import { storeLock } from '../src/cli/local/handover.ts';
 import { isWildcard } from '../src/cli/registry-probe.ts';
 import { nodeLog } from '../src/platform/index.ts';
@@ -13,6 +14,8 @@ import { serve } from './host/serve.ts';
 import { untilStopped } from './host/until-stopped.ts';
 
 const MB = 1024 * 1024;
+const MAX_TOKEN_FILE = 4096;
+const MIN_TOKEN = 16;
 
 /** Runs a registry and beacon in this process until it is told to stop. */
 export async function runRendezvous(given: unknown, report: (report: StartReport) => void): Promise<void> {
@@ -30,7 +33,12 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
   try {
     lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
     const { store, registry, beacon, publicHost } = launch;
-    const serving = await serve({ host, log, store, registry, beacon, publicHost }).catch(
+    const config = {
+      adminToken: await adminToken(host, launch.adminTokenFile),
+      networkCreation: launch.networkCreation,
+      legacySignatures: !launch.requireProof,
+    };
+    const serving = await serve({ host, log, store, registry, beacon, publicHost, config }).catch(
       (thrown: unknown) => {
         throw portExplained(thrown);
       },
@@ -55,6 +63,19 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
     await lock?.release();
     await run.release();
   }
+}
+
+/** The file's text without the white space around it; "" without a file. Guessing it would give the whole registry away. */
+async function adminToken(host: Host, file: string | undefined): Promise<string> {
+  if (file === undefined) return '';
+  const bytes = await host.files.read(file, MAX_TOKEN_FILE);
+  const token = bytes === undefined ? '' : fromUtf8(bytes).trim();
+  if (token.length >= MIN_TOKEN) return token;
+  throw new PilotError(
+    'invalid_argument',
+    `Cannot read the token of the operator from ${file}: ${bytes === undefined ? 'no such file' : `it must have ${MIN_TOKEN} characters or more`}`,
+    { hint: `make one: openssl rand -hex 32 > ${file}` },
+  );
 }
 
 function held(result: Awaited<ReturnType<typeof claim>>): Claim {

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
+import type { RegistryConfig } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
 import type { Log } from '../../src/runtime/ports.ts';
@@ -14,6 +15,7 @@ export interface ServeOptions {
   readonly beacon: Endpoint;
   /** Host to announce the beacon under; undefined: clients take the host they reached the registry at. */
   readonly publicHost?: string | undefined;
+  readonly config?: Partial<RegistryConfig>;
 }
 
 /** A registry and beacon on the durable store in a directory, with the key that lies beside it. */
@@ -34,9 +36,12 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       tls: 'persisted',
       registryBind: options.registry,
       beaconBind: options.beacon,
-      ...(options.publicHost !== undefined && {
-        config: { beacons: [{ host: options.publicHost, port: options.beacon.port }] },
-      }),
+      config: {
+        ...(options.publicHost !== undefined && {
+          beacons: [{ host: options.publicHost, port: options.beacon.port }],
+        }),
+        ...options.config,
+      },
     });
     return {
       ...serving,

@@ -40,6 +40,10 @@ export interface RendezvousLaunch {
   readonly beacon: Endpoint;
   /** Host to announce beacons under; undefined: the host each client reached us at. */
   readonly publicHost: string | undefined;
+  readonly adminTokenFile: string | undefined;
+  readonly networkCreation: 'anyone' | 'operator';
+  /** Refuse what only old daemons send. */
+  readonly requireProof: boolean;
   readonly logLevel: Settings['log_level'];
   readonly logMaxSize: number;
   readonly logMaxBackups: number;

@@ -7,7 +7,7 @@ import { defineCommand } from '../../command.ts';
 import { BEACON_PORT, REGISTRY_PORT } from '../../config/keys.ts';
 import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
-import { bindAddress, path, text } from '../../values.ts';
+import { bindAddress, oneOf, path, text } from '../../values.ts';
 
 export const rendezvousStart = defineCommand({
   name: 'rendezvous start',
@@ -29,6 +29,19 @@ export const rendezvousStart = defineCommand({
     },
     publicHost: { value: text, summary: 'name or address under which others reach this machine' },
     store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
+    adminTokenFile: {
+      value: path,
+      summary: 'file with the token of the operator, of 16 characters or more; without it there is none',
+    },
+    networkCreation: {
+      value: oneOf('who', ['anyone', 'operator']),
+      fallback: 'anyone',
+      summary: 'who may make networks: every node that proved its key, or who has the token of the operator',
+    },
+    requireProof: {
+      summary:
+        'refuse what only old daemons send: no proof at registration, signatures that cover no content',
+    },
     foreground: { summary: 'run here, logging to standard error, until Ctrl-C' },
   },
   timeout: '30s',
@@ -57,6 +70,9 @@ export const rendezvousStart = defineCommand({
       registry: flags.registryAddr,
       beacon: flags.beaconAddr,
       publicHost: flags.publicHost,
+      adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
+      networkCreation: flags.networkCreation,
+      requireProof: flags.requireProof,
       logLevel: settings.log_level,
       logMaxSize: settings.log_max_size,
       logMaxBackups: settings.log_max_backups,
