@@ -212,6 +212,8 @@ function parentOf(
 /** Words that only group commands. */
 export const NOUNS: Readonly<Record<string, string>> = {
   daemon: 'The background process that is this node: start, stop, status, logs, restart',
+  identity: 'The identity of this node: backup, restore',
+  service: 'What this node offers in its signed record: add, remove, list',
   agent: 'Programs that answer messages',
   rendezvous: 'A registry and beacon of your own: start, stop, status, logs',
 };
