@@ -1,27 +1,21 @@
-import { PilotError } from '../../api/errors.ts';
+import { asPilotError, ERRORS, type ErrorCode, PilotError } from '../../api/errors.ts';
 import type { NetworkId, NodeId } from '../../base/units.ts';
-import type { ListedNetwork, NetworkMember, OwnNetwork } from '../../directory/network-types.ts';
-import type {
-  ListedNetworkRow,
-  MemberRow,
-  NetworkMethods,
-  NetworkPolicyRow,
-  NetworkRow,
-} from '../../ipc/methods.ts';
+import type { ListedNetwork } from '../../directory/network-types.ts';
+import type { Method, NetworkMethods, NetworkPolicyRow } from '../../ipc/methods.ts';
 import { flagParam, intParam, textParam } from '../../ipc/params.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { canonicalJson, isJsonObject } from '../../wire/json.ts';
 import { parsePolicy } from '../../wire/policy/document.ts';
-import type { CallContext, Given, Handlers } from './context.ts';
+import type { CallContext, Given, Handler, Handlers } from './context.ts';
 import { joinRuleParam, portsParam, tagsParam } from './network-params.ts';
+import { listedRow, memberRow, networkRow } from './network-rows.ts';
 
 const PAGE = 100;
 const MAX_PAGE = 200;
 /** Pages looked through for a name. */
 const NAME_PAGES = 20;
 
-/** Networks: those of which we are a member, and how to become one. */
-export const NETWORK_CALLS: Handlers<NetworkMethods> = {
+const HANDLERS: Handlers<NetworkMethods> = {
   network_create: async (context, params) => {
     const name = textParam(params, 'name').toLowerCase();
     const joinRule = joinRuleParam(params);
@@ -43,7 +37,7 @@ export const NETWORK_CALLS: Handlers<NetworkMethods> = {
   },
   network_own: async (context) => {
     await context.networks.sync().catch(() => {});
-    return { networks: context.networks.own.map((network) => networkRow(context, network)) };
+    return { networks: context.networks.own.map((network) => networkRow(network, context.own.nodeId)) };
   },
   network_list: async (context, params) => {
     const { items, cursor } = await context.registry.networks.list(pageParams(params));
@@ -183,6 +177,32 @@ export const NETWORK_CALLS: Handlers<NetworkMethods> = {
   },
 };
 
+/** Hints of the catalogue are about nodes and trust. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  not_found: 'see: pilotctl network list, pilotctl network members <network>',
+  permission_denied: 'see your role: pilotctl network list',
+};
+
+/** Networks: those of which we are a member, and how to become one. */
+export const NETWORK_CALLS: Handlers<NetworkMethods> = withHints(HANDLERS);
+
+function withHints(handlers: Handlers<NetworkMethods>): Handlers<NetworkMethods> {
+  const hinted = Object.entries(handlers).map(([method, handler]) => {
+    const act = handler as Handler<Method>;
+    const call: Handler<Method> = async (context, params, signal) => {
+      try {
+        return await act(context, params, signal);
+      } catch (thrown) {
+        const { code, message, hint } = asPilotError(thrown);
+        const better = hint === ERRORS[code].hint ? HINTS[code] : undefined;
+        throw better === undefined ? thrown : new PilotError(code, message, { hint: better, cause: thrown });
+      }
+    };
+    return [method, call];
+  });
+  return Object.fromEntries(hinted);
+}
+
 /** A call about a member, or a node that is to become one. */
 function about<Result extends object>(
   act: (context: CallContext, network: NetworkId, node: NodeId) => Promise<Result>,
@@ -252,34 +272,6 @@ function nameOf(context: CallContext, network: NetworkId): string {
 
 function ownAddress({ own }: CallContext, network: NetworkId): string {
   return formatAddress({ network, node: own.nodeId });
-}
-
-function networkRow(context: CallContext, network: OwnNetwork): NetworkRow {
-  const parsed = network.policy === undefined ? undefined : parsePolicy(canonicalJson(network.policy));
-  return {
-    network_id: network.network,
-    name: network.name,
-    address: ownAddress(context, network.network),
-    role: network.role,
-    join_rule: network.joinRule,
-    members: network.members,
-    tags: network.tags,
-    policy: parsed !== undefined ? 'expression' : network.ports.length > 0 ? 'ports' : 'all',
-    ...(parsed !== undefined && 'error' in parsed && { policy_error: `${parsed.at}: ${parsed.error}` }),
-    description: network.description,
-    since: network.since,
-  };
-}
-
-function listedRow(item: ListedNetwork, own: ReadonlySet<NetworkId>): ListedNetworkRow {
-  const { network, name, joinRule, members, created } = item;
-  return { network_id: network, name, join_rule: joinRule, members, created, joined: own.has(network) };
-}
-
-function memberRow(member: NetworkMember, network: NetworkId): MemberRow {
-  const { node, hostname, role, tags, online, since } = member;
-  const address = formatAddress({ network, node });
-  return { node_id: node, address, hostname, role, tags, public: member.public, online, since };
 }
 
 async function policyRow(context: CallContext, network: NetworkId): Promise<NetworkPolicyRow> {
