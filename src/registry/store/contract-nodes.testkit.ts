@@ -179,4 +179,107 @@ export function nodesContract(check: Check): void {
     );
     assert.equal(outcomes.filter((outcome) => made(outcome).node.hostname === 'same').length, 1);
   });
+
+  check('keeps the documents of rotations and retires the old keys for ever', async (store) => {
+    await add(store, 1, { proven: true });
+    await add(store, 2);
+    assert.deepEqual(await store.nodeDocuments(1), { record: '', rotations: [] });
+    assert.deepEqual(await store.nodeDocuments(9), { record: '', rotations: [] });
+    await store.publishRecord(1, { sequence: 1, document: 'r', terms: [] });
+    const rotated = await store.rotateKey(1, key(11), T0, 'first');
+    assert.ok(typeof rotated === 'object');
+    // Signed by the old key, so it is nobody's word any more.
+    assert.deepEqual(await store.nodeDocuments(1), { record: '', rotations: ['first'] });
+    assert.equal(await store.nodeByRetiredKey(key(1)), 1);
+    assert.equal(await store.nodeByRetiredKey(key(11)), undefined);
+    assert.deepEqual(await store.register(registration(1, { proven: true })), { kind: 'retired' });
+    assert.equal(await store.rotateKey(1, key(1), T0, 'back'), 'key_in_use');
+    assert.equal(await store.rotateKey(2, key(1), T0, 'theirs'), 'key_in_use');
+    for (let n = 12; n < 80; n++) await store.rotateKey(1, key(n), T0, `to ${n}`);
+    const { rotations } = await store.nodeDocuments(1);
+    assert.deepEqual([rotations.length, rotations[0], rotations.at(-1)], [64, 'to 16', 'to 79']);
+    assert.equal(await store.nodeByRetiredKey(key(1)), 1);
+    assert.equal((await store.node(1))!.keyRotations, 69);
+  });
+
+  check('forgets the old key of a rotation without a document, as old registries do', async (store) => {
+    await add(store, 1);
+    await store.rotateKey(1, key(2), T0);
+    assert.equal(await store.nodeByRetiredKey(key(1)), undefined);
+    assert.equal(made(await store.register(registration(1))).kind, 'created');
+  });
+
+  check('replaces a record only by a newer one', async (store) => {
+    await add(store, 1);
+    const record = (sequence: number, document: string) => ({ sequence, document, terms: [] });
+    assert.equal(await store.publishRecord(9, record(1, 'x')), 'no_node');
+    assert.equal(await store.publishRecord(1, record(5, 'five')), 'stored');
+    assert.equal(await store.publishRecord(1, record(5, 'five')), 'stored');
+    assert.equal(await store.publishRecord(1, record(5, 'other five')), 'older');
+    assert.equal(await store.publishRecord(1, record(4, 'four')), 'older');
+    assert.equal((await store.nodeDocuments(1)).record, 'five');
+    assert.equal(await store.publishRecord(1, record(6, 'six')), 'stored');
+    await store.deregister(1);
+    await add(store, 1);
+    assert.equal((await store.nodeDocuments(1)).record, 'six');
+  });
+
+  check('finds public registered nodes by what they are now', async (store) => {
+    const found = async (term: string, after = 0, limit = 10): Promise<number[]> =>
+      (await store.findNodes(term, after, limit)).map(({ node }) => node.id);
+    for (let n = 1; n <= 5; n++) await add(store, n, { hostname: `host-${n}` });
+    for (const id of [5, 3, 1]) await store.patchNode(id, { public: true, tags: ['gpu'] }, T0);
+    await store.patchNode(2, { tags: ['gpu'] }, T0);
+    assert.deepEqual(await found(''), [1, 3, 5]);
+    assert.deepEqual(await found('tag:gpu'), [1, 3, 5]);
+    assert.deepEqual(await found('tag:gpu', 1, 1), [3]);
+    assert.deepEqual(await found('word:host'), [1, 3, 5]);
+    await store.patchNode(3, { tags: ['cpu'] }, T0);
+    await store.deregister(5);
+    assert.deepEqual(await found('tag:gpu'), [1]);
+    await add(store, 5);
+    assert.deepEqual(await found('tag:gpu'), [1, 5]);
+    await store.patchNode(1, { public: false }, T0);
+    assert.deepEqual(await found('tag:gpu'), [5]);
+    await store.publishRecord(5, { sequence: 1, document: 'r', terms: ['service:ask', 'word:weather'] });
+    await store.publishRecord(2, { sequence: 1, document: 'r', terms: ['service:ask'] });
+    assert.deepEqual(await found('service:ask'), [5]);
+    await store.setHostname(5, 'renamed', RELEASE);
+    assert.deepEqual(await found('word:renamed'), [5]);
+    assert.deepEqual(await found('word:host'), [3]);
+    await store.publishRecord(5, { sequence: 2, document: 'r2', terms: [] });
+    assert.deepEqual(await found('service:ask'), []);
+    const [described] = await store.findNodes('', 3, 10);
+    assert.deepEqual(
+      [described?.node.id, described?.record, described?.terms],
+      [5, 'r2', ['', 'tag:gpu', 'word:renamed', 'word:gpu']],
+    );
+  });
+
+  check('describes registered nodes, public or not, in the order asked', async (store) => {
+    for (let n = 1; n <= 3; n++) await add(store, n);
+    await store.publishRecord(2, { sequence: 1, document: 'r', terms: ['service:x'] });
+    await store.deregister(1);
+    assert.deepEqual(
+      (await store.describeNodes([3, 1, 2, 9])).map(({ node, record, terms }) => [node.id, record, terms]),
+      [
+        [3, '', ['']],
+        [2, 'r', ['', 'service:x']],
+      ],
+    );
+  });
+
+  check('a hostname that is taken over is no longer found at the one who lost it', async (store) => {
+    await add(store, 1, { hostname: 'alpha' });
+    await add(store, 2);
+    for (const id of [1, 2]) await store.patchNode(id, { public: true }, T0);
+    assert.equal(
+      await store.setHostname(2, 'alpha', { unprovenSeenBefore: T0 + 1, anySeenBefore: 0 }),
+      'set',
+    );
+    assert.deepEqual(
+      (await store.findNodes('word:alpha', 0, 9)).map(({ node }) => node.id),
+      [2],
+    );
+  });
 }

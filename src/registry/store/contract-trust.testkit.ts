@@ -1,6 +1,6 @@
 /** What every store must do with trust and inboxes. */
 import assert from 'node:assert/strict';
-import { type Check, request, response, revocation, T0 } from './fixtures.testkit.ts';
+import { type Check, certified, request, response, revocation, T0 } from './fixtures.testkit.ts';
 
 export function trustContract(check: Check): void {
   check('makes a pair from two reports, not from one', async (store) => {
@@ -167,5 +167,104 @@ export function trustContract(check: Check): void {
     await store.requestHandshake(request(2, 3));
     await store.pollInbox(1, 1_000_000, 10);
     assert.equal((await store.pollInbox(3, 0, 10)).length, 1);
+  });
+
+  check('makes and renews a pair by a certificate, never by an older one', async (store) => {
+    assert.equal(await store.certifyTrust(certified(2, 1, 3)), 'stored');
+    assert.equal(await store.certifyTrust(certified(2, 1, 3)), 'stored');
+    assert.equal(await store.trusted(1, 2, T0), true);
+    assert.deepEqual(await store.trustPeers(1, 9, T0), [2]);
+    assert.equal(await store.certifyTrust(certified(1, 2, 2)), 'older');
+    assert.equal(await store.certifyTrust(certified(1, 2, 3, { text: 'another 3' })), 'older');
+    assert.deepEqual(await store.trustDocuments(2, 1), { certificate: 'cert 3', revocation: '' });
+    assert.equal(await store.certifyTrust(certified(1, 2, 4)), 'stored');
+    assert.equal((await store.trustDocuments(1, 2)).certificate, 'cert 4');
+    assert.deepEqual(await store.trustDocuments(1, 3), { certificate: '', revocation: '' });
+  });
+
+  check('a pair ends with its certificate, and no older certificate brings it back', async (store) => {
+    await store.certifyTrust(certified(1, 2, 1));
+    await store.certifyTrust(certified(1, 2, 2, { notAfter: T0 + 100 }));
+    assert.equal(await store.trusted(1, 2, T0 + 99), true);
+    assert.equal(await store.trusted(2, 1, T0 + 100), false);
+    assert.deepEqual(await store.trustPeers(1, 9, T0 + 100), []);
+    assert.equal(await store.certifyTrust(certified(1, 2, 1)), 'older');
+    assert.equal(await store.trusted(1, 2, T0 + 100), false);
+    // Two words after the end make a new pair; the serials stay used up.
+    assert.equal(await store.reportTrust(1, 2, T0 + 100, T0), 'half');
+    assert.equal(await store.reportTrust(2, 1, T0 + 100, T0), 'paired');
+    assert.equal((await store.trustDocuments(1, 2)).certificate, '');
+    assert.equal(await store.certifyTrust(certified(1, 2, 2)), 'older');
+    assert.equal(await store.certifyTrust(certified(1, 2, 3)), 'stored');
+  });
+
+  check('reports change nothing of a certificate in force', async (store) => {
+    await store.certifyTrust(certified(1, 2, 2, { notAfter: T0 + 100 }));
+    assert.equal(await store.reportTrust(1, 2, T0, 0), 'paired');
+    assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
+    await store.respondHandshake(response(2, 1));
+    assert.equal((await store.trustDocuments(1, 2)).certificate, 'cert 2');
+    assert.equal(await store.trusted(1, 2, T0 + 100), false);
+  });
+
+  check('a tombstone covers serials of both sides, whatever is reported after', async (store) => {
+    await store.certifyTrust(certified(1, 2, 3));
+    const document = { serial: 5, text: 'revoked 5' };
+    assert.deepEqual(await store.revokeTrust(revocation(1, 2, { document })), {
+      existed: true,
+      delivered: true,
+    });
+    for (const serial of [1, 3, 5])
+      assert.equal(await store.certifyTrust(certified(2, 1, serial)), 'revoked');
+    assert.equal(await store.reportTrust(2, 1, T0, 0), 'half');
+    assert.equal(await store.trusted(1, 2, T0), false);
+    assert.deepEqual(await store.trustDocuments(2, 1), { certificate: '', revocation: 'revoked 5' });
+    assert.equal(await store.certifyTrust(certified(1, 2, 6)), 'stored');
+    assert.equal(await store.trusted(1, 2, T0), true);
+    // The other side's revocation counts as well, and the higher one is shown.
+    await store.revokeTrust(revocation(2, 1, { document: { serial: 9, text: 'revoked 9' } }));
+    assert.equal(await store.certifyTrust(certified(1, 2, 9)), 'revoked');
+    assert.equal((await store.trustDocuments(1, 2)).revocation, 'revoked 9');
+  });
+
+  check('a revocation without a document covers what the pair had', async (store) => {
+    await store.certifyTrust(certified(1, 2, 4));
+    await store.revokeTrust(revocation(2, 1));
+    assert.equal(await store.certifyTrust(certified(1, 2, 4)), 'revoked');
+    assert.equal((await store.trustDocuments(1, 2)).revocation, '');
+    // A later one with less to say takes nothing back.
+    await store.revokeTrust(revocation(2, 1, { document: { serial: 2, text: 'revoked 2' } }));
+    assert.equal(await store.certifyTrust(certified(1, 2, 4)), 'revoked');
+    assert.equal(await store.certifyTrust(certified(1, 2, 5)), 'stored');
+  });
+
+  check('a revocation counts before the certificate it is of has come', async (store) => {
+    assert.deepEqual(await store.revokeTrust(revocation(1, 2, { document: { serial: 1, text: 'early' } })), {
+      existed: false,
+      delivered: false,
+    });
+    assert.equal(await store.certifyTrust(certified(1, 2, 1)), 'revoked');
+  });
+
+  check('a late revocation leaves a newer certificate alone', async (store) => {
+    await store.certifyTrust(certified(1, 2, 7));
+    assert.deepEqual(await store.revokeTrust(revocation(1, 2, { document: { serial: 6, text: 'late' } })), {
+      existed: true,
+      delivered: false,
+    });
+    assert.equal(await store.trusted(1, 2, T0), true);
+    assert.deepEqual(await store.trustDocuments(1, 2), { certificate: 'cert 7', revocation: 'late' });
+  });
+
+  check('a quiet request that does not fit is put into the sink, and the answer tells', async (store) => {
+    const quiet = { quiet: true, perTarget: 1 };
+    assert.equal(await store.requestHandshake(request(1, 9, quiet)), 'stored');
+    assert.equal(await store.requestHandshake(request(1, 9, quiet)), 'pending');
+    assert.equal(await store.requestHandshake(request(2, 9, quiet)), 'full');
+    assert.equal((await store.pollInbox(9, 0, 10)).length, 1);
+    assert.deepEqual(
+      (await store.pollInbox(0, 0, 10)).map(({ from }) => from),
+      [1, 2],
+    );
   });
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type {
   Admission,
+  CertifiedTrust,
   HandshakeRequest,
   HandshakeResponse,
   NewInvite,
@@ -68,6 +69,15 @@ export function response(
 }
 export function revocation(from: number, peer: number, changes: Partial<Revocation> = {}): Revocation {
   return { from, peer, message: '', at: T0, deliver: true, perTarget: 3, ...changes };
+}
+
+export function certified(
+  a: number,
+  b: number,
+  serial: number,
+  changes: Partial<CertifiedTrust> = {},
+): CertifiedTrust {
+  return { a, b, serial, notAfter: undefined, text: `cert ${serial}`, ...changes };
 }
 
 export async function add(store: Store, n: number, changes: Partial<Registration> = {}): Promise<number> {

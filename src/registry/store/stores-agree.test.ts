@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { nodeClock } from '../../platform/index.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { key, registration, request, response, revocation, T0 } from './fixtures.testkit.ts';
+import { certified, key, registration, request, response, revocation, T0 } from './fixtures.testkit.ts';
 import { memoryStore } from './memory.ts';
 import { everythingOfNetworks, networkSteps } from './networks-agree.testkit.ts';
 import type { Store } from './store.ts';
@@ -20,6 +20,7 @@ type Step = { readonly name: string; readonly run: (store: Store) => Promise<unk
 
 const node = fc.integer({ min: 0, max: 6 });
 const at = fc.integer({ min: T0 - 2000, max: T0 + 2000 });
+const serial = fc.integer({ min: 1, max: 4 });
 const hostname = fc.constantFrom('', 'alpha', 'beta', 'gamma');
 const release = fc.record({
   unprovenSeenBefore: fc.constantFrom(0, T0),
@@ -80,9 +81,31 @@ const steps = fc.array(
     step('setHostname', fc.record({ id: node, hostname, release }), (store, { id, hostname, release }) =>
       store.setHostname(id, hostname, release),
     ),
-    step('rotateKey', fc.record({ id: node, n: node, at }), (store, { id, n, at }) =>
-      store.rotateKey(id, key(n), at),
+    step(
+      'rotateKey',
+      fc.record({ id: node, n: node, at, document: fc.constantFrom('', 'a', 'b') }),
+      (store, { id, n, at, document }) => store.rotateKey(id, key(n), at, document),
     ),
+    step(
+      'publishRecord',
+      fc.record({
+        id: node,
+        record: fc.record({
+          sequence: fc.integer({ min: 0, max: 5 }),
+          document: text,
+          terms: fc.array(fc.constantFrom('service:x', 'word:y', 'tag:x')),
+        }),
+      }),
+      (store, { id, record }) => store.publishRecord(id, record),
+    ),
+    {
+      weight: 2,
+      arbitrary: step(
+        'certifyTrust',
+        fc.record({ a: node, b: node, serial, notAfter: fc.option(at, { nil: undefined }), text }),
+        (store, { a, b, serial, ...changes }) => store.certifyTrust(certified(a, b, serial, changes)),
+      ),
+    },
     step('deregister', node, (store, id) => store.deregister(id)),
     step('touch', fc.record({ id: node, at }), async (store, { id, at }) => store.touch(id, at)),
     {
@@ -95,8 +118,18 @@ const steps = fc.array(
       weight: 2,
       arbitrary: step(
         'revokeTrust',
-        fc.record({ from: node, peer: node, deliver: fc.boolean(), message: text, at }),
-        (store, { from, peer, ...changes }) => store.revokeTrust(revocation(from, peer, changes)),
+        fc.record({
+          from: node,
+          peer: node,
+          deliver: fc.boolean(),
+          message: text,
+          at,
+          document: fc.option(fc.record({ serial, text: fc.constantFrom('revoked', 'revoked again') }), {
+            nil: undefined,
+          }),
+        }),
+        (store, { from, peer, document, ...changes }) =>
+          store.revokeTrust(revocation(from, peer, { ...changes, ...(document && { document }) })),
       ),
     },
     {
@@ -107,6 +140,7 @@ const steps = fc.array(
           from: node,
           to: node,
           replace: fc.boolean(),
+          quiet: fc.boolean(),
           source: fc.constantFrom('a', 'b'),
           justification: text,
           message: text,
@@ -145,11 +179,29 @@ async function everything(store: Store): Promise<unknown> {
   const ids = [0, 1, 2, 3, 4, 5, 6];
   const nodes = await store.listNodes(0, 100);
   const pairs = await Promise.all(ids.flatMap((a) => ids.map((b) => store.trustProof(a, b))));
+  const documents = await Promise.all(ids.map((id) => store.nodeDocuments(id)));
+  const certificates = await Promise.all(ids.flatMap((a) => ids.map((b) => store.trustDocuments(a, b))));
+  const found = await Promise.all(
+    ['', 'tag:x', 'service:x', 'word:y', 'word:alpha'].map((term) => store.findNodes(term, 0, 100)),
+  );
+  const retired = await Promise.all(ids.map((n) => store.nodeByRetiredKey(key(n))));
   const inboxes = await Promise.all(ids.map((id) => store.pollInbox(id, 0, 100)));
   const peers = await Promise.all(ids.map((id) => store.trustPeers(id, 100, T0)));
   const named = await Promise.all(['alpha', 'beta', 'gamma'].map((name) => store.nodeByHostname(name)));
   const networks = await everythingOfNetworks(store);
-  return { nodes, pairs, inboxes, peers, named, networks, counts: await store.counts() };
+  return {
+    nodes,
+    documents,
+    certificates,
+    found,
+    retired,
+    pairs,
+    inboxes,
+    peers,
+    named,
+    networks,
+    counts: await store.counts(),
+  };
 }
 
 test('both stores give equal answers to any sequence of operations, also across restarts', async () => {

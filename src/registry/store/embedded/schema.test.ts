@@ -45,3 +45,28 @@ test('a step that fails leaves the old schema', () => {
   assert.equal(sql.one("SELECT count(*) AS count FROM sqlite_master WHERE name = 'extra'")!.count, 0);
   checkOurs(sql, 'x');
 });
+
+test('finds the public nodes of a database that had no search', () => {
+  const sql = open();
+  migrate(sql, MIGRATIONS.slice(0, 1));
+  const insert = `INSERT INTO nodes (public_key, owner, endpoint, lan, tags, public, version, relay_only, proven,
+      registered, last_seen, key_created_at) VALUES (?, '', '', '[]', ?, ?, '', 0, 0, ?, 0, 0)`;
+  const nodes: [string, number, number][] = [
+    ['["a","b","a"]', 1, 1],
+    ['["a"]', 0, 1],
+    ['["a"]', 1, 0],
+    ['[]', 1, 1],
+  ];
+  for (const [n, [tags, isPublic, registered]] of nodes.entries())
+    sql.run(insert, new Uint8Array(32).fill(n), tags, isPublic, registered);
+  migrate(sql);
+  assert.deepEqual(
+    sql.all('SELECT term, node FROM node_terms ORDER BY term, node').map(({ term, node }) => [term, node]),
+    [
+      ['', 1],
+      ['', 4],
+      ['tag:a', 1],
+      ['tag:b', 1],
+    ],
+  );
+});
