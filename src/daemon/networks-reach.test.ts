@@ -149,6 +149,36 @@ test('datagrams pass the same gate', async () => {
   assert.deepEqual(got, ['1:one', '1:two']);
 });
 
+test('a datagram to everybody reaches the members whom the policy lets it reach', async () => {
+  const { place, a, b, c, network } = await lab();
+  place.registry.networks.enter(network, 3);
+  await place.clock.advance(100);
+  const got: string[] = [];
+  await b.onDatagram(5000, ({ data }) => got.push(`b:${Buffer.from(data).toString()}`));
+  await c.onDatagram(5000, ({ data }) => got.push(`c:${Buffer.from(data).toString()}`));
+  const send = async (text: string): Promise<void> => {
+    await place.during(a.sendDatagram('1:0001.FFFF.FFFF', 5000, utf8(text)));
+    await place.clock.advance(500);
+  };
+  await send('all');
+  assert.deepEqual(got.splice(0).sort(), ['b:all', 'c:all']);
+  network.policy = deny('datagram', 'direction == "out" and peer_id == 2');
+  place.registry.networks.changedForAll(network);
+  await place.clock.advance(100);
+  await send('some');
+  assert.deepEqual(got.splice(0), ['c:some']);
+  place.registry.networks.remove(network, 3);
+  await place.clock.advance(100);
+  await send('none');
+  assert.deepEqual(got, []);
+  await assert.rejects(place.during(c.sendDatagram('1:0001.FFFF.FFFF', 5000, utf8('x'))), {
+    code: 'permission_denied',
+  });
+  await assert.rejects(place.during(a.sendDatagram('0:0000.FFFF.FFFF', 5000, utf8('x'))), {
+    code: 'invalid_argument',
+  });
+});
+
 test('a policy that is not understood shuts the network, also by way of network 0', async () => {
   const { place, a, network } = await lab();
   network.policy = {

@@ -5,6 +5,7 @@ import type { OwnNetwork } from '../directory/network-types.ts';
 import type { RegistryPush } from '../directory/types.ts';
 import type { Clock, Log, Storage, Timer } from '../runtime/ports.ts';
 import { canonicalJson } from '../wire/json.ts';
+import { Audiences } from './broadcast.ts';
 import { type KnownNetworks, NETWORKS_FILE, type SeenRelation, saveNetworks } from './networks-file.ts';
 import { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -36,6 +37,7 @@ export interface NetworkNode {
 
 /** Keeps the node told of the networks it is in, and of what it shares with whom. */
 export class Networks {
+  readonly audiences: Audiences;
   readonly #registry: RegistryClient;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -70,6 +72,7 @@ export class Networks {
     known: KnownNetworks | undefined;
   }) {
     const { registry, clock, log, storage, memberships, node, run, self, known } = options;
+    this.audiences = new Audiences(registry, () => clock.now());
     this.#registry = registry;
     this.#clock = clock;
     this.#log = log;
@@ -115,6 +118,7 @@ export class Networks {
 
   /** The registry told that something has changed. True when that was about networks. */
   pushed(push: RegistryPush): boolean {
+    if (push.event !== 'invite') this.audiences.pushed(push);
     switch (push.event) {
       case 'network_changed':
         this.#arm(SYNC_DELAY);

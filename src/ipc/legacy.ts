@@ -14,7 +14,12 @@ import {
   IPC_FRAME_LIMIT,
   unknownCommandText,
 } from '../wire/ipc.ts';
-import { decodeHandshakeCommand, decodeManagedCommand, decodeNetworkCommand } from '../wire/ipc-commands.ts';
+import {
+  decodeHandshakeCommand,
+  decodeManagedCommand,
+  decodeNetworkCommand,
+  type ManagedCommand,
+} from '../wire/ipc-commands.ts';
 import type { LocalStream } from './backend.ts';
 import type { ClientSession } from './session.ts';
 
@@ -151,7 +156,7 @@ export class LegacyCommands {
       case CMD.managed: {
         const command = decodeManagedCommand(payload);
         if (typeof command === 'string') throw new Refusal(command);
-        return this.#managed(command.sub, command.network);
+        return this.#managed(command);
       }
       default:
         throw new Refusal(unknownCommandText(cmd));
@@ -231,11 +236,12 @@ export class LegacyCommands {
     }
   }
 
-  /** There are no managed networks here: the answers are those of a daemon that has joined none. */
-  #managed(sub: string, network: number): void {
-    if (sub === 'policyGet') {
-      this.#json(CMD.managedOk, { type: 'managed_policy_ok', network_id: network, engine: 'none' });
-      return;
+  /** Policies and member tags of our networks; there are no managed networks here. spec/20 §8 */
+  async #managed(command: ManagedCommand): Promise<void> {
+    const { sub, network } = command;
+    if (sub === 'policyGet' || sub === 'memberTagsGet' || sub === 'memberTagsSet') {
+      const prefix = sub === 'policyGet' ? 'managed policy' : 'member-tags';
+      return this.#json(CMD.managedOk, await this.#call(prefix, 'network', { ...command }));
     }
     throw new Refusal(
       network === 0 ? 'managed: no active managed networks' : `managed: no engine for network ${network}`,
@@ -243,16 +249,15 @@ export class LegacyCommands {
   }
 
   async #sendDatagram(to: Address, port: Port, data: Uint8Array): Promise<void> {
-    if (isBroadcast(to)) {
-      throw new Refusal(
-        to.network === 0
-          ? 'sendto: broadcast on backbone network is not permitted'
-          : `sendto: not a member of network ${to.network}`,
-      );
+    if (isBroadcast(to) && to.network === 0) {
+      throw new Refusal('sendto: broadcast on backbone network is not permitted');
     }
     try {
       await this.#session.backend.sendDatagram(to, port, data);
     } catch (thrown) {
+      if (isBroadcast(to) && asPilotError(thrown).code === 'permission_denied') {
+        throw new Refusal(`sendto: not a member of network ${to.network}`);
+      }
       throw new Refusal(`sendto: ${resolveError(thrown, to)}`);
     }
   }

@@ -113,6 +113,7 @@ describe('the IPC server, to clients without request ids', () => {
       set_visibility: () => ({ node_id: 1, visibility: 'public' }),
       set_tags: ({ tags }) => ({ node_id: 1, tags }),
       deregister: () => ({ node_id: 1 }),
+      network: ({ network }) => ({ type: 'managed_policy_ok', network_id: network, engine: 'none' }),
     };
     const same = [
       'unknown command 0xEE',

@@ -38,3 +38,17 @@ export function portsParam(params: Given): readonly number[] | undefined {
     `Parameter allowed_ports must be a list of at most ${MAX_PORTS} ports`,
   );
 }
+
+/** Member tags as old clients send them, in JSON. Errors: `invalid_argument` with the text of spec/20 §8. */
+export function memberTags(text: string): readonly string[] {
+  let tags: unknown;
+  try {
+    tags = JSON.parse(text);
+  } catch (thrown) {
+    throw new PilotError(
+      'invalid_argument',
+      `member-tags set: invalid tags JSON: ${(thrown as Error).message}`,
+    );
+  }
+  return tagsParam({ tags }) ?? [];
+}

@@ -7,7 +7,7 @@ import { formatAddress } from '../../wire/address.ts';
 import { canonicalJson, isJsonObject } from '../../wire/json.ts';
 import { parsePolicy } from '../../wire/policy/document.ts';
 import type { CallContext, Given, Handler, Handlers } from './context.ts';
-import { joinRuleParam, portsParam, tagsParam } from './network-params.ts';
+import { joinRuleParam, memberTags, portsParam, tagsParam } from './network-params.ts';
 import { listedRow, memberRow, networkRow } from './network-rows.ts';
 
 const PAGE = 100;
@@ -313,7 +313,7 @@ function pageParams(params: Given): { after: number; limit: number } {
   };
 }
 
-/** The network sub-commands of spec/20 §7 are the registry's own requests. */
+/** The sub-commands of spec/20 §7, and those of §8 about policies and member tags: mostly the registry's own requests. */
 export async function networkCall(context: CallContext, params: Given): Promise<object> {
   const network_id = params.network;
   const node_id = context.own.nodeId;
@@ -339,6 +339,20 @@ export async function networkCall(context: CallContext, params: Given): Promise<
       return ask('poll_invites', { node_id });
     case 'respondInvite':
       return change('respond_invite', { node_id, network_id, accept: params.accept });
+    case 'policyGet': {
+      const policy = context.networks.own.find((own) => own.network === network_id)?.policy;
+      const engine = policy === undefined ? { engine: 'none' } : { engine: 'policy', expr_policy: policy };
+      return { type: 'managed_policy_ok', network_id, ...engine };
+    }
+    case 'memberTagsGet':
+      return ask('get_member_tags', { node_id, network_id, target_node_id: params.node });
+    case 'memberTagsSet':
+      return change('set_member_tags', {
+        node_id,
+        network_id,
+        target_node_id: params.node,
+        tags: memberTags(textParam(params, 'tags')),
+      });
     default:
       throw new PilotError('invalid_argument', `Unknown network command: ${String(params.sub)}`);
   }
