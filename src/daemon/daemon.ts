@@ -455,9 +455,11 @@ export class Daemon {
 
   #trustChanged(peer: NodeId): void {
     queueMicrotask(() => {
-      if (this.#isAcquainted(peer)) void this.#targets.learnNames([peer]);
+      const tell = (): void => [...this.#trustListeners].forEach((listener) => void listener());
+      // Whoever waits for a peer by its name may learn only then who that is.
+      if (this.#isAcquainted(peer)) void this.#targets.learnNames([peer]).then(tell);
       this.#known.saveSoon();
-      for (const listener of [...this.#trustListeners]) listener();
+      tell();
     });
     // The registry tells endpoints once it knows that both agree.
     const { clock } = this.#options;
