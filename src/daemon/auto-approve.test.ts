@@ -43,9 +43,11 @@ describe('rules of automatic approval', () => {
     assert.equal(nameOf([{ name: 'a', networks: ['other'] }], asker({ networks })), undefined);
   });
 
-  it('do not take the nameless for a network without a name', () => {
+  it('wait for the name of a network when they go by names', () => {
     const networks = [{ id: 5, name: '', tags: [] }];
-    assert.equal(nameOf([{ name: 'a', networks: [''] }], asker({ networks })), undefined);
+    assert.equal(nameOf([{ name: 'a', networks: ['agents'] }], asker({ networks })), 'unknown');
+    assert.equal(nameOf([{ name: 'a', networks: ['6'] }], asker({ networks })), undefined);
+    assert.equal(nameOf([{ name: 'a', networks: ['agents'], tags: ['x'] }], asker({ networks })), undefined);
   });
 
   it('count member tags only in the network that gave them, and never the own ones in their place', () => {

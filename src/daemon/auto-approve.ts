@@ -63,11 +63,15 @@ function keyHolds({ keys }: AutoApproveRule, { key, fingerprint }: AskerFacts): 
 function networkHolds({ networks, tags }: AutoApproveRule, facts: AskerFacts): Condition {
   if (networks === undefined) return undefined;
   if (facts.networks === undefined) return 'unknown';
-  return facts.networks.some(
-    ({ id, name, tags: given }) =>
-      networks.some((wanted) => wanted === String(id) || (name !== '' && wanted === name)) &&
-      (tags === undefined || tags.some((tag) => given.includes(tag))),
-  );
+  const holds = (isMeant: (network: { id: number; name: string }, wanted: string) => boolean): boolean =>
+    facts.networks?.some(
+      (network) =>
+        networks.some((wanted) => isMeant(network, wanted)) &&
+        (tags === undefined || tags.some((tag) => network.tags.includes(tag))),
+    ) === true;
+  if (holds(({ id, name }, wanted) => wanted === String(id) || (name !== '' && wanted === name))) return true;
+  // A network whose name we have not learned yet may be the one that is meant.
+  return holds(({ name }, wanted) => name === '' && !/^\d+$/.test(wanted)) ? 'unknown' : false;
 }
 
 function tagHolds({ networks, tags }: AutoApproveRule, facts: AskerFacts): Condition {

@@ -147,6 +147,25 @@ describe('rules of automatic approval in a daemon', () => {
     assert.ok(place.events.some(({ who, name }) => who === 'node-b' && name === 'trust.auto_approved'));
   });
 
+  it('admit members by the tags their network gave them', async () => {
+    const place = new Place();
+    const rule = { name: 'prod', networks: ['agents'], tags: ['prod'] };
+    const { a, b } = await two(place, { autoApprove: [rule] });
+    const network = place.registry.networks.add('agents', 'open', 2);
+    place.registry.networks.enter(network, 1);
+    await place.clock.advance(1_000);
+    await place.during(a.handshake('node-b'));
+    await asked(place, b);
+    await place.clock.advance(1_000);
+    assert.match((await b.pending())[0]?.auto ?? '', /no rule/);
+    await place.during(b.reject('1'));
+    await place.until('the answer arrives', async () => (await a.outgoing()).length === 0);
+    network.members.get(1)!.tags = ['prod'];
+    await place.during(a.handshake('node-b'));
+    await certified(place, a, b);
+    assert.equal((await b.trusted())[0]?.approved_by, 'auto:prod');
+  });
+
   it('leave others pending, with the reason', async () => {
     const place = new Place();
     const { a, b } = await two(place, { autoApprove: [{ name: 'friends', keys: ['a'.repeat(16)] }] });
