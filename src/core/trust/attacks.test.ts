@@ -6,6 +6,7 @@ import { seededRandom } from '../../sim/net/seeded-random.ts';
 import { encodeBase64 } from '../../wire/base64.ts';
 import { loadVectors, neverThrows } from '../../wire/codec.testkit.ts';
 import { decodeHandshake, encodeHandshake, type HandshakeMessage } from '../../wire/handshake.ts';
+import { ALL_TERMS } from './terms.ts';
 import {
   crypto,
   keyOf,
@@ -644,6 +645,7 @@ test('the golden messages of old daemons pass every check', () => {
           createdAt: wall,
           expiresAt: wall + 1000,
           message: '',
+          terms: ALL_TERMS,
         },
       ],
       tombstones: [],

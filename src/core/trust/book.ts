@@ -19,6 +19,8 @@ export class TrustBook {
   readonly #tombstones = new Map<NodeId, TrustTombstone>();
   readonly #answers = new Map<string, RequestAnswer>();
   #changed = false;
+  /** Grows whenever a record or a question of ours changes. */
+  version = 0;
 
   constructor(snapshot: TrustSnapshot | undefined) {
     const toUnknown = (snapshot?.outgoing ?? []).filter(({ node }) => node === undefined);
@@ -42,9 +44,11 @@ export class TrustBook {
   }
   setRecord(record: TrustRecord): void {
     this.#trusted.set(record.node, record);
+    this.version++;
     this.#changed = true;
   }
   deleteRecord(node: NodeId): boolean {
+    this.version++;
     return this.#note(this.#trusted.delete(node));
   }
 
@@ -84,9 +88,11 @@ export class TrustBook {
   }
   setOutgoing(request: OutgoingRequest): void {
     this.#outgoing.set(request.requestId, request);
+    this.version++;
     this.#changed = true;
   }
   deleteOutgoing(requestId: string): boolean {
+    this.version++;
     return this.#note(this.#outgoing.delete(requestId));
   }
 

@@ -4,9 +4,11 @@ import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import { HANDSHAKE_LIMIT } from '../../wire/handshake.ts';
 import type { TrustBook } from './book.ts';
+import { certificateMember } from './certificates.ts';
 import { type Departure, type Errand, type ErrandKind, Errands, type Leg } from './errands.ts';
 import { DIRECT_LIMIT } from './limits.ts';
-import { composeMessage, type Letter, newId } from './messages.ts';
+import { composeMessage, FEATURES, type Letter, newId } from './messages.ts';
+import { termsMembers } from './terms.ts';
 import type { OutgoingRequest, RequestAnswer, TrustOutput, TrustTombstone } from './types.ts';
 
 const BOTH: readonly Leg[] = ['direct', 'relay'];
@@ -20,11 +22,13 @@ const UNCONFIRMED_DELIVERIES = 3;
 const ERRANDS_OF = {
   reportTrust: ['report'],
   revokeTrust: ['revoke'],
-  relayRespond: ['accept', 'reject', 'acknowledge'],
+  relayRespond: ['accept', 'confirm', 'reject', 'acknowledge'],
   relayRequest: ['request'],
 } as const satisfies Record<string, readonly ErrandKind[]>;
 
 export type RegistryCall = keyof typeof ERRANDS_OF;
+
+type Question = Pick<OutgoingRequest, 'requestId' | 'node' | 'hostname' | 'justification' | 'terms'>;
 
 export interface CorrespondenceOptions {
   readonly book: TrustBook;
@@ -40,7 +44,7 @@ export interface CorrespondenceOptions {
  */
 export class Correspondence {
   readonly #book: TrustBook;
-  readonly #identity: SigningKey;
+  #identity: SigningKey;
   readonly #random: Random;
   readonly #wall: (now: Instant) => UnixMillis;
   readonly #emit: (output: TrustOutput) => void;
@@ -60,26 +64,30 @@ export class Correspondence {
     this.#node = node;
   }
 
+  setIdentity(identity: SigningKey): void {
+    this.#identity = identity;
+  }
+
   /** Takes up what was unfinished when the book was last written. */
   resume(): void {
     const start = 0;
     for (const request of this.#book.outgoing()) this.#startRequest(request, start, true);
-    for (const record of this.#book.records()) if (record.reported !== true) this.report(record.node, start);
+    for (const { node, reported, draft } of this.#book.records()) {
+      if (reported !== true && draft === undefined) this.report(node, start);
+    }
     for (const tombstone of this.#book.tombstones()) this.#startRevoke(tombstone, start);
     for (const answer of this.#book.answers()) {
       if (answer.told || answer.answer === 'revoked') continue;
-      const kind = answer.answer === 'accepted' ? 'accept' : 'reject';
-      this.#errands.start(
-        { kind, peer: answer.node, requestId: answer.requestId, reason: answer.reason },
-        BOTH,
-        start,
-      );
+      const record = this.#book.record(answer.node);
+      if (answer.answer === 'accepted' && record?.certificate !== undefined && record.draft === undefined)
+        continue;
+      this.#startAnswer(answer, start);
     }
   }
 
   /** The first, signed form of a request, and its time; undefined when it is too long to be sent by any way. */
   composeRequest(
-    request: Pick<OutgoingRequest, 'requestId' | 'node' | 'hostname' | 'justification'>,
+    request: Question,
     wall: UnixMillis,
   ): { readonly message: string; readonly statedAt: number } | undefined {
     const { registers } = this.#book;
@@ -112,12 +120,13 @@ export class Correspondence {
   }
 
   answer(answer: RequestAnswer, now: Instant): void {
-    const kind = answer.answer === 'accepted' ? 'accept' : 'reject';
-    this.#errands.start(
-      { kind, peer: answer.node, requestId: answer.requestId, reason: answer.reason },
-      BOTH,
-      now,
-    );
+    this.#startAnswer(answer, now);
+    this.run(now);
+  }
+
+  /** Returns the certificate with our signature to the peer whose accept brought it. */
+  confirm(peer: NodeId, acceptId: string, now: Instant): void {
+    this.#errands.start({ kind: 'confirm', peer, requestId: acceptId, reason: '' }, BOTH, now);
     this.run(now);
   }
 
@@ -200,6 +209,13 @@ export class Correspondence {
     this.#errands.start(errand, request.node === undefined ? ['relay'] : BOTH, now, again);
   }
 
+  #startAnswer({ node: peer, requestId, answer, reason }: RequestAnswer, now: Instant): void {
+    const kind = answer === 'accepted' ? 'accept' : 'reject';
+    // A certificate that lacks the peer's signature is sent until that comes.
+    const lasting = kind === 'accept' && this.#book.record(peer)?.draft !== undefined;
+    this.#errands.start({ kind, peer, requestId, reason, lasting }, BOTH, now);
+  }
+
   #startRevoke(tombstone: TrustTombstone, now: Instant): void {
     const legs: Leg[] = [];
     if (tombstone.tellPeer) legs.push('direct');
@@ -235,7 +251,7 @@ export class Correspondence {
       this.#emit({
         type: 'relayRespond',
         to: peer,
-        accept: errand.kind === 'accept',
+        accept: errand.kind === 'accept' || errand.kind === 'confirm',
         message: fromUtf8(bytes),
       });
     }
@@ -261,15 +277,14 @@ export class Correspondence {
   }
 
   #sendDirect(departure: Departure, to: NodeId, message: Uint8Array, now: Instant): void {
-    if (message.length <= DIRECT_LIMIT) this.#emit({ type: 'sendDirect', to, message, ref: departure.ref });
+    const limit = this.#book.registers.certifies(to) ? HANDSHAKE_LIMIT : DIRECT_LIMIT;
+    if (message.length <= limit) this.#emit({ type: 'sendDirect', to, message, ref: departure.ref });
     else this.#errands.directSettled(departure.ref, false, now);
   }
 
-  #composeRequest(
-    request: Pick<OutgoingRequest, 'requestId' | 'node' | 'hostname' | 'justification'>,
-    timestamp: number,
-  ): Uint8Array {
-    const { requestId, node, hostname, justification } = request;
+  #composeRequest(request: Question, timestamp: number): Uint8Array {
+    const { requestId, node, hostname, justification, terms } = request;
+    const serial = node === undefined ? 0 : this.#book.registers.serial(node);
     // A request after a withdrawal cites it: a peer that missed the withdrawal learns of it here and asks its user.
     const replyTo = (node === undefined ? undefined : this.#book.tombstone(node)?.revokeId) ?? '';
     const letter: Letter = {
@@ -280,6 +295,7 @@ export class Correspondence {
       justification,
       reason: '',
       timestamp,
+      extra: { features: FEATURES, terms: termsMembers(terms), ...(serial > 0 && { serial }) },
     };
     return composeMessage(this.#identity, this.#node, letter);
   }
@@ -295,12 +311,20 @@ export class Correspondence {
         tombstone?.statedAt !== undefined && this.#mayAskAgain(peer, tombstone.statedAt)
           ? tombstone.statedAt
           : this.#repeatStatement(peer, wallSeconds);
-      return { ...common, type: 'handshake_revoke', id, reason: 'trust revoked', timestamp };
+      const letter = { ...common, type: 'handshake_revoke', id, reason: 'trust revoked', timestamp } as const;
+      // Old peers could not take so long a message, and know no certificates.
+      const isRead = tombstone?.revocation !== undefined && this.#book.registers.certifies(peer);
+      return isRead ? { ...letter, extra: { revocation: JSON.parse(tombstone.revocation!) } } : letter;
     }
     const id = newId(this.#random);
-    if (kind === 'accept') {
+    if (kind === 'accept' || kind === 'confirm') {
       const timestamp = this.#repeatStatement(peer, wallSeconds);
-      return { ...common, type: 'handshake_accept', id, reason: '', timestamp };
+      const letter = { ...common, type: 'handshake_accept', id, reason: '', timestamp } as const;
+      const record = this.#book.record(peer);
+      const certificate = certificateMember(
+        kind === 'accept' ? (record?.draft ?? record?.certificate) : record?.certificate,
+      );
+      return certificate === undefined ? letter : { ...letter, extra: { features: FEATURES, certificate } };
     }
     return { ...common, type: 'handshake_reject', id, reason, timestamp: wallSeconds };
   }

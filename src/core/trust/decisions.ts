@@ -1,12 +1,14 @@
-import { PilotError } from '../../api/errors.ts';
-import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
+import type { TrustCertificate } from '../../wire/trust-certificate.ts';
+import type { Agreements } from './agreements.ts';
 import type { TrustBook } from './book.ts';
+import { type Certificates, type Offered, serialFrom } from './certificates.ts';
 import type { Correspondence } from './correspondence.ts';
+import type { Endings } from './endings.ts';
 import type { RefusalReason } from './inbox.ts';
-import { CLOSED_LIMIT, REQUEST_LIFETIME, TOMBSTONE_LIMIT } from './limits.ts';
-import { type Claim, newId } from './messages.ts';
-import { ALL_TERMS, type Terms } from './terms.ts';
+import { type Claim, isCertifying } from './messages.ts';
+import type { Questions } from './questions.ts';
+import { ALL_TERMS, agreedTerms, type Terms, termsFrom } from './terms.ts';
 import type {
   ApprovedBy,
   OutgoingRequest,
@@ -16,40 +18,55 @@ import type {
   TrustRecord,
 } from './types.ts';
 
-/** What new trust rests on. Id and messages are empty with old peers. */
-type Basis =
-  | {
-      readonly by: 'approval' | 'mutual' | 'auto_approve';
-      readonly requestId: string;
-      readonly request: string;
-    }
-  | { readonly by: 'accept'; readonly requestId: string; readonly request: string; readonly accept: string };
+/** What new trust rests on. Messages are empty with old peers. */
+interface Basis {
+  readonly by: ApprovedBy;
+  readonly requestId: string;
+  readonly request: string;
+  /** Ours. */
+  readonly terms: Terms;
+  readonly peerTerms: Terms;
+  readonly reason: string;
+  /** The peer signs certificates: we make one. */
+  readonly certifies: boolean;
+  /** The accept of the peer, when trust rests on one. */
+  readonly accept?: string;
+  /** The certificate it brought, with the peer's signature. */
+  readonly certificate?: TrustCertificate | undefined;
+}
 
 export interface DecisionsOptions {
   readonly book: TrustBook;
   readonly correspondence: Correspondence;
-  readonly random: Random;
+  readonly questions: Questions;
+  readonly endings: Endings;
+  readonly agreements: Agreements;
+  readonly certificates: Certificates;
   readonly autoApprove: boolean;
   readonly wall: (now: Instant) => UnixMillis;
   readonly emit: (output: TrustOutput) => void;
 }
 
-/** The rules by which trust begins and ends: what each verified message and each wish of the user changes. */
+/** The rules by which trust begins: what each verified message and each wish of the user changes. */
 export class Decisions {
   readonly #book: TrustBook;
   readonly #correspondence: Correspondence;
-  readonly #random: Random;
+  readonly #questions: Questions;
+  readonly #endings: Endings;
+  readonly #agreements: Agreements;
+  readonly #certificates: Certificates;
   readonly #autoApprove: boolean;
   readonly #wall: (now: Instant) => UnixMillis;
   readonly #emit: (output: TrustOutput) => void;
   readonly #refusals = new Map<RefusalReason, number>();
-  /** Ids of our requests and revocations that are over: a second copy of their answer is no surprise. */
-  readonly #closed = new Set<string>();
 
   constructor(options: DecisionsOptions) {
     this.#book = options.book;
     this.#correspondence = options.correspondence;
-    this.#random = options.random;
+    this.#questions = options.questions;
+    this.#endings = options.endings;
+    this.#agreements = options.agreements;
+    this.#certificates = options.certificates;
     this.#autoApprove = options.autoApprove;
     this.#wall = options.wall;
     this.#emit = options.emit;
@@ -63,6 +80,11 @@ export class Decisions {
   onRequest(claim: Claim, key: Uint8Array, now: Instant): void {
     const { from, id, justification } = claim;
     const { registers } = this.#book;
+    const asked = this.#askedBy(claim, key, now);
+    if (asked === undefined) {
+      this.refuse(from, 'malformed');
+      return;
+    }
     if (this.#isStaleYes(claim)) {
       this.#onStaleRequest(claim, now);
       return;
@@ -70,63 +92,87 @@ export class Decisions {
     const missedRevocation = claim.replyTo !== '' && claim.replyTo !== registers.heardRevoke(from);
     if (missedRevocation) {
       registers.heardNo(from, claim.timestamp, claim.replyTo);
-      this.#revokedByPeer(from, '', now, true);
+      this.#endings.revokedByPeer(from, '', now, true);
       this.#correspondence.acknowledge(from, claim.replyTo, now);
     }
     if (claim.signed) registers.heardYes(from, claim.timestamp);
-    const pending: PendingRequest = {
-      node: from,
-      publicKey: key,
-      justification,
-      receivedAt: this.#wall(now),
-      requestId: id,
-      message: claim.text,
-      terms: ALL_TERMS,
-      change: false,
-      certifies: false,
-    };
+    if (asked.certifies) {
+      registers.setCertifies(from);
+      registers.usedSerial(from, serialFrom(claim.message?.extra?.serial));
+    }
+    if (asked.terms.not_after !== undefined && asked.terms.not_after * 1000 <= this.#wall(now)) {
+      this.#questions.answer(from, id, 'rejected', 'the time that was asked for is over', now);
+      return;
+    }
     const answered = id === '' ? undefined : this.#book.answer(from, id);
     const known = this.#book.pendingOf(from);
     const isRepeated = known?.requestId === id && known.justification === justification;
     if (!isRepeated && answered === undefined)
       this.#event({ name: 'handshake.received', peer: from, justification });
+    const outgoing = this.#book.outgoingTo(from);
     if (this.#isTrusted(from)) {
-      this.answer(from, id, 'accepted', '', now);
+      if (asked.certifies) this.#agreements.onRequest(asked, now);
+      else this.#questions.answer(from, id, 'accepted', '', now);
     } else if (answered !== undefined && (answered.answer === 'rejected' || answered.answer === 'revoked')) {
       const reason = answered.answer === 'revoked' ? 'trust revoked' : answered.reason;
-      this.answer(from, id, answered.answer, reason, now);
-    } else if (this.#book.outgoingTo(from) !== undefined && !missedRevocation) {
+      this.#questions.answer(from, id, answered.answer, reason, now);
+    } else if (outgoing !== undefined && !missedRevocation) {
       // After a withdrawal we did not hear of, our own question may be the one that was withdrawn: our user decides.
-      this.approvePending(pending, 'mutual', now);
+      this.approvePending(asked, outgoing.terms, 'mutual', now);
     } else if (this.#autoApprove) {
-      this.approvePending(pending, 'auto_approve', now);
+      this.approvePending(asked, ALL_TERMS, 'auto:everyone', now);
     } else if (!isRepeated) {
-      if (known !== undefined) this.#remember(known, 'replaced', now);
-      this.#book.setPending(pending);
+      if (known !== undefined) this.#questions.remember(known, 'replaced', now);
+      this.#book.setPending(asked);
       this.#event({ name: 'handshake.pending', peer: from, justification });
     }
+  }
+
+  /** The question as it would wait for the user; undefined when its terms are none. */
+  #askedBy(claim: Claim, key: Uint8Array, now: Instant): PendingRequest | undefined {
+    const stated = claim.signed ? claim.message?.extra?.terms : undefined;
+    const terms = stated === undefined ? ALL_TERMS : termsFrom(stated);
+    if (terms === undefined) return undefined;
+    return {
+      node: claim.from,
+      publicKey: key,
+      justification: claim.justification,
+      receivedAt: this.#wall(now),
+      requestId: claim.id,
+      message: claim.text,
+      terms,
+      change: false,
+      certifies: isCertifying(claim),
+    };
   }
 
   /** A question that a newer statement of its asker overtook. Only an answer makes its asker drop it. */
   #onStaleRequest({ from, id, signed }: Claim, now: Instant): void {
     this.refuse(from, 'stale');
     if (!signed) return;
-    if (this.#isTrusted(from)) this.answer(from, id, 'accepted', '', now);
+    if (this.#isTrusted(from)) this.#questions.answer(from, id, 'accepted', '', now);
     else if (this.#book.pendingOf(from) === undefined)
-      this.answer(from, id, 'revoked', 'overtaken by a withdrawal: ask again', now);
+      this.#questions.answer(from, id, 'revoked', 'overtaken by a withdrawal: ask again', now);
   }
 
   onAccept(claim: Claim, key: Uint8Array, now: Instant): void {
     const { from, replyTo } = claim;
-    let request = this.#answeredRequest(claim);
-    if (request !== undefined && this.#isWithdrawn(request, from)) {
-      this.#close(request);
+    let request = this.#questions.answeredBy(claim);
+    if (request !== undefined && this.#questions.isWithdrawn(request, from)) {
+      this.#questions.close(request);
       request = undefined;
     }
+    const offered = claim.signed
+      ? this.#certificates.offered(claim.message?.extra?.certificate, from, key)
+      : undefined;
+    if (this.#isTrusted(from)) {
+      const refusal = this.#agreements.onAccept(claim, offered, request, now);
+      if (refusal !== undefined) this.refuse(from, refusal);
+      return;
+    }
     if (request === undefined) {
-      if (this.#isTrusted(from)) return;
       this.refuse(from, 'unsolicited');
-      if (claim.signed && !this.#isStaleYes(claim)) this.#contradict(from, replyTo, now);
+      if (claim.signed && !this.#isStaleYes(claim)) this.#endings.contradict(from, replyTo, now);
       return;
     }
     const tombstone = this.#book.tombstone(from);
@@ -135,15 +181,46 @@ export class Decisions {
       this.refuse(from, 'stale');
       return;
     }
-    if (claim.signed) this.#book.registers.heardYes(from, claim.timestamp);
-    if (this.#isTrusted(from)) {
-      this.#close(request);
-      return;
+    this.#accepted(claim, key, request, offered, now);
+  }
+
+  #accepted(
+    claim: Claim,
+    key: Uint8Array,
+    request: OutgoingRequest,
+    offered: Offered | 'invalid' | undefined,
+    now: Instant,
+  ): void {
+    const { from } = claim;
+    const { registers } = this.#book;
+    const { requestId, message, terms, justification } = request;
+    if (offered !== undefined) {
+      if (offered === 'invalid' || !this.#agreements.isAcceptable(offered.certificate, terms, now)) {
+        this.refuse(from, 'certificate_invalid');
+        return;
+      }
+      if (offered.certificate.serial <= registers.serial(from)) {
+        this.refuse(from, 'stale');
+        return;
+      }
+      registers.setCertifies(from);
     }
-    const { requestId, message } = request;
-    if (this.#establish(from, key, { by: 'accept', requestId, request: message, accept: claim.text }, now)) {
-      this.#close(request);
-    }
+    if (claim.signed) registers.heardYes(from, claim.timestamp);
+    const basis: Basis = {
+      by: 'peer',
+      requestId,
+      request: message,
+      terms,
+      peerTerms: ALL_TERMS,
+      reason: justification,
+      certifies: false,
+      accept: claim.text,
+      certificate: offered?.certificate,
+    };
+    if (!this.#establish(from, key, basis, now)) return;
+    this.#questions.close(request);
+    const record = this.#book.record(from);
+    if (offered?.complete === false && record !== undefined) this.#agreements.confirm(record, claim.id, now);
   }
 
   onReject(claim: Claim): void {
@@ -152,27 +229,27 @@ export class Decisions {
       this.#correspondence.revocationHeard(from);
       return;
     }
-    const request = this.#answeredRequest(claim);
+    const request = this.#questions.answeredBy(claim);
     if (request === undefined) {
-      if (!this.#closed.has(replyTo)) this.refuse(from, 'unsolicited');
+      if (!this.#questions.isClosed(replyTo)) this.refuse(from, 'unsolicited');
       return;
     }
-    this.#close(request);
-    if (!this.#isTrusted(from)) this.#event({ name: 'handshake.rejected', peer: from, reason });
+    this.#questions.close(request);
+    this.#event({ name: 'handshake.rejected', peer: from, reason });
   }
 
-  onRevoke(claim: Claim, now: Instant): void {
+  onRevoke(claim: Claim, key: Uint8Array, now: Instant): void {
     const { from, id, replyTo, timestamp } = claim;
     const { registers } = this.#book;
     if (!claim.signed) {
       const record = this.#book.record(from);
       if (claim.message !== undefined) {
-        this.#revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now, false);
+        this.#endings.revokedByPeer(from, this.#book.outgoingTo(from)?.requestId ?? '', now, false);
       } else if (record?.proof !== undefined) {
         // A registry alone can't end what two signatures made.
         this.refuse(from, 'unsigned');
       } else if (record !== undefined) {
-        this.#revokedByPeer(from, '', now, false);
+        this.#endings.revokedByPeer(from, '', now, false);
       }
       return;
     }
@@ -184,38 +261,10 @@ export class Decisions {
     if (!isRepeated) {
       registers.heardNo(from, timestamp, id);
       this.#book.markChanged();
-      this.#revokedByPeer(from, replyTo, now, true);
+      const revocation = this.#certificates.revocationOf(claim.message?.extra?.revocation, from, key);
+      this.#endings.revokedByPeer(from, replyTo, now, true, revocation);
     }
     this.#correspondence.acknowledge(from, id, now);
-  }
-
-  /** Our user withdraws trust in the peer, or a question to it. False when there is neither. */
-  withdraw(node: NodeId, now: Instant): boolean {
-    const record = this.#book.record(node);
-    const open = this.#book.outgoingTo(node);
-    if (record === undefined && open === undefined) return false;
-    const requestId = record === undefined ? open?.requestId : record.requestId;
-    this.#dropPending(node, 'revoked', now);
-    this.#book.withdrawAnswers(node);
-    if (requestId !== undefined) this.#remember({ node, requestId }, 'revoked', now);
-    this.#endTrust(node);
-    this.#closeRequestsTo(node);
-    this.#event({ name: 'trust.revoked', peer: node });
-    this.#tellRevocation(node, requestId, now, { tellRegistry: true });
-    return true;
-  }
-
-  /** The live request of ours that this answers. Old peers can't name it: for them there is one per peer. */
-  #answeredRequest(claim: Claim): OutgoingRequest | undefined {
-    if (!claim.signed) return this.#book.outgoingTo(claim.from);
-    const request = this.#book.outgoingBy(claim.replyTo);
-    return request?.node === undefined || request.node === claim.from ? request : undefined;
-  }
-
-  /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
-  #isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
-    const withdrawnAt = this.#book.tombstone(from)?.statedAt;
-    return request.node === undefined && withdrawnAt !== undefined && (request.statedAt ?? 0) < withdrawnAt;
   }
 
   /** Whether the peer withdrew after saying this. */
@@ -225,10 +274,24 @@ export class Decisions {
     return tombstone !== undefined && claim.timestamp * 1000 <= tombstone.revokedAt;
   }
 
-  approvePending(pending: PendingRequest, by: 'approval' | 'mutual' | 'auto_approve', now: Instant): boolean {
-    const { node, publicKey, requestId, message } = pending;
-    if (!this.#establish(node, publicKey, { by, requestId, request: message }, now)) return false;
-    this.answer(node, requestId, 'accepted', '', now);
+  approvePending(pending: PendingRequest, terms: Terms, by: ApprovedBy, now: Instant): boolean {
+    const { node, publicKey, requestId, message, certifies } = pending;
+    const record = this.#book.record(node);
+    if (record !== undefined) {
+      this.#agreements.approveChange(record, pending, terms, by, now);
+      return true;
+    }
+    const basis: Basis = {
+      by,
+      requestId,
+      request: message,
+      terms,
+      peerTerms: pending.terms,
+      reason: pending.justification,
+      certifies,
+    };
+    if (!this.#establish(node, publicKey, basis, now)) return false;
+    this.#questions.answer(node, requestId, 'accepted', '', now);
     return true;
   }
 
@@ -239,168 +302,64 @@ export class Decisions {
     }
     const wall = this.#wall(now);
     const tombstone = this.#book.tombstone(node);
-    if (tombstone?.revokeId !== undefined) this.#rememberClosed(tombstone.revokeId);
+    if (tombstone?.revokeId !== undefined) this.#questions.rememberClosed(tombstone.revokeId);
     this.#book.deleteTombstone(node);
-    this.#dropPending(node, 'replaced', now);
+    this.#questions.dropPending(node, 'replaced', now);
     this.#correspondence.cancel(node, 'revoke', 'reject');
-    if (basis.by !== 'accept') this.#book.registers.newStatement(node, Math.floor(wall / 1000));
-    const proof = this.#proof(node, basis, wall);
-    this.#book.setRecord({
-      node,
-      publicKey,
-      approvedAt: wall,
-      mutual: basis.by === 'accept' || basis.by === 'mutual',
-      reported: false,
-      terms: ALL_TERMS,
-      peerTerms: ALL_TERMS,
-      serial: 0,
-      approvedBy: 'user' satisfies ApprovedBy,
-      ...(proof && { proof, requestId: basis.requestId }),
-    });
-    this.#closeRequestsTo(node);
-    if (basis.by === 'approval') this.#event({ name: 'handshake.approved', peer: node });
-    else if (basis.by !== 'accept')
-      this.#event({ name: 'handshake.auto_approved', peer: node, reason: basis.by });
+    const { by, certifies } = basis;
+    if (by !== 'peer') this.#book.registers.newStatement(node, Math.floor(wall / 1000));
+    this.#setRecord(node, publicKey, basis, wall);
+    this.#questions.closeAllTo(node);
+    if (by === 'user') this.#event({ name: 'handshake.approved', peer: node });
+    else if (by !== 'peer')
+      this.#event({
+        name: 'handshake.auto_approved',
+        peer: node,
+        reason: by === 'mutual' ? 'mutual' : 'auto_approve',
+      });
     this.#event({ name: 'trust.established', peer: node });
-    this.#correspondence.report(node, now);
+    const serial = basis.certificate?.serial;
+    if (serial !== undefined) this.#event({ name: 'trust.certified', peer: node, serial });
+    // Half a certificate proves nothing: the registry hears of it when the peer has signed too.
+    if (!certifies) this.#correspondence.report(node, now);
     this.#correspondence.run(now);
     return true;
   }
 
+  #setRecord(node: NodeId, publicKey: Uint8Array, basis: Basis, wall: UnixMillis): void {
+    const { by, terms, peerTerms, certifies, certificate } = basis;
+    const proof = this.#proof(node, basis, wall);
+    const agreed =
+      certificate === undefined ? agreedTerms(terms, peerTerms) : this.#certificates.termsOf(certificate);
+    const made = certifies
+      ? this.#agreements.draft({ node, key: publicKey }, agreed, basis.reason, wall)
+      : { serial: certificate?.serial ?? 0 };
+    if (certificate !== undefined) this.#book.registers.usedSerial(node, certificate.serial);
+    const record: TrustRecord = {
+      node,
+      publicKey,
+      approvedAt: wall,
+      mutual: by === 'peer' || by === 'mutual',
+      reported: false,
+      ...(proof && { proof, requestId: basis.requestId }),
+      terms,
+      peerTerms,
+      ...made,
+      ...(certificate && { certificate: this.#certificates.countersign(certificate) }),
+      ...(agreed.not_after !== undefined && { notAfter: agreed.not_after }),
+      approvedBy: by,
+    };
+    this.#book.setRecord(record);
+  }
+
   #proof(node: NodeId, basis: Basis, wall: UnixMillis): TrustRecord['proof'] {
-    if (basis.by === 'accept')
+    if (basis.accept !== undefined)
       return basis.accept === '' ? undefined : { request: basis.request, accept: basis.accept };
     if (basis.request === '') return undefined;
     return {
       request: basis.request,
       accept: this.#correspondence.composeAccept(node, basis.requestId, wall),
     };
-  }
-
-  /**
-   * The peer's withdrawal takes our consent with it: it was given to what the peer wanted before. Peers of ours are
-   * told so, because a question of ours may still be on its way to them.
-   */
-  #revokedByPeer(peer: NodeId, requestId: string, now: Instant, tellPeer: boolean): void {
-    const wasTrusted = this.#endTrust(peer);
-    this.#book.deletePending(peer);
-    const request = this.#book.outgoingBy(requestId);
-    if (request?.node === peer) this.#close(request);
-    if (!wasTrusted) return;
-    this.#event({ name: 'trust.revoked_by_peer', peer });
-    const wall = this.#wall(now);
-    if (tellPeer) {
-      this.#tellRevocation(peer, undefined, now, { tellRegistry: true });
-      return;
-    }
-    const tombstone = { node: peer, revokedAt: wall, tellPeer, tellRegistry: true, serial: 0 };
-    this.#book.setTombstone(tombstone);
-    this.#correspondence.revoke(tombstone, now);
-  }
-
-  /** Tells a peer that believes in a trust we don't have. */
-  #contradict(peer: NodeId, requestId: string, now: Instant): void {
-    if (this.#book.outgoingTo(peer) !== undefined || this.#book.pendingOf(peer) !== undefined) return;
-    const tombstone = this.#book.tombstone(peer);
-    if (tombstone?.revokeId !== undefined && tombstone.tellPeer) return;
-    // Strangers may not push out what our user decided.
-    if (tombstone === undefined && this.#book.tombstones().length >= TOMBSTONE_LIMIT / 2) return;
-    this.#tellRevocation(peer, requestId, now, {
-      tellRegistry: tombstone?.tellRegistry ?? false,
-    });
-  }
-
-  #tellRevocation(
-    node: NodeId,
-    requestId: string | undefined,
-    now: Instant,
-    { tellRegistry }: { tellRegistry: boolean },
-  ): void {
-    const wall = this.#wall(now);
-    const tombstone = {
-      node,
-      revokedAt: wall,
-      tellPeer: true,
-      tellRegistry,
-      revokeId: newId(this.#random),
-      statedAt: this.#book.registers.newStatement(node, Math.floor(wall / 1000)),
-      ...(requestId !== undefined && { requestId }),
-      serial: 0,
-    };
-    this.#book.setTombstone(tombstone);
-    this.#correspondence.revoke(tombstone, now);
-  }
-
-  #endTrust(node: NodeId): boolean {
-    this.#correspondence.cancel(node, 'accept', 'reject', 'report');
-    if (!this.#book.deleteRecord(node)) return false;
-    this.#emit({ type: 'dropped', peer: node });
-    return true;
-  }
-
-  /** The peer's question is not open any more, without a message that says so. */
-  #dropPending(node: NodeId, answer: 'replaced' | 'revoked', now: Instant): void {
-    const pending = this.#book.pendingOf(node);
-    if (pending !== undefined) this.#remember(pending, answer, now);
-    this.#book.deletePending(node);
-  }
-
-  #remember(
-    { node, requestId }: Pick<PendingRequest, 'node' | 'requestId'>,
-    answer: 'replaced' | 'revoked',
-    now: Instant,
-  ): void {
-    if (requestId === '') return;
-    this.#book.setAnswer({ node, requestId, answer, reason: '', at: this.#wall(now), told: true });
-  }
-
-  answer(
-    node: NodeId,
-    requestId: string,
-    answer: 'accepted' | 'rejected' | 'revoked',
-    reason: string,
-    now: Instant,
-  ): void {
-    const known = this.#book.answer(node, requestId);
-    const told = answer === 'revoked';
-    const record = { node, requestId, answer, reason, at: this.#wall(now), told };
-    if (known?.answer !== answer || requestId === '') this.#book.setAnswer(record);
-    this.#correspondence.answer(record, now);
-  }
-
-  newRequest(
-    node: NodeId | undefined,
-    hostname: string | undefined,
-    justification: string,
-    terms: Terms,
-    wall: UnixMillis,
-  ): OutgoingRequest {
-    const requestId = newId(this.#random);
-    const question = { requestId, node, hostname, justification, terms };
-    const composed = this.#correspondence.composeRequest(question, wall);
-    if (composed === undefined) {
-      throw new PilotError('too_large', 'Cannot ask for trust: the justification is too long');
-    }
-    const request = { ...question, ...composed, createdAt: wall, expiresAt: wall + REQUEST_LIFETIME };
-    this.#book.setOutgoing(request);
-    // From here on the request itself carries the withdrawal to the peer.
-    if (node !== undefined) this.#correspondence.leaveRevocationToRequest(node);
-    return request;
-  }
-
-  #closeRequestsTo(node: NodeId): void {
-    for (const request of this.#book.outgoing()) if (request.node === node) this.#close(request);
-  }
-
-  #close(request: OutgoingRequest): void {
-    this.#book.deleteOutgoing(request.requestId);
-    this.#correspondence.cancelRequest(request.requestId);
-    this.#rememberClosed(request.requestId);
-  }
-
-  #rememberClosed(id: string): void {
-    if (this.#closed.size >= CLOSED_LIMIT) this.#closed.delete(this.#closed.keys().next().value!);
-    this.#closed.add(id);
   }
 
   refuse(peer: NodeId, reason: RefusalReason): void {

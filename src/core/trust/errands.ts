@@ -3,7 +3,7 @@ import type { Instant, Millis, NodeId } from '../../base/units.ts';
 import { ERRAND_LIMIT, FLIGHT_LIMIT, RELAY_GRACE } from './limits.ts';
 
 /** Something that must reach a peer or the registry, tried until it did. */
-export type ErrandKind = 'request' | 'accept' | 'reject' | 'revoke' | 'acknowledge' | 'report';
+export type ErrandKind = 'request' | 'accept' | 'confirm' | 'reject' | 'revoke' | 'acknowledge' | 'report';
 export type Leg = 'direct' | 'relay';
 type LegState = 'due' | 'flying' | 'done';
 
@@ -11,9 +11,11 @@ export interface Errand {
   readonly kind: ErrandKind;
   /** Undefined only for requests by hostname. */
   readonly peer: NodeId | undefined;
-  /** The request this is about; for `acknowledge`, the revocation. */
+  /** The request this is about; for `acknowledge`, the revocation, for `confirm` the accept. */
   readonly requestId: string;
   readonly reason: string;
+  /** Goes on until it is cancelled: the peer has to answer. */
+  readonly lasting?: boolean;
 }
 
 interface Entry {
@@ -54,6 +56,7 @@ const HOUR = 60 * MINUTE;
 const PACES: Readonly<Record<ErrandKind, Pace>> = {
   request: { first: 10_000, longest: HOUR, lifetime: Number.POSITIVE_INFINITY },
   accept: { first: 5_000, longest: 10 * MINUTE, lifetime: 24 * HOUR },
+  confirm: { first: 5_000, longest: 10 * MINUTE, lifetime: 24 * HOUR },
   reject: { first: 5_000, longest: 10 * MINUTE, lifetime: 24 * HOUR },
   acknowledge: { first: 5_000, longest: 10 * MINUTE, lifetime: HOUR },
   revoke: { first: 5_000, longest: HOUR, lifetime: 7 * 24 * HOUR },
@@ -162,7 +165,8 @@ export class Errands {
     if (entry === undefined || entry.relay !== 'flying') return undefined;
     entry.relay = ok ? 'done' : 'due';
     // What the registry keeps for the peer arrives sooner or later; a revocation is still repeated until it is heard.
-    if (ok && entry.errand.kind !== 'revoke' && entry.errand.kind !== 'request') entry.direct = 'done';
+    const { kind, lasting } = entry.errand;
+    if (ok && kind !== 'revoke' && kind !== 'request' && lasting !== true) entry.direct = 'done';
     return this.#finished(entry);
   }
 
@@ -187,7 +191,7 @@ export class Errands {
     entry.expiresAt ??= now + pace.lifetime;
     entry.rounds++;
     // A request is only over when it is answered; anything else when each way was taken once.
-    if (isRequest && entry.errand.peer !== undefined) entry.direct = 'due';
+    if ((isRequest || entry.errand.lasting === true) && entry.errand.peer !== undefined) entry.direct = 'due';
     if (isRequest) entry.relay = 'due';
     if (this.#isDue(entry, 'direct', now)) this.#fly(entry, 'direct', now, departures);
     if (!this.#isDue(entry, 'relay', now)) return;
@@ -211,7 +215,12 @@ export class Errands {
   }
 
   #finished(entry: Entry): Errand | undefined {
-    if (entry.errand.kind === 'request' || entry.direct !== 'done' || entry.relay !== 'done')
+    if (
+      entry.errand.kind === 'request' ||
+      entry.errand.lasting === true ||
+      entry.direct !== 'done' ||
+      entry.relay !== 'done'
+    )
       return undefined;
     this.#remove(entry);
     return entry.errand;

@@ -49,7 +49,8 @@ export type RefusalReason =
   | 'wrong_type'
   | 'stale'
   | 'unsolicited'
-  | 'too_many_trusted';
+  | 'too_many_trusted'
+  | 'certificate_invalid';
 
 export type Arrival =
   | { readonly kind: 'verified'; readonly claim: Claim; readonly key: Uint8Array }

@@ -43,3 +43,11 @@ export const RELAY_GRACE: Millis = 1_000;
 /** An attempt of which nothing was heard counts as lost after this. */
 export const FLIGHT_LIMIT: Millis = 60_000;
 export const ERRAND_LIMIT = 1024;
+
+/** Share of a certificate's life after which its successor is asked for, and by how much of it one may be early. */
+export const RENEW_AT = 2 / 3;
+export const RENEW_JITTER = 0.05;
+/** The wall clock is looked at this often while any trust has an end. */
+export const EXPIRY_LOOK: Millis = 3_600_000;
+/** Questions for new certificates that may be open at once after our key changed. */
+export const SUCCESSORS_AT_ONCE = 64;

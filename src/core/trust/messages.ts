@@ -13,6 +13,7 @@ import {
   handshakeContentBytes,
   handshakeSignedString,
 } from '../../wire/handshake.ts';
+import type { JsonObject } from '../../wire/json.ts';
 import {
   JUSTIFICATION_LIMIT,
   LEGACY_MAX_AGE,
@@ -133,6 +134,8 @@ export interface Letter {
   readonly reason: string;
   /** Unix seconds. */
   readonly timestamp: number;
+  /** Members that only some messages have: terms, certificates, revocations. */
+  readonly extra?: JsonObject;
 }
 
 /** Signs a message in both ways: for old peers over the pair of nodes, for ours over the whole content. Throws RangeError above `HANDSHAKE_LIMIT`. */
@@ -150,11 +153,21 @@ export function composeMessage(identity: SigningKey, from: NodeId, letter: Lette
     id: letter.id,
     ...(letter.replyTo !== '' && { reply_to: letter.replyTo }),
     to,
+    ...(letter.extra !== undefined && { extra: letter.extra }),
   };
   return encodeHandshake({
     ...unsigned,
     sig: encodeBase64(identity.sign(handshakeContentBytes(unsigned))),
   });
+}
+
+/** What peers say they can do, in every message that begins or changes trust. */
+export const FEATURES: readonly string[] = ['certificates1'];
+
+/** Whether the sender signs certificates. */
+export function isCertifying({ signed, message }: Claim): boolean {
+  const features = message?.extra?.features;
+  return signed && Array.isArray(features) && features.includes(FEATURES[0]);
 }
 
 /** A fresh message id: 16 random bytes, hex. */

@@ -12,6 +12,16 @@ const time = fc.integer({ min: 0, max: 4_102_444_800_000 });
 const seconds = fc.nat(4_102_444_800);
 const id = fc.uint8Array({ minLength: 16, maxLength: 16 }).map(toHex);
 
+const grant = fc.record(
+  { ports: fc.constantFrom('*', '', '80', '7,1000-1002'), opens: fc.nat(1_000_000) },
+  { requiredKeys: ['ports'] },
+);
+const terms = fc.record(
+  { give: grant, get: grant, not_after: seconds, renew: fc.constant(true) },
+  { requiredKeys: ['give', 'get'] },
+);
+const serial = fc.nat(1_000_000);
+
 const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
   trusted: fc.array(
     fc.record(
@@ -23,8 +33,27 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
         proof: fc.record({ request: fc.string(), accept: fc.string() }),
         requestId: id,
         reported: fc.boolean(),
+        terms,
+        peerTerms: terms,
+        certificate: fc.string(),
+        draft: fc.string(),
+        serial,
+        notAfter: seconds,
+        approvedBy: fc.constantFrom('user', 'mutual', 'peer', 'renewal', 'auto:data'),
+        renewAsked: serial,
       },
-      { requiredKeys: ['node', 'publicKey', 'approvedAt', 'mutual'] },
+      {
+        requiredKeys: [
+          'node',
+          'publicKey',
+          'approvedAt',
+          'mutual',
+          'terms',
+          'peerTerms',
+          'serial',
+          'approvedBy',
+        ],
+      },
     ),
   ),
   pending: fc.array(
@@ -35,6 +64,9 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
       receivedAt: time,
       requestId: id,
       message: fc.string(),
+      terms,
+      change: fc.boolean(),
+      certifies: fc.boolean(),
     }),
   ),
   outgoing: fc.array(
@@ -47,10 +79,20 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
         createdAt: time,
         expiresAt: time,
         message: fc.string(),
+        terms,
         statedAt: seconds,
       },
       {
-        requiredKeys: ['requestId', 'node', 'hostname', 'justification', 'createdAt', 'expiresAt', 'message'],
+        requiredKeys: [
+          'requestId',
+          'node',
+          'hostname',
+          'justification',
+          'createdAt',
+          'expiresAt',
+          'message',
+          'terms',
+        ],
       },
     ),
   ),
@@ -64,8 +106,11 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
         revokeId: id,
         statedAt: seconds,
         requestId: id,
+        serial,
+        revocation: fc.string(),
+        peerRevocation: fc.string(),
       },
-      { requiredKeys: ['node', 'revokedAt', 'tellPeer', 'tellRegistry'] },
+      { requiredKeys: ['node', 'revokedAt', 'tellPeer', 'tellRegistry', 'serial'] },
     ),
   ),
   answers: fc.array(
@@ -85,6 +130,8 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
       heardAt: seconds,
       heardNo: fc.boolean(),
       heardRevoke: fc.oneof(id, fc.constant('')),
+      serial,
+      certifies: fc.boolean(),
     }),
   ),
 });

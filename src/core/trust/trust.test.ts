@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../base/bytes.ts';
 import { decodeHandshake } from '../../wire/handshake.ts';
+import { ALL_TERMS } from './terms.ts';
 import { type Parcel, TrustBus, TrustNode, WALL } from './trust.testkit.ts';
 
 function two(): { bus: TrustBus; a: TrustNode; b: TrustNode } {
@@ -37,8 +38,9 @@ test('a request becomes pending, its approval makes both trust, and both pin the
     'handshake.pending',
     'handshake.approved',
     'trust.established',
+    'trust.certified',
   ]);
-  assert.deepEqual(a.eventNames(), ['trust.established']);
+  assert.deepEqual(a.eventNames(), ['trust.established', 'trust.certified']);
 });
 
 test('both sides keep both signed halves as proof', () => {

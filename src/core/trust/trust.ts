@@ -1,16 +1,22 @@
 import { PilotError } from '../../api/errors.ts';
-import { utf8 } from '../../base/bytes.ts';
+import { equal, utf8 } from '../../base/bytes.ts';
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
+import { followRotations, type KeyRotation } from '../../wire/key-rotation.ts';
+import { Agreements } from './agreements.ts';
 import { TrustBook } from './book.ts';
+import { Certificates, type Scope } from './certificates.ts';
 import { Correspondence, type RegistryCall } from './correspondence.ts';
 import { Decisions } from './decisions.ts';
+import { Endings } from './endings.ts';
 import type { RelayedRequest, RelayedResponse, RelayedRevoke } from './inbox.ts';
 import { type Arrival, Inbox } from './inbox.ts';
 import { JUSTIFICATION_LIMIT } from './limits.ts';
 import type { Recipient } from './messages.ts';
+import { Questions } from './questions.ts';
+import { ALL_TERMS, checkedTerms, isSameWish } from './terms.ts';
 import type {
   ApprovedBy,
   OutgoingRequest,
@@ -20,6 +26,7 @@ import type {
   TrustRecord,
   TrustSnapshot,
   TrustTarget,
+  TrustTombstone,
 } from './types.ts';
 
 export type { RegistryCall } from './correspondence.ts';
@@ -64,7 +71,12 @@ export class Trust implements Machine<TrustOutput> {
   readonly #book: TrustBook;
   readonly #inbox: Inbox;
   readonly #correspondence: Correspondence;
+  readonly #certificates: Certificates;
+  readonly #questions: Questions;
+  readonly #endings: Endings;
+  readonly #agreements: Agreements;
   readonly #decisions: Decisions;
+  readonly #crypto: Crypto;
   readonly #outputs: TrustOutput[] = [];
   #effects: TrustOutput[] = [];
   #node: NodeId;
@@ -74,6 +86,7 @@ export class Trust implements Machine<TrustOutput> {
 
   constructor(options: TrustOptions) {
     this.#wallAt = options.wall;
+    this.#crypto = options.crypto;
     this.#node = options.node ?? 0;
     this.#hostname = options.hostname;
     this.#book = new TrustBook(options.snapshot);
@@ -84,12 +97,21 @@ export class Trust implements Machine<TrustOutput> {
       wall: (now: Instant) => this.#wall(now),
       emit: (output: TrustOutput) => this.#effects.push(output),
     };
-    this.#correspondence = new Correspondence({ ...common, identity: options.identity });
+    this.#certificates = new Certificates(options.crypto, options.identity);
+    const correspondence = new Correspondence({ ...common, identity: options.identity });
+    const questions = new Questions({ ...common, correspondence });
+    const parts = { ...common, correspondence, questions, certificates: this.#certificates };
+    this.#correspondence = correspondence;
+    this.#questions = questions;
+    this.#endings = new Endings(parts);
+    this.#agreements = new Agreements({ ...parts, endings: this.#endings });
     this.#decisions = new Decisions({
-      ...common,
-      correspondence: this.#correspondence,
+      ...parts,
+      endings: this.#endings,
+      agreements: this.#agreements,
       autoApprove: options.config?.autoApprove ?? false,
     });
+    this.#certificates.node = this.#node;
     this.#correspondence.setNode(this.#node);
     this.#correspondence.resume();
   }
@@ -97,7 +119,38 @@ export class Trust implements Machine<TrustOutput> {
   /** Our node id; nothing is sent before it is known. */
   setNode(node: NodeId): void {
     this.#node = node;
+    this.#certificates.node = node;
     this.#correspondence.setNode(node);
+  }
+
+  /** We sign with another key from now on; certificates that name the old one get successors. */
+  setIdentity(identity: SigningKey, now: Instant): void {
+    this.#now = now;
+    this.#correspondence.setIdentity(identity);
+    this.#certificates.setIdentity(identity);
+    this.#agreements.keyChanged();
+    if (this.#node !== 0) this.#agreements.run(now);
+    this.#settle();
+  }
+
+  /** Signed key rotations of a peer. Those that don't lead on from its pinned key change nothing. */
+  keyRotated(peer: NodeId, rotations: readonly KeyRotation[], now: Instant): void {
+    this.#now = now;
+    const record = this.#book.record(peer);
+    const pinned = record?.publicKey ?? this.#book.pendingOf(peer)?.publicKey;
+    const found = pinned && followRotations(this.#crypto, peer, pinned, rotations);
+    if (pinned !== undefined && typeof found === 'object' && !equal(found.key, pinned)) {
+      const publicKey = found.key;
+      const pending = this.#book.pendingOf(peer);
+      if (pending !== undefined && equal(pending.publicKey, pinned))
+        this.#book.setPending({ ...pending, publicKey });
+      if (record !== undefined) {
+        this.#book.setRecord({ ...record, publicKey });
+        this.#effects.push({ type: 'repinned', peer, publicKey });
+        this.#effects.push({ type: 'event', event: { name: 'trust.key_rotated', peer } });
+      }
+    }
+    this.#settle();
   }
 
   /** The name under which others may ask for us. */
@@ -107,6 +160,29 @@ export class Trust implements Machine<TrustOutput> {
 
   isTrusted(node: NodeId): boolean {
     return this.#book.record(node) !== undefined;
+  }
+  /** What trust lets both open at each other; undefined without trust. */
+  scope(node: NodeId): Scope | undefined {
+    const record = this.#book.record(node);
+    return record && this.#certificates.scope(record);
+  }
+  /** The same as terms, from our side. */
+  effective(node: NodeId): Terms | undefined {
+    const record = this.#book.record(node);
+    return record && this.#certificates.effective(record);
+  }
+  /** Our withdrawal still has to reach the peer itself. */
+  isTelling(node: NodeId): boolean {
+    return this.#book.tombstone(node)?.tellPeer === true;
+  }
+  isAsking(node: NodeId): boolean {
+    return this.#book.outgoingTo(node) !== undefined;
+  }
+  tombstone(node: NodeId): TrustTombstone | undefined {
+    return this.#book.tombstone(node);
+  }
+  record(node: NodeId): TrustRecord | undefined {
+    return this.#book.record(node);
   }
   trusted(): readonly TrustRecord[] {
     return this.#book.records();
@@ -140,27 +216,52 @@ export class Trust implements Machine<TrustOutput> {
     this.#setWall(wall, now);
     const node = 'node' in target ? target.node : undefined;
     const hostname = 'hostname' in target ? target.hostname.toLowerCase() : undefined;
+    const wanted = this.#checkTerms(terms, wall);
     this.#checkTarget(node, hostname, justification);
-    if (node !== undefined && this.isTrusted(node)) return { requestId: '', status: 'already_trusted' };
-    const pending = node === undefined ? undefined : this.#book.pendingOf(node);
-    if (pending !== undefined && this.#decisions.approvePending(pending, 'mutual', now)) {
-      this.#settle();
-      return { requestId: pending.requestId, status: 'approved' };
-    }
-    const open = node === undefined ? this.#book.outgoingNamed(hostname ?? '') : this.#book.outgoingTo(node);
-    const request = open ?? this.#decisions.newRequest(node, hostname, justification, terms, wall);
-    this.#correspondence.request(request, open !== undefined, now);
+    const result = this.#ask(node, hostname, justification, wanted, now);
     this.#settle();
+    return result;
+  }
+
+  #ask(
+    node: NodeId | undefined,
+    hostname: string | undefined,
+    justification: string,
+    terms: Terms,
+    now: Instant,
+  ): RequestResult {
+    const record = node === undefined ? undefined : this.#book.record(node);
+    if (record !== undefined) return this.#agreements.change(record, justification, terms, now);
+    const pending = node === undefined ? undefined : this.#book.pendingOf(node);
+    if (pending !== undefined && this.#decisions.approvePending(pending, terms, 'mutual', now))
+      return { requestId: pending.requestId, status: 'approved' };
+    let open = node === undefined ? this.#book.outgoingNamed(hostname ?? '') : this.#book.outgoingTo(node);
+    if (open !== undefined && !isSameWish(terms, open.terms)) {
+      if (open.node === undefined) this.#questions.close(open);
+      else this.#endings.replaceQuestion(open.node, now);
+      open = undefined;
+    }
+    const request = open ?? this.#questions.ask(node, hostname, justification, terms, this.#wall(now));
+    this.#correspondence.request(request, open !== undefined, now);
     return { requestId: request.requestId, status: 'sent' };
   }
 
-  /** Trusts a peer that asked. Approving twice is harmless. */
-  approve(node: NodeId, _grant: Approval, wall: UnixMillis, now: Instant): 'approved' | 'not_pending' {
+  /**
+   * Trusts a peer that asked, or lets it have the change it asked for. What both want is what counts. Approving twice
+   * is harmless. Throws PilotError `invalid_argument` for terms that are none.
+   */
+  approve(node: NodeId, approval: Approval, wall: UnixMillis, now: Instant): 'approved' | 'not_pending' {
     this.#setWall(wall, now);
     const pending = this.#book.pendingOf(node);
-    if (pending !== undefined) this.#decisions.approvePending(pending, 'approval', now);
+    const terms = this.#checkTerms(approval.terms ?? this.#defaultTerms(node), wall);
+    if (pending !== undefined) this.#decisions.approvePending(pending, terms, approval.by ?? 'user', now);
     this.#settle();
     return this.isTrusted(node) ? 'approved' : 'not_pending';
+  }
+
+  /** Whoever approves a change without a word about renewal leaves that as it is. */
+  #defaultTerms(node: NodeId): Terms {
+    return this.#book.record(node)?.terms.renew === true ? { ...ALL_TERMS, renew: true } : ALL_TERMS;
   }
 
   /** Declines a request and tells its sender. */
@@ -169,7 +270,7 @@ export class Trust implements Machine<TrustOutput> {
     const pending = this.#book.pendingOf(node);
     if (pending === undefined) return 'not_pending';
     this.#book.deletePending(node);
-    this.#decisions.answer(node, pending.requestId, 'rejected', reason.slice(0, REASON_LIMIT), now);
+    this.#questions.answer(node, pending.requestId, 'rejected', reason.slice(0, REASON_LIMIT), now);
     this.#effects.push({ type: 'event', event: { name: 'handshake.rejected', peer: node, reason } });
     this.#settle();
     return 'rejected';
@@ -179,9 +280,9 @@ export class Trust implements Machine<TrustOutput> {
    * Withdraws trust, or a request that has not been answered. Lasting: the peer is told, and is trusted again only
    * when both sides ask or approve anew.
    */
-  untrust(node: NodeId, _reason: string, wall: UnixMillis, now: Instant): 'revoked' | 'not_trusted' {
+  untrust(node: NodeId, reason: string, wall: UnixMillis, now: Instant): 'revoked' | 'not_trusted' {
     this.#setWall(wall, now);
-    const isWithdrawn = this.#decisions.withdraw(node, now);
+    const isWithdrawn = this.#endings.withdraw(node, reason === '' ? 'trust revoked' : reason, now);
     this.#settle();
     return isWithdrawn ? 'revoked' : 'not_trusted';
   }
@@ -244,6 +345,7 @@ export class Trust implements Machine<TrustOutput> {
   handleTimeout(now: Instant): void {
     this.#now = now;
     for (const arrival of this.#inbox.handleTimeout(now)) this.#arrived(arrival, now);
+    if (this.#node !== 0) this.#agreements.run(now);
     this.#correspondence.run(now);
     this.#settle();
   }
@@ -252,6 +354,7 @@ export class Trust implements Machine<TrustOutput> {
     const next = Math.min(
       this.#inbox.nextTimeout() ?? Number.POSITIVE_INFINITY,
       this.#correspondence.nextTimeout() ?? Number.POSITIVE_INFINITY,
+      (this.#node === 0 ? undefined : this.#agreements.nextTimeout(this.#now)) ?? Number.POSITIVE_INFINITY,
     );
     return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next, this.#now);
   }
@@ -267,6 +370,8 @@ export class Trust implements Machine<TrustOutput> {
         return;
       case 'refused':
         this.#decisions.refuse(arrival.peer, arrival.reason);
+        if (arrival.reason === 'key_changed')
+          this.#effects.push({ type: 'needRotations', peer: arrival.peer });
         return;
       case 'verified':
         switch (arrival.claim.type) {
@@ -280,7 +385,7 @@ export class Trust implements Machine<TrustOutput> {
             this.#decisions.onReject(arrival.claim);
             return;
           case 'handshake_revoke':
-            this.#decisions.onRevoke(arrival.claim, now);
+            this.#decisions.onRevoke(arrival.claim, arrival.key, now);
             return;
           default:
             arrival.claim.type satisfies never;
@@ -306,6 +411,18 @@ export class Trust implements Machine<TrustOutput> {
     if (!this.#book.hasRoomForOutgoing()) {
       throw new PilotError('rate_limited', 'Cannot ask for trust: too many requests are unanswered');
     }
+  }
+
+  #checkTerms(terms: Terms, wall: UnixMillis): Terms {
+    let checked: Terms;
+    try {
+      checked = checkedTerms(terms);
+    } catch (error) {
+      throw new PilotError('invalid_argument', `Cannot use these terms: ${(error as Error).message}`);
+    }
+    if (checked.not_after !== undefined && checked.not_after * 1000 <= wall)
+      throw new PilotError('invalid_argument', 'Cannot use these terms: their time is over already');
+    return checked;
   }
 
   #us(): Recipient {

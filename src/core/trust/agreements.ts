@@ -1,0 +1,377 @@
+import type { Random } from '../../base/random.ts';
+import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
+import { decodeTrustCertificate, type TrustCertificate } from '../../wire/trust-certificate.ts';
+import type { TrustBook } from './book.ts';
+import type { Certificates, Offered } from './certificates.ts';
+import type { Correspondence } from './correspondence.ts';
+import type { Endings } from './endings.ts';
+import type { RefusalReason } from './inbox.ts';
+import { EXPIRY_LOOK, RENEW_AT, RENEW_JITTER, SUCCESSORS_AT_ONCE } from './limits.ts';
+import type { Claim } from './messages.ts';
+import type { Questions } from './questions.ts';
+import { agreedTerms, isSameWish, isScopeWithin, isTimeWithin, mirrored, type Terms } from './terms.ts';
+import type { OutgoingRequest, PendingRequest, TrustOutput, TrustRecord } from './types.ts';
+
+export interface AgreementsOptions {
+  readonly book: TrustBook;
+  readonly correspondence: Correspondence;
+  readonly questions: Questions;
+  readonly endings: Endings;
+  readonly certificates: Certificates;
+  readonly random: Random;
+  readonly wall: (now: Instant) => UnixMillis;
+  readonly emit: (output: TrustOutput) => void;
+}
+
+/** What happens to a trust while it lasts: its certificate is completed, changed, renewed, and ends in time. */
+export class Agreements {
+  readonly #book: TrustBook;
+  readonly #correspondence: Correspondence;
+  readonly #questions: Questions;
+  readonly #endings: Endings;
+  readonly #certificates: Certificates;
+  readonly #random: Random;
+  readonly #wall: (now: Instant) => UnixMillis;
+  readonly #emit: (output: TrustOutput) => void;
+  /** Unix ms of the next end or renewal, for the book as it was at `#lookedAt`. */
+  #nextAt: UnixMillis | undefined;
+  #lookedAt = -1;
+  /** Fraction of the renewal time by which each node is early, so that both sides seldom ask at once. */
+  readonly #early: number;
+  #keyChanged = true;
+
+  constructor(options: AgreementsOptions) {
+    this.#book = options.book;
+    this.#correspondence = options.correspondence;
+    this.#questions = options.questions;
+    this.#endings = options.endings;
+    this.#certificates = options.certificates;
+    this.#random = options.random;
+    this.#wall = options.wall;
+    this.#emit = options.emit;
+    this.#early = this.#random.fraction() * RENEW_JITTER;
+  }
+
+  /** We sign with another key: certificates that name the old one get successors. */
+  keyChanged(): void {
+    this.#keyChanged = true;
+    this.#lookedAt = -1;
+  }
+
+  /** A certificate with our signature for what both agreed on. */
+  draft(
+    peer: { readonly node: NodeId; readonly key: Uint8Array },
+    agreed: Terms,
+    reason: string,
+    wall: UnixMillis,
+  ): { readonly draft: string; readonly serial: number } {
+    const { registers } = this.#book;
+    const serial = registers.serial(peer.node) + 1;
+    registers.usedSerial(peer.node, serial);
+    const seconds = Math.floor(wall / 1000);
+    return { draft: this.#certificates.draft(peer, agreed, { serial, reason, seconds }), serial };
+  }
+
+  /** Our user wants other terms with a peer it trusts. */
+  change(
+    record: TrustRecord,
+    justification: string,
+    terms: Terms,
+    now: Instant,
+  ): { readonly requestId: string; readonly status: 'sent' | 'already_trusted' | 'approved' } {
+    const { node } = record;
+    const pending = this.#book.pendingOf(node);
+    if (pending !== undefined) {
+      this.approveChange(record, pending, terms, 'mutual', now);
+      return { requestId: pending.requestId, status: 'approved' };
+    }
+    const open = this.#book.outgoingTo(node);
+    const certifies = this.#book.registers.certifies(node);
+    if (
+      isSameWish(terms, record.terms) &&
+      (open !== undefined || this.#certificates.inForce(record) || !certifies)
+    ) {
+      if (open !== undefined) this.#correspondence.request(open, true, now);
+      return { requestId: open?.requestId ?? '', status: 'already_trusted' };
+    }
+    if (!certifies) {
+      this.#set({ ...record, terms }, now);
+      this.#rescoped(node);
+      return { requestId: '', status: 'already_trusted' };
+    }
+    const request = this.#questions.ask(node, undefined, justification, terms, this.#wall(now));
+    if (open !== undefined) this.#questions.close(open);
+    this.#set({ ...record, terms }, now);
+    this.#correspondence.request(request, false, now);
+    this.#rescoped(node);
+    return { requestId: request.requestId, status: 'sent' };
+  }
+
+  /** A question of a peer that is trusted and signs certificates. */
+  onRequest(asked: PendingRequest, now: Instant): void {
+    const { node, requestId } = asked;
+    const record = this.#book.record(node)!;
+    const answered = this.#book.answer(node, requestId)?.answer;
+    if (answered === 'rejected') {
+      this.#questions.answer(
+        node,
+        requestId,
+        'rejected',
+        this.#book.answer(node, requestId)?.reason ?? '',
+        now,
+      );
+      return;
+    }
+    if (answered !== undefined || requestId === record.requestId) {
+      this.#questions.answer(node, requestId, 'accepted', '', now);
+      return;
+    }
+    const current = this.#certificates.inForce(record);
+    const view = mirrored(asked.terms);
+    const isWithin = current === undefined || isScopeWithin(view, this.#certificates.termsOf(current));
+    const isRenewal = current !== undefined && !isTimeWithin(view.not_after, current.notAfter);
+    const mayRenew =
+      record.terms.renew === true && this.#isUsualLength(view.not_after, current, this.#wall(now));
+    const isAskedByBoth = this.#book.outgoingTo(node) !== undefined;
+    if (isAskedByBoth || (isWithin && (!isRenewal || mayRenew))) {
+      const own = isRenewal && mayRenew ? { ...record.terms, not_after: view.not_after } : record.terms;
+      this.#grant(record, asked, own as Terms, isRenewal ? 'renewal' : record.approvedBy, now);
+      return;
+    }
+    const known = this.#book.pendingOf(node);
+    if (known?.requestId === requestId) return;
+    if (known !== undefined) this.#questions.remember(known, 'replaced', now);
+    this.#book.setPending({ ...asked, change: true });
+    this.#emit({
+      type: 'event',
+      event: { name: 'handshake.pending', peer: node, justification: asked.justification },
+    });
+  }
+
+  approveChange(
+    record: TrustRecord,
+    asked: PendingRequest,
+    terms: Terms,
+    by: TrustRecord['approvedBy'],
+    now: Instant,
+  ): void {
+    this.#book.deletePending(asked.node);
+    this.#questions.closeAllTo(asked.node);
+    this.#grant(record, asked, terms, by, now);
+    this.#emit({ type: 'event', event: { name: 'handshake.approved', peer: asked.node } });
+  }
+
+  /** An accept of a peer that is trusted: the other signature, its own certificate, or a copy. */
+  onAccept(
+    claim: Claim,
+    offered: Offered | 'invalid' | undefined,
+    request: OutgoingRequest | undefined,
+    now: Instant,
+  ): RefusalReason | undefined {
+    const { from } = claim;
+    const record = this.#book.record(from)!;
+    if (offered === 'invalid') return 'certificate_invalid';
+    if (offered === undefined) {
+      if (request !== undefined) this.#questions.close(request);
+      return undefined;
+    }
+    const { certificate, complete } = offered;
+    if (this.#certificates.isSame(record.draft, certificate)) {
+      const installed = this.#install(record, certificate, now);
+      // Both made the same one at the same time.
+      if (!complete) this.confirm(installed, claim.id, now);
+      return undefined;
+    }
+    if (this.#certificates.isSame(record.certificate, certificate)) {
+      if (request !== undefined) this.#questions.close(request);
+      if (!complete) this.confirm(record, claim.id, now);
+      else if (record.draft === undefined) this.#correspondence.cancel(from, 'accept');
+      return undefined;
+    }
+    // By the serial alone: an old certificate must not come back, whoever has kept it.
+    const completed = record.draft === undefined ? record.serial : record.serial - 1;
+    if (certificate.serial <= completed) return 'stale';
+    if (this.#book.registers.isStaleYes(from, claim.timestamp, claim.replyTo)) return 'stale';
+    if (complete && certificate.serial <= record.serial) return 'stale';
+    if (!complete && this.#draftWins(record, certificate)) {
+      if (request !== undefined) this.#questions.close(request);
+      return undefined;
+    }
+    // Without an open question it answers one that is over; it may not give more than our user wants now.
+    const wanted = request?.node === undefined && request !== undefined ? request.terms : record.terms;
+    if (!this.isAcceptable(certificate, wanted, now)) return 'certificate_invalid';
+    if (request !== undefined) this.#questions.close(request);
+    this.#book.registers.heardYes(from, claim.timestamp);
+    const text = this.#install({ ...record, terms: wanted }, certificate, now);
+    if (!complete) this.confirm(text, claim.id, now);
+    return undefined;
+  }
+
+  /** Whether a certificate gives away no more than our user wants. */
+  isAcceptable(certificate: TrustCertificate, wanted: Terms, now: Instant): boolean {
+    const says = this.#certificates.termsOf(certificate);
+    return (
+      this.#certificates.isTimely(certificate, this.#wall(now)) &&
+      isScopeWithin(says, wanted) &&
+      isTimeWithin(says.not_after, wanted.not_after)
+    );
+  }
+
+  /** Returns the other signature to the peer. */
+  confirm(record: TrustRecord, acceptId: string, now: Instant): void {
+    this.#correspondence.confirm(record.node, acceptId, now);
+  }
+
+  /** Ends what is over and asks for successors of what ends soon. */
+  run(now: Instant): void {
+    const wall = this.#wall(now);
+    if (this.#keyChanged) this.#replaceKeys(now);
+    const next = this.#next();
+    if (next === undefined || next > wall) return;
+    this.#lookedAt = -1;
+    for (const record of this.#book.records()) {
+      if (record.notAfter === undefined) continue;
+      if (record.notAfter * 1000 <= wall) this.#endings.expire(record, now);
+      else if ((this.#renewalAt(record) ?? Number.POSITIVE_INFINITY) <= wall) this.#renew(record, now);
+    }
+  }
+
+  nextTimeout(now: Instant): Instant | undefined {
+    const next = this.#next();
+    // A wall clock may be set at any time: it is looked at now and then.
+    return next === undefined ? undefined : now + Math.min(Math.max(0, next - this.#wall(now)), EXPIRY_LOOK);
+  }
+
+  #next(): UnixMillis | undefined {
+    if (this.#lookedAt === this.#book.version) return this.#nextAt;
+    this.#lookedAt = this.#book.version;
+    this.#nextAt = undefined;
+    for (const record of this.#book.records()) {
+      if (record.notAfter === undefined) continue;
+      const at = Math.min(record.notAfter * 1000, this.#renewalAt(record) ?? Number.POSITIVE_INFINITY);
+      if (this.#nextAt === undefined || at < this.#nextAt) this.#nextAt = at;
+    }
+    return this.#nextAt;
+  }
+
+  /** When a successor is to be asked for; undefined when it was, or nobody here wants one. */
+  #renewalAt(record: TrustRecord): UnixMillis | undefined {
+    const certificate = this.#certificates.inForce(record);
+    if (record.terms.renew !== true || certificate?.notAfter === undefined || record.draft !== undefined)
+      return undefined;
+    if (record.renewAsked === record.serial || this.#book.outgoingTo(record.node) !== undefined)
+      return undefined;
+    const length = certificate.notAfter - certificate.notBefore;
+    return (certificate.notBefore + length * (RENEW_AT - this.#early)) * 1000;
+  }
+
+  #renew(record: TrustRecord, now: Instant): void {
+    const certificate = this.#certificates.inForce(record)!;
+    const length = certificate.notAfter! - certificate.notBefore;
+    const not_after = Math.floor(this.#wall(now) / 1000) + length;
+    this.#emit({ type: 'event', event: { name: 'trust.renewing', peer: record.node } });
+    this.#propose({ ...record, terms: { ...record.terms, not_after } }, not_after, now);
+  }
+
+  /** A new certificate of the same scope. */
+  #propose(record: TrustRecord, not_after: number | undefined, now: Instant): void {
+    const { give, get } = this.#certificates.effective(record);
+    const terms: Terms = {
+      give,
+      get,
+      ...(not_after !== undefined && { not_after }),
+      ...(record.terms.renew === true && { renew: true }),
+    };
+    this.#set({ ...record, renewAsked: record.serial }, now);
+    if (this.#book.outgoingTo(record.node) !== undefined || !this.#book.hasRoomForOutgoing()) return;
+    const request = this.#questions.ask(record.node, undefined, '', terms, this.#wall(now));
+    this.#correspondence.request(request, false, now);
+  }
+
+  /** A few at a time: each is a question to a peer. */
+  #replaceKeys(now: Instant): void {
+    let left = SUCCESSORS_AT_ONCE - this.#book.outgoing().length;
+    for (const record of this.#book.records()) {
+      if (this.#certificates.isCurrentKey(record)) continue;
+      if (left-- <= 0) return;
+      if (record.renewAsked === record.serial) continue;
+      const certificate = this.#certificates.inForce(record);
+      if (record.draft !== undefined) this.#redraft(record, now);
+      else this.#propose(record, certificate?.notAfter, now);
+    }
+    this.#keyChanged = false;
+  }
+
+  /** What the peer has not signed yet is made anew with our new key. */
+  #redraft(record: TrustRecord, now: Instant): void {
+    const { node, publicKey, requestId = '' } = record;
+    const certificate = this.#certificates.inForce(record)!;
+    const agreed = this.#certificates.termsOf(certificate);
+    const made = this.draft({ node, key: publicKey }, agreed, certificate.reason, this.#wall(now));
+    this.#set({ ...record, ...made }, now);
+    this.#questions.answer(node, requestId, 'accepted', '', now);
+  }
+
+  #grant(
+    record: TrustRecord,
+    asked: PendingRequest,
+    own: Terms,
+    by: TrustRecord['approvedBy'],
+    now: Instant,
+  ): void {
+    const { node, requestId, terms: peerTerms, justification } = asked;
+    const wall = this.#wall(now);
+    const agreed = agreedTerms(own, peerTerms);
+    const made = this.draft({ node, key: record.publicKey }, agreed, justification, wall);
+    this.#book.registers.newStatement(node, Math.floor(wall / 1000));
+    this.#set({ ...record, ...made, terms: own, peerTerms, approvedBy: by, requestId }, now);
+    this.#questions.answer(node, requestId, 'accepted', '', now);
+    this.#rescoped(node);
+  }
+
+  /** The certificate is complete, or we complete it. Returns the record as it is then. */
+  #install(record: TrustRecord, certificate: TrustCertificate, now: Instant): TrustRecord {
+    const { draft: _, ...rest } = record;
+    const { node } = record;
+    const { serial } = certificate;
+    this.#book.registers.usedSerial(node, serial);
+    const text = this.#certificates.countersign(certificate);
+    this.#correspondence.cancel(node, 'accept');
+    const installed = this.#set({ ...rest, certificate: text, serial, reported: false }, now);
+    this.#correspondence.report(node, now);
+    this.#emit({ type: 'event', event: { name: 'trust.certified', peer: node, serial } });
+    this.#rescoped(node);
+    this.#correspondence.run(now);
+    return installed;
+  }
+
+  /** Of two halves that were made at once, both sides keep the one with the higher serial, then of the lower node. */
+  #draftWins({ node, draft }: TrustRecord, certificate: TrustCertificate): boolean {
+    const ours = draft === undefined ? undefined : decodeTrustCertificate(draft);
+    if (ours === undefined || typeof ours === 'string') return false;
+    if (ours.serial !== certificate.serial) return ours.serial > certificate.serial;
+    return this.#certificates.node < node;
+  }
+
+  #isUsualLength(
+    until: number | undefined,
+    current: TrustCertificate | undefined,
+    wall: UnixMillis,
+  ): boolean {
+    if (until === undefined || current?.notAfter === undefined) return false;
+    // A tenth more, because the peer counts from its own clock.
+    return until - wall / 1000 <= (current.notAfter - current.notBefore) * 1.1;
+  }
+
+  #set(record: TrustRecord, _now: Instant): TrustRecord {
+    const { notAfter: _, ...rest } = record;
+    const end = this.#certificates.effective(rest).not_after;
+    const next = { ...rest, ...(end !== undefined && { notAfter: end }) };
+    this.#book.setRecord(next);
+    return next;
+  }
+
+  #rescoped(peer: NodeId): void {
+    this.#emit({ type: 'rescoped', peer });
+  }
+}

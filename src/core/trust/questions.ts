@@ -1,0 +1,117 @@
+import { PilotError } from '../../api/errors.ts';
+import type { Random } from '../../base/random.ts';
+import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
+import type { TrustBook } from './book.ts';
+import type { Correspondence } from './correspondence.ts';
+import { CLOSED_LIMIT, REQUEST_LIFETIME } from './limits.ts';
+import { type Claim, newId } from './messages.ts';
+import type { Terms } from './terms.ts';
+import type { OutgoingRequest, PendingRequest } from './types.ts';
+
+/** The questions that are open between us and peers, and the answers to them. */
+export class Questions {
+  readonly #book: TrustBook;
+  readonly #correspondence: Correspondence;
+  readonly #random: Random;
+  readonly #wall: (now: Instant) => UnixMillis;
+  /** Ids of our requests and revocations that are over: a second copy of their answer is no surprise. */
+  readonly #closed = new Set<string>();
+
+  constructor(parts: {
+    book: TrustBook;
+    correspondence: Correspondence;
+    random: Random;
+    wall: (now: Instant) => UnixMillis;
+  }) {
+    this.#book = parts.book;
+    this.#correspondence = parts.correspondence;
+    this.#random = parts.random;
+    this.#wall = parts.wall;
+  }
+
+  /** Throws PilotError `too_large`. */
+  ask(
+    node: NodeId | undefined,
+    hostname: string | undefined,
+    justification: string,
+    terms: Terms,
+    wall: UnixMillis,
+  ): OutgoingRequest {
+    const requestId = newId(this.#random);
+    const question = { requestId, node, hostname, justification, terms };
+    const composed = this.#correspondence.composeRequest(question, wall);
+    if (composed === undefined) {
+      throw new PilotError(
+        'too_large',
+        'Cannot ask for trust: justification and ports are too long together',
+      );
+    }
+    const request = { ...question, ...composed, createdAt: wall, expiresAt: wall + REQUEST_LIFETIME };
+    this.#book.setOutgoing(request);
+    // From here on the request itself carries the withdrawal to the peer.
+    if (node !== undefined) this.#correspondence.leaveRevocationToRequest(node);
+    return request;
+  }
+
+  /** The live request of ours that this answers. Old peers can't name it: for them there is one per peer. */
+  answeredBy(claim: Claim): OutgoingRequest | undefined {
+    if (!claim.signed) return this.#book.outgoingTo(claim.from);
+    const request = this.#book.outgoingBy(claim.replyTo);
+    return request?.node === undefined || request.node === claim.from ? request : undefined;
+  }
+
+  /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
+  isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
+    const withdrawnAt = this.#book.tombstone(from)?.statedAt;
+    return request.node === undefined && withdrawnAt !== undefined && (request.statedAt ?? 0) < withdrawnAt;
+  }
+
+  closeAllTo(node: NodeId): void {
+    for (const request of this.#book.outgoing()) if (request.node === node) this.close(request);
+  }
+
+  close(request: OutgoingRequest): void {
+    this.#book.deleteOutgoing(request.requestId);
+    this.#correspondence.cancelRequest(request.requestId);
+    this.rememberClosed(request.requestId);
+  }
+
+  isClosed(id: string): boolean {
+    return this.#closed.has(id);
+  }
+
+  rememberClosed(id: string): void {
+    if (this.#closed.size >= CLOSED_LIMIT) this.#closed.delete(this.#closed.keys().next().value!);
+    this.#closed.add(id);
+  }
+
+  answer(
+    node: NodeId,
+    requestId: string,
+    answer: 'accepted' | 'rejected' | 'revoked',
+    reason: string,
+    now: Instant,
+  ): void {
+    const known = this.#book.answer(node, requestId);
+    const told = answer === 'revoked';
+    const record = { node, requestId, answer, reason, at: this.#wall(now), told };
+    if (known?.answer !== answer || requestId === '') this.#book.setAnswer(record);
+    this.#correspondence.answer(record, now);
+  }
+
+  /** The peer's question is not open any more, without a message that says so. */
+  dropPending(node: NodeId, answer: 'replaced' | 'revoked', now: Instant): void {
+    const pending = this.#book.pendingOf(node);
+    if (pending !== undefined) this.remember(pending, answer, now);
+    this.#book.deletePending(node);
+  }
+
+  remember(
+    { node, requestId }: Pick<PendingRequest, 'node' | 'requestId'>,
+    answer: 'replaced' | 'revoked',
+    now: Instant,
+  ): void {
+    if (requestId === '') return;
+    this.#book.setAnswer({ node, requestId, answer, reason: '', at: this.#wall(now), told: true });
+  }
+}
