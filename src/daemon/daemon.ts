@@ -278,7 +278,7 @@ export class Daemon {
           this.#networks.refresh();
           this.#trustEffects.registered();
         },
-        poll: () => void this.#trustEffects.poll(),
+        poll: () => void Promise.all([this.#trustEffects.poll(), this.#identities.keys.recheck()]),
       },
     });
   }

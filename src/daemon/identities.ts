@@ -64,6 +64,7 @@ export class Identities {
       host: {
         trustedKey: (peer) => node.trusted().find((record) => record.node === peer)?.publicKey,
         trustedPeers: () => node.trusted().map((record) => record.node),
+        askingKey: (peer) => node.pending().find((request) => request.node === peer)?.publicKey,
         isEstablished: (peer) => node.peer(peer)?.established === true,
         keyRotated: (peer, rotations) => run(() => node.keyRotated(peer, rotations, now())),
         restored: (peer) => queueMicrotask(() => host.locate(peer)),

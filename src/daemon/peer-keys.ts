@@ -28,6 +28,8 @@ export interface PeerKeysHost {
   /** The key pinned with trust. */
   trustedKey(peer: NodeId): Uint8Array | undefined;
   trustedPeers(): readonly NodeId[];
+  /** The key with which a peer asked us for trust. */
+  askingKey(peer: NodeId): Uint8Array | undefined;
   isEstablished(peer: NodeId): boolean;
   /** Trust and tunnel go on under the peer's new key. */
   keyRotated(peer: NodeId, rotations: readonly KeyRotation[]): void;
@@ -187,6 +189,8 @@ export class PeerKeys {
 
   /** A tunnel stands: the peer has proven the key we were told. */
   established(peer: NodeId): void {
+    // It has the key we hold it to after all: the registry may have come to its senses.
+    if (this.pins.get(peer)?.refused !== undefined) void this.refresh(peer);
     const trusted = this.#host.trustedKey(peer);
     if (trusted !== undefined) this.pins.pin(peer, trusted, 'trust', this.#wall());
     const known = this.#judged.get(peer)?.judged;
@@ -198,7 +202,8 @@ export class PeerKeys {
   /** The user vouches for the key by its fingerprint. Errors: `identity_changed`; those of `check`. */
   async expect(peer: NodeId, fingerprint: string, name: string): Promise<void> {
     const trusted = this.#host.trustedKey(peer);
-    const key = trusted ?? (await this.check(peer)).key;
+    // Its request was signed with the key that trust would rest on.
+    const key = trusted ?? this.#host.askingKey(peer) ?? (await this.check(peer)).key;
     const pin = this.pins.get(peer);
     if (trusted === undefined && pin?.refused !== undefined) throw this.changedError(pin);
     const actual = fingerprintOf(this.#crypto, key);
@@ -231,6 +236,13 @@ export class PeerKeys {
     };
     await Promise.all(Array.from({ length: SWEEP }, turn));
     this.#sweeping = false;
+  }
+
+  /** Looks again at peers whose key the registry contradicted. Never fails. */
+  async recheck(): Promise<void> {
+    for (const { node, refused } of this.pins.kept()) {
+      if (refused !== undefined && this.#registry.state === 'connected') await this.refresh(node);
+    }
   }
 
   /** Lets go of a key pinned without trust: the next one is believed. Errors: `not_found`, `invalid_argument`. */

@@ -172,13 +172,26 @@ export class Targets {
    */
   async trustTarget(text: string): Promise<TrustTarget> {
     const target = parseTarget(text);
-    if (target.fingerprint !== undefined) return { node: (await this.find(text)).node };
+    if (target.fingerprint !== undefined) return { node: await this.#proven(target, text) };
     if (target.kind === 'address') return { node: target.address.node };
     try {
       return { node: (await this.findName(target.hostname)).node };
     } catch (thrown) {
       if (asPilotError(thrown).code === 'not_found') return { hostname: target.hostname };
       throw thrown;
+    }
+  }
+
+  async #proven(target: ParsedTarget, text: string): Promise<NodeId> {
+    try {
+      return (await this.find(text)).node;
+    } catch (thrown) {
+      if (asPilotError(thrown).code !== 'not_found' || target.kind !== 'name') throw thrown;
+      throw new PilotError(
+        'not_found',
+        `Cannot compare the key of "${target.hostname}": no such hostname, or it is private and does not trust this node`,
+        { hint: `ask by name alone, then compare: pilotctl lookup ${target.hostname}`, cause: thrown },
+      );
     }
   }
 
