@@ -187,7 +187,9 @@ export class StreamTable {
   }
 
   #open(conn: ConnId, localPort: Port, remote: Address, remotePort: Port): NodeStream {
-    const local = { address: this.#host.address(), port: localPort };
+    // Both ends of a stream are on one network.
+    const { node } = this.#host.address();
+    const local = { address: { network: remote.network, node }, port: localPort };
     const stream = new NodeStream(this.#host, conn, local, { address: remote, port: remotePort });
     this.#streams.set(conn, stream);
     return stream;
@@ -214,6 +216,11 @@ export class StreamTable {
         return new PilotError(
           'connection_refused',
           `Cannot connect to ${name} port ${port}: nothing listens there`,
+        );
+      case 'untrusted':
+        return new PilotError(
+          'untrusted',
+          `Cannot connect to ${name} port ${port}: what allowed it ended meanwhile`,
         );
       case 'timeout':
         return this.#host.node.isTrusted(to.node)
