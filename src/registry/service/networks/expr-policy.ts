@@ -1,5 +1,6 @@
 /** Expression policies: who may reach whom on which port inside a network. spec/12 §6 */
-import { canonicalJson, isJsonObject } from '../../../wire/json.ts';
+import { utf8 } from '../../../base/bytes.ts';
+import { canonicalJson, isJsonObject, parseJson } from '../../../wire/json.ts';
 import { MAX_POLICY_BYTES, parsePolicy } from '../../../wire/policy/document.ts';
 import type { Handler } from '../call.ts';
 import { refusal } from '../refusal.ts';
@@ -33,11 +34,10 @@ export function exprPolicyText(given: unknown): string {
   if (typeof given === 'string' && given.length > MAX_POLICY_BYTES) throw tooLarge();
   let document: unknown = given;
   if (typeof given === 'string') {
-    try {
-      document = JSON.parse(given);
-    } catch {
-      throw refusal('invalid_argument', 'expr_policy: invalid JSON');
-    }
+    // Nested as deep as its length allows, it would exhaust the stack of whoever walks it.
+    const parsed = parseJson(utf8(given));
+    if (typeof parsed === 'string') throw refusal('invalid_argument', `expr_policy: invalid JSON: ${parsed}`);
+    document = parsed.value;
   }
   if (!isJsonObject(document)) throw refusal('invalid_argument', 'expr_policy: invalid JSON: not an object');
   const { version } = document;

@@ -21,8 +21,6 @@ export const joinNetwork: Handler = async (call) => {
   if (wanted === BACKBONE && byName === '') {
     throw refusal('invalid_argument', 'cannot join the backbone network');
   }
-  const node = await shared.store.node(id);
-  if (!node?.registered) throw refusal('not_found', `node ${id} not registered`);
   const { proof } = await authenticate(call, id, signedString.joinNetwork(id, wanted), { admin: true });
   const network = byName === '' ? await byNumber(call, id) : await byNameAndToken(call, id, byName);
   const { membersPerNetwork, membershipsPerNode } = shared.config;

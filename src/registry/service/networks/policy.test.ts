@@ -37,6 +37,7 @@ describe('an expression policy', () => {
       policy(rule({ match: `port == 1${' or port == 1'.repeat(5000)}` })),
       policy(rule({ name: 'x'.repeat(20_000) })),
       `{"version":1,"rules":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+      `{"version":1,"rules":${'['.repeat(8000)}${']'.repeat(8000)}}`,
     ];
     for (const expr_policy of bad) {
       const reply = await owner.ask('set_expr_policy', { network_id, expr_policy });
