@@ -213,7 +213,7 @@ export class Daemon {
             this.#pings.failed(peer, this.#answers.unresolved(peer, detail));
           }
         },
-        isTrusted: (peer) => this.#node.isTrusted(peer),
+        recallTrust: (peer) => this.#trustEffects.recall(peer),
       },
     });
     this.#trustEffects = new TrustEffects({

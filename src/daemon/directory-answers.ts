@@ -19,7 +19,8 @@ const RELAY_ONLY: PeerEndpoints = { endpoint: undefined, lan: [] };
 export interface AnswerReceiver {
   key(peer: NodeId, key: Uint8Array | undefined, claimed?: Uint8Array): void;
   endpoints(peer: NodeId, found: PeerEndpoints | undefined, detail?: string): void;
-  isTrusted(peer: NodeId): boolean;
+  /** False when we do not trust the peer; else the registry will be told of the trust, if it does not know. */
+  recallTrust(peer: NodeId): boolean;
 }
 
 interface Cached<Value> {
@@ -58,7 +59,7 @@ export class DirectoryAnswers {
   handle(query: NodeQuery): void {
     const { ask, peer } = query;
     if (ask === 'rotations') {
-      void this.#keys.refresh(peer);
+      void this.#keys.suspect(peer);
       return;
     }
     if (ask !== 'key' && ask !== 'endpoints') return;
@@ -144,7 +145,7 @@ export class DirectoryAnswers {
   #endpointsFailed(peer: NodeId, error: PilotError): void {
     this.#log.event('debug', 'directory.no_endpoints', { peer, code: error.code, message: error.message });
     const isRefusal = error.code === 'not_found' || error.code === 'permission_denied';
-    if (!isRefusal || this.#receiver.isTrusted(peer)) {
+    if (!isRefusal || this.#receiver.recallTrust(peer)) {
       this.#receiver.endpoints(peer, this.#book.endpointsOf(peer) ?? RELAY_ONLY);
       return;
     }

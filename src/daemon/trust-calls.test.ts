@@ -184,3 +184,27 @@ describe('rules of automatic approval in a daemon', () => {
     await certified(place, a, later);
   });
 });
+
+describe('a registry that has lost a trust', () => {
+  it('is told of it again by a daemon that is refused because of that, and not over and over', async () => {
+    const place = new Place();
+    const { a, b } = await two(place);
+    await place.during(a.handshake('node-b'));
+    await asked(place, b);
+    await place.during(b.approve('node-a'));
+    await certified(place, a, b);
+    await place.until('both have told it', () => {
+      return place.registry.calls.filter((call) => call === 'report_trust').length >= 2;
+    });
+    await place.clock.advance(60_000);
+    place.registry.pairs.clear();
+    for (const client of place.registry.clients) client.push({ event: 'trust_changed', from: 2 });
+    await place.until('it knows again', () => place.registry.pairs.has('1:2'));
+    const looks = (): number => place.registry.calls.filter((call) => call === 'trust_certificate').length;
+    const before = looks();
+    for (const client of place.registry.clients) client.push({ event: 'trust_changed', from: 2 });
+    await place.clock.advance(1_000);
+    assert.equal(looks(), before);
+    assert.ok(place.events.some(({ name }) => name === 'trust.reported_again'));
+  });
+});

@@ -17,10 +17,15 @@ import { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { Revocations } from './revocations.ts';
 import { TRUST_FILE } from './state-file.ts';
+import { certificateOf } from './trust-rows.ts';
 
 /** How long, and how often, the answer to a request of ours is looked for beside the heartbeats. */
 const ANSWER_WATCH: Millis = 300_000;
 const ANSWER_INTERVAL: Millis = 5_000;
+
+/** Between two looks at what the registry knows of one pair, and how many such looks are remembered. */
+const COMPARE_INTERVAL: Millis = 30_000;
+const COMPARED = 4096;
 
 /** Datagrams held back while a trust decision is being written; more are lost, as on any network. */
 const HELD_DATAGRAMS = 10_000;
@@ -53,6 +58,8 @@ export class TrustEffects {
   readonly autoApproval: AutoApproval;
   readonly revocations: Revocations;
   readonly crypto: Crypto;
+  /** When the registry was last asked what it knows of a pair. */
+  readonly #compared = new Map<NodeId, Instant>();
   #polling: Promise<void> | undefined;
   #watching: Timer | undefined;
   #pollAgain = false;
@@ -105,9 +112,43 @@ export class TrustEffects {
   }
 
   /** Trust messages wait for us, or the registry has news of a pair of ours. */
-  onPush(push: RegistryPush): void {
-    void push;
+  onPush({ event, from }: RegistryPush): void {
     void this.poll();
+    if (event === 'trust_changed' && from !== undefined) this.#compare(from);
+  }
+
+  /**
+   * The registry refused to tell of a peer. False when we do not trust it; else the registry may have lost what it knew
+   * of the trust, and is told again if so.
+   */
+  recall(peer: NodeId): boolean {
+    const isTrusted = this.#host.node.isTrusted(peer);
+    if (isTrusted) this.#compare(peer);
+    return isTrusted;
+  }
+
+  /** Tells the registry of a trust it does not know any more, or knows by an older certificate. */
+  #compare(peer: NodeId): void {
+    const now = this.#host.now();
+    if (now - (this.#compared.get(peer) ?? Number.NEGATIVE_INFINITY) < COMPARE_INTERVAL) return;
+    if (this.#compared.size >= COMPARED) this.#compared.clear();
+    this.#compared.set(peer, now);
+    this.#compareNow(peer).catch((thrown: unknown) => {
+      const { code, message } = asPilotError(thrown);
+      this.#log.event('debug', 'trust.not_compared', { peer, code, message });
+    });
+  }
+
+  async #compareNow(peer: NodeId): Promise<void> {
+    const there = await this.#registry.records.certificateWith(peer);
+    const record = this.#host.node.trusted().find((each) => each.node === peer);
+    // What is under way is told by the trust machine itself.
+    if (record === undefined || record.reported !== true || record.draft !== undefined) return;
+    const { certificate } = record;
+    const known = there.certificate === undefined ? 0 : (certificateOf(there.certificate)?.serial ?? 0);
+    if (there.trusted && (certificate === undefined || known >= record.serial)) return;
+    await this.#registry.reportTrust(peer, certificate);
+    this.#log.event('info', 'trust.reported_again', { peer, serial: record.serial });
   }
 
   /** Calls back once: when the peer has the request, or with what the registry said to it. */
