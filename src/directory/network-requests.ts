@@ -34,18 +34,28 @@ export class NetworkRequests {
     this.#self = self;
   }
 
-  /** We become its owner. Without `token` the registry makes one for the rule `token`, and returns it this once. */
-  async create(network: { name: string; joinRule: JoinRule; token?: string; policy?: object }): Promise<{
+  /**
+   * We become its owner. Without `token` the registry makes one for the rule `token`, and returns it this once.
+   * `operatorToken` is for registries where only the operator makes networks.
+   */
+  async create(network: {
+    name: string;
+    joinRule: JoinRule;
+    token?: string;
+    policy?: object;
+    operatorToken?: string;
+  }): Promise<{
     readonly network: NetworkId;
     readonly name: string;
     readonly token?: string;
   }> {
-    const { name, joinRule, token, policy } = network;
+    const { name, joinRule, token, policy, operatorToken } = network;
     const reply = await this.#ask('create_network', `create the network "${name}"`, {
       name,
       join_rule: joinRule,
       ...(token === undefined ? {} : { token }),
       ...(policy === undefined ? {} : { expr_policy: canonicalJson(policy) }),
+      ...(operatorToken === undefined ? {} : { admin_token: operatorToken }),
     });
     return {
       network: read.networkId(reply.network_id),

@@ -36,13 +36,16 @@ export class NetworkClient {
     readonly joinRule?: JoinRuleName;
     readonly token?: string;
     readonly policy?: object;
+    /** Where only the operator of the registry makes networks. */
+    readonly operatorToken?: string;
   }): Promise<Result<'network_create'>> {
-    const { name, joinRule, token, policy } = network;
+    const { name, joinRule, token, policy, operatorToken } = network;
     return this.#ipc.call('network_create', {
       name,
       ...(joinRule !== undefined && { join_rule: joinRule }),
       ...(token !== undefined && { token }),
       ...(policy !== undefined && { expr_policy: policy }),
+      ...(operatorToken !== undefined && { operator_token: operatorToken }),
     });
   }
 

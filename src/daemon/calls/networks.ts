@@ -25,6 +25,7 @@ const HANDLERS: Handlers<NetworkMethods> = {
       joinRule,
       ...(params.token !== undefined && { token: textParam(params, 'token') }),
       ...(policy !== undefined && policy !== null && { policy: policy.document }),
+      ...(params.operator_token !== undefined && { operatorToken: textParam(params, 'operator_token') }),
     });
     await context.networks.sync();
     return {

@@ -86,7 +86,8 @@ type About<Result> = [{ network: string; target: string }, Result & { network_id
 /** `network` is the number or the name of a network; a page goes on with `after` set to the `cursor` before it. */
 export interface NetworkMethods {
   network_create: [
-    { name: string; join_rule?: JoinRuleName; token?: string; expr_policy?: object },
+    /** `operator_token`: where only the operator of the registry makes networks. */
+    { name: string; join_rule?: JoinRuleName; token?: string; expr_policy?: object; operator_token?: string },
     { network_id: number; name: string; address: string; join_rule: JoinRuleName; token?: string },
   ];
   /** Networks of which we are a member, from the registry, else as last known. */

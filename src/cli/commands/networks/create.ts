@@ -1,7 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { formatFields, printable } from '../../text.ts';
 import { hostname, oneOf, path, text } from '../../values.ts';
-import { readPolicyFile } from './values.ts';
+import { readPolicyFile, readTokenFile } from './values.ts';
 
 export const networkCreate = defineCommand({
   name: 'network create',
@@ -20,6 +20,10 @@ export const networkCreate = defineCommand({
     },
     token: { value: text, summary: 'the token to ask for; without it one is made' },
     policy: { value: path, summary: 'file with an expression policy' },
+    operatorTokenFile: {
+      value: path,
+      summary: 'file with the token of the operator, where only the operator makes networks',
+    },
   },
   timeout: '30s',
   returns: '{network_id, name, address, join_rule, token?}',
@@ -36,6 +40,9 @@ export const networkCreate = defineCommand({
       joinRule,
       ...(flags.token !== undefined && { token: flags.token }),
       ...(policy !== undefined && { policy }),
+      ...(flags.operatorTokenFile !== undefined && {
+        operatorToken: await readTokenFile(context, flags.operatorTokenFile),
+      }),
     });
     const token = made.token ?? flags.token;
     const next =

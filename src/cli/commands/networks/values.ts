@@ -84,6 +84,13 @@ export async function readPolicyFile(context: Context, file: string): Promise<Js
   });
 }
 
+/** The text of a file without the white space around it. */
+export async function readTokenFile(context: Context, file: string): Promise<string> {
+  const bytes = await context.host.files.read(file, FILE_LIMIT);
+  if (bytes === undefined) throw fileNotFound(file);
+  return (fromUtf8Strict(bytes) ?? '').trim();
+}
+
 export function describeTags(tags: readonly string[]): string {
   return tags.length === 0 ? '-' : tags.map((tag) => printable(tag)).join(',');
 }
