@@ -11,13 +11,16 @@ import {
   type KeyRotation,
   verifyKeyRotation,
 } from '../wire/key-rotation.ts';
-import { decodeNodeRecord, type NodeRecord, verifyNodeRecord } from '../wire/node-record.ts';
+import type { NodeRecord } from '../wire/node-record.ts';
+import { PeerRecords } from './peer-records.ts';
 import type { Pin, Pins } from './pins.ts';
 import type { RegistryClient } from './registry-client.ts';
 import type { Warnings } from './warnings.ts';
 
 /** What was found out counts this long; a push about the peer ends it early. */
 const LIFETIME: Millis = 10_000;
+/** Between two look-ups because of one peer's unknown signature. */
+const SUSPICION: Millis = 2_000;
 const CACHE_LIMIT = 2048;
 /** Peers dialed in this run whose key is pinned once a tunnel proves it. */
 const DIALED_LIMIT = 4096;
@@ -66,6 +69,7 @@ export class PeerKeys {
   readonly #log: Log;
   readonly #warnings: Warnings;
   readonly #host: PeerKeysHost;
+  readonly #records: PeerRecords;
   readonly #inFlight = new Map<string, Promise<Judged>>();
   readonly #judged = new Map<NodeId, { readonly judged: Judged; readonly until: Instant }>();
   readonly #dialed = new Set<NodeId>();
@@ -87,6 +91,7 @@ export class PeerKeys {
     this.#log = options.log;
     this.#warnings = options.warnings;
     this.#host = options.host;
+    this.#records = new PeerRecords(options);
   }
 
   /** The key that counts without asking anybody. */
@@ -196,7 +201,7 @@ export class PeerKeys {
     const known = this.#judged.get(peer)?.judged;
     if (trusted !== undefined || known === undefined || known.changed || !this.#dialed.has(peer)) return;
     this.pins.pin(peer, known.key, 'use', this.#wall());
-    this.#noteRecord(peer, known.record);
+    this.#records.note(peer, known.record);
   }
 
   /** The user vouches for the key by its fingerprint. Errors: `identity_changed`; those of `check`. */
@@ -211,6 +216,13 @@ export class PeerKeys {
       throw new PilotError('identity_changed', `"${name}" has the key ${actual}, not ${fingerprint}`);
     }
     if (trusted === undefined) this.pins.pin(peer, key, 'fingerprint', this.#wall());
+  }
+
+  /** Somebody signs as a trusted peer with another key: its own, rotated, or a stranger's at no cost to him. */
+  async suspect(peer: NodeId): Promise<void> {
+    const known = this.#judged.get(peer);
+    if (known !== undefined && known.until > this.#clock.now() + LIFETIME - SUSPICION) return;
+    await this.refresh(peer);
   }
 
   /** What was found out about the peer is out of date. */
@@ -287,7 +299,7 @@ export class PeerKeys {
       if (changed) this.#refuse(peer, pin, info, typeof reached === 'string' ? reached : 'no_rotation');
       else this.#confirm(peer);
     }
-    const record = this.#recordOf(peer, key, info);
+    const record = this.#records.proven(peer, key, info);
     const rotations = chain.filter((rotation) => verifyKeyRotation(this.#crypto, rotation));
     const epoch = Math.max(record?.epoch ?? 0, this.pins.get(peer)?.epoch ?? 0, rotations.at(-1)?.epoch ?? 0);
     const judged: Judged = { info, key, changed, rotations, epoch, record };
@@ -318,7 +330,7 @@ export class PeerKeys {
     this.pins.refused(peer, info.publicKey, this.#wall());
     const seen = fingerprintOf(this.#crypto, info.publicKey);
     const had = fingerprintOf(this.#crypto, pin.key);
-    if (this.#isOldRecord(peer, pin, info)) {
+    if (this.#records.isFormer(peer, pin, info)) {
       this.#warnings.add(
         'registry.record_rolled_back',
         `The registry presents node ${peer} with a former key (${seen}): its newest is ${had}`,
@@ -337,50 +349,6 @@ export class PeerKeys {
     if (this.pins.get(peer)?.refused !== undefined) this.#host.restored(peer);
     this.pins.confirmed(peer);
     this.#warnings.clear('peer.identity_changed', peer);
-  }
-
-  /** The registry goes back to an earlier state of the node. */
-  #isOldRecord(peer: NodeId, pin: Pin, info: NodeInfo): boolean {
-    const record = decodeNodeRecord(info.record ?? '');
-    if (typeof record === 'string' || record.node !== peer || record.epoch >= pin.epoch) return false;
-    return verifyNodeRecord(this.#crypto, record, info.publicKey);
-  }
-
-  #recordOf(peer: NodeId, key: Uint8Array, info: NodeInfo): NodeRecord | undefined {
-    const pin = this.pins.get(peer);
-    if (info.record === undefined) {
-      // Between a rotation and the record that follows it there is none.
-      const isExpected = pin === undefined || pin.seq === 0 || !equal(info.publicKey, key);
-      if (!isExpected) this.#log.event('info', 'registry.record_withheld', { peer });
-      return undefined;
-    }
-    const record = decodeNodeRecord(info.record);
-    if (typeof record === 'string' || record.node !== peer) {
-      this.#warnings.add('registry.record_invalid', `The record of node ${peer} cannot be read`, peer);
-      return undefined;
-    }
-    // Right after a rotation the record is still signed by the key before.
-    if (!verifyNodeRecord(this.#crypto, record, key)) {
-      this.#log.event('debug', 'registry.record_unverified', { peer, epoch: record.epoch });
-      return undefined;
-    }
-    if (!this.#noteRecord(peer, record)) return undefined;
-    this.#warnings.clear('registry.record_invalid', peer);
-    return record;
-  }
-
-  /** False when a newer one was seen before: somebody shows us the past. */
-  #noteRecord(peer: NodeId, record: NodeRecord | undefined): boolean {
-    if (record === undefined || this.pins.saw(peer, record.epoch, record.seq) !== 'older') {
-      if (record !== undefined) this.#warnings.clear('registry.record_rolled_back', peer);
-      return true;
-    }
-    this.#warnings.add(
-      'registry.record_rolled_back',
-      `The registry shows an older record of node ${peer} than it did before: ask its operator`,
-      peer,
-    );
-    return false;
   }
 }
 
