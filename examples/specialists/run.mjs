@@ -19,10 +19,12 @@ const say = (text) => console.log(text);
 const site = await Site.open();
 try {
   say('starting three specialists; they are private, and approve whoever asks them, for messages only');
-  for (const [name, about] of Object.entries(SPECIALISTS)) {
-    await site.node(name, PUBLIC_SERVICE);
-    await site.pilotctl(name, ['service', 'add', name, '1001', '--description', about]);
-  }
+  await Promise.all(
+    Object.entries(SPECIALISTS).map(async ([name, about]) => {
+      await site.node(name, PUBLIC_SERVICE);
+      await site.pilotctl(name, ['service', 'add', name, '1001', '--description', about]);
+    }),
+  );
   const { data } = JSON.parse(await site.pilotctl('list-agents', ['network', 'create', NETWORK, '--json']));
   const network = data.network_id;
   for (const name of ['units', 'text-stats']) await site.pilotctl(name, ['network', 'join', NETWORK]);

@@ -234,7 +234,10 @@ class Question {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
     for (const timer of this.#timers) timer.cancel();
-    for (const line of this.#open) this.#drop(line);
+    for (const line of this.#open) {
+      if (this.#context.lines === undefined) line.conn.close().catch(() => line.conn.abort());
+      else this.#context.lines.end(line);
+    }
     settle();
   }
 

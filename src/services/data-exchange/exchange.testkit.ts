@@ -6,6 +6,7 @@ import { FakeNetwork } from '../../ipc/fake-backend.testkit.ts';
 import { nodeCrypto } from '../../platform/crypto.ts';
 import type { Clock, Log, PartialFile, Storage } from '../../runtime/ports.ts';
 import type { SendContext } from './client.ts';
+import type { MessagePrograms } from './programs.ts';
 import { DataExchange, type DataExchangeOptions } from './server.ts';
 
 /** Time that moves only when told, or when `run` finds nothing else to do. */
@@ -154,7 +155,12 @@ export interface Exchange {
 /** A data exchange server on node 1 of a network in memory. */
 export function exchange(
   limits?: DataExchangeOptions['limits'],
-  options: { window?: number; storage?: MemoryStorage; clock?: ManualClock } = {},
+  options: {
+    window?: number;
+    storage?: MemoryStorage;
+    clock?: ManualClock;
+    programs?: MessagePrograms;
+  } = {},
 ): Exchange {
   const network = new FakeNetwork(options.window);
   const clock = options.clock ?? new ManualClock();
@@ -193,7 +199,15 @@ export function exchange(
     dial: async (to, port) => connOf(await backend.dial(to, port, {})),
   };
   const start = (): DataExchange =>
-    DataExchange.start({ host, clock, crypto, log, storage, ...(limits !== undefined && { limits }) });
+    DataExchange.start({
+      host,
+      clock,
+      crypto,
+      log,
+      storage,
+      ...(limits !== undefined && { limits }),
+      ...(options.programs !== undefined && { programs: options.programs }),
+    });
   const made: Exchange = {
     clock,
     storage,

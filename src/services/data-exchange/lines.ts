@@ -47,14 +47,14 @@ export class Lines {
       if (kept !== undefined) {
         kept.timer.cancel();
         if (kept.line.answers.isReusable) return kept.line;
-        this.#end(kept.line);
+        this.end(kept.line);
         continue;
       }
       if (this.#count < LIMIT) break;
       const unused = this.#idle.shift();
       if (unused !== undefined) {
         unused.timer.cancel();
-        this.#end(unused.line);
+        this.end(unused.line);
         break;
       }
       await this.#turn(signal);
@@ -72,13 +72,13 @@ export class Lines {
   give(line: Line): void {
     line.answers.release();
     if (!line.answers.isReusable) {
-      this.#end(line);
+      this.end(line);
       return;
     }
     const timer = this.#clock.at(this.#clock.now() + IDLE, () => {
       const at = this.#idle.findIndex((kept) => kept.line === line);
       if (at >= 0) this.#idle.splice(at, 1);
-      this.#end(line);
+      this.end(line);
     });
     this.#idle.push({ line, timer });
     this.#waiting.shift()?.();
@@ -91,7 +91,7 @@ export class Lines {
   }
 
   /** As `drop`, in good order. */
-  #end({ conn }: Line): void {
+  end({ conn }: Line): void {
     conn.close().catch(() => conn.abort());
     this.#gone();
   }
