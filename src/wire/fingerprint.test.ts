@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { nodeCrypto } from '../platform/crypto.ts';
-import { arbitrary, hex } from './codec.testkit.ts';
+import { arbitrary, hex, loadVectors } from './codec.testkit.ts';
 import { fingerprintOf, parseFingerprint, splitFingerprint } from './fingerprint.ts';
 
 const crypto = nodeCrypto();
 
 describe('fingerprints', () => {
+  it('are those of the golden vectors', () => {
+    const v = loadVectors<Record<string, string>>('identity-documents');
+    assert.equal(fingerprintOf(crypto, hex(v.public_key_hex!)), v.fingerprint);
+    assert.equal(fingerprintOf(crypto, hex(v.next_public_key_hex!)), v.next_fingerprint);
+  });
+
   it('are the first 80 bits of SHA-256 in lower-case base32', () => {
     // SHA-256 of nothing begins e3b0c44298fc1c149afb; base32 of these ten bytes by hand.
     assert.equal(fingerprintOf(crypto, new Uint8Array(0)), '4oymiquy7qobjgx3');

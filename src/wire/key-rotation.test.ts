@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
 import { encodeBase64 } from './base64.ts';
-import { everyTruncationFails, neverThrows } from './codec.testkit.ts';
+import { everyTruncationFails, hex, loadVectors, neverThrows } from './codec.testkit.ts';
 import {
   decodeKeyRotation,
   encodeKeyRotation,
@@ -30,6 +30,19 @@ function chain(from: number, to: number): KeyRotation[] {
 }
 
 describe('key rotations', () => {
+  it('are written byte for byte as in the golden vector', () => {
+    const v = loadVectors<{
+      seed_hex: string;
+      next_seed_hex: string;
+      rotation: { node: number; epoch: number; at: number };
+      rotation_text: string;
+    }>('identity-documents');
+    const [from, to] = [crypto.signingKey(hex(v.seed_hex)), crypto.signingKey(hex(v.next_seed_hex))];
+    assert.equal(encodeKeyRotation(signKeyRotation(from, to, v.rotation)), v.rotation_text);
+    const decoded = decodeKeyRotation(v.rotation_text);
+    assert.ok(typeof decoded !== 'string' && verifyKeyRotation(crypto, decoded));
+  });
+
   it('survive encoding and decoding, and verify', () => {
     const rotation = signKeyRotation(first, second, { node: NODE, epoch: 1, at: 1_700_000_000 });
     assert.deepEqual(decodeKeyRotation(encodeKeyRotation(rotation)), rotation);

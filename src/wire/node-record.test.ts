@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
-import { arbitrary, everyTruncationFails, neverThrows } from './codec.testkit.ts';
+import { arbitrary, everyTruncationFails, hex, loadVectors, neverThrows } from './codec.testkit.ts';
 import {
   decodeNodeRecord,
   encodeNodeRecord,
@@ -33,6 +33,16 @@ const SAMPLE: Omit<NodeRecordMembers, 'key'> = {
 };
 
 describe('node records', () => {
+  it('are written byte for byte as in the golden vector', () => {
+    const v = loadVectors<{ seed_hex: string; record: Omit<NodeRecordMembers, 'key'>; record_text: string }>(
+      'identity-documents',
+    );
+    const signer = crypto.signingKey(hex(v.seed_hex));
+    assert.equal(encodeNodeRecord(signNodeRecord(signer, v.record)), v.record_text);
+    const decoded = decodeNodeRecord(v.record_text);
+    assert.ok(typeof decoded !== 'string' && verifyNodeRecord(crypto, decoded, signer.publicKey));
+  });
+
   it('survive encoding and decoding, and verify with the key they name', () => {
     fc.assert(
       fc.property(records, (members) => {
