@@ -38,6 +38,7 @@ function rows(info: Info): [string, string | undefined][] {
     ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
     ['Uptime', formatSpan(info.uptime_secs * 1000)],
     ['Version', info.version],
+    ['Networks', info.networks?.map(({ name, address }) => `${printable(name)} (${address})`).join(', ')],
     ['Trusted', `${plural(info.trusted_count, 'peer')}${pendingNote(info.handshake_pending_count)}`],
     ['Peers', `${info.peers} (${info.encrypted_peers} encrypted, ${info.relay_peer_count} relayed)`],
     ['Connections', String(info.connections)],
