@@ -51,6 +51,18 @@ test('a switch swallows no argument', () => {
   assert.equal(input.flags.wait, true);
 });
 
+test('a flag that may stand alone takes the next word only when that is a value for it', () => {
+  const wait = (...words: string[]): unknown => run('send-message', 'node-b', ...words).input.flags.wait;
+  assert.equal(wait('hello'), undefined);
+  assert.equal(wait('hello', '--wait'), 30_000);
+  assert.equal(wait('--wait', 'hello'), 30_000);
+  assert.equal(wait('--wait', '5s', 'hello'), 5_000);
+  assert.equal(wait('--wait=2m', 'hello'), 120_000);
+  assert.equal(run('send-message', 'node-b', '--wait', 'hello').input.args.message, 'hello');
+  assert.equal(wait('--', '--wait'), undefined);
+  assert.match(refused('send-message', 'node-b', 'hello', '--wait=soon').message, /"soon" for --wait/);
+});
+
 test('data may look like a flag', () => {
   assert.equal(run('send', 'b', '7', '--data', '--json').input.flags.data, '--json');
   assert.equal(run('send', 'b', '7', '--data=--hello').input.flags.data, '--hello');

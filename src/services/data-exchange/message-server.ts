@@ -107,8 +107,9 @@ export class MessageServer {
   readonly #replies: ReplyBudget;
   readonly #conns = new Set<Conn>();
   readonly #running = new Set<Promise<unknown>>();
-  readonly #stop = new AbortController();
+  readonly #controls = new Set<AbortController>();
   #isStopping = false;
+  #isStopped = false;
 
   constructor(options: MessageServerOptions) {
     this.#options = options;
@@ -152,10 +153,14 @@ export class MessageServer {
   async stop(grace: Millis): Promise<void> {
     const { clock } = this.#options;
     this.#isStopping = true;
-    const timer = clock.at(clock.now() + grace, () => this.#stop.abort());
+    const end = (): void => {
+      this.#isStopped = true;
+      for (const control of this.#controls) control.abort();
+    };
+    if (grace === 0) end();
+    const timer = clock.at(clock.now() + grace, end);
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
     timer.cancel();
-    this.#stop.abort();
     for (const conn of this.#conns) conn.abort();
   }
 
@@ -244,8 +249,7 @@ export class MessageServer {
     const asked = clock.now();
     await turn;
     const control = new AbortController();
-    const stop = (): void => control.abort();
-    this.#stop.signal.addEventListener('abort', stop);
+    this.#controls.add(control);
     const ended = new Promise<never>((_, reject) => {
       control.signal.addEventListener('abort', () =>
         reject(new PilotError('unavailable', 'The service is stopping')),
@@ -261,7 +265,7 @@ export class MessageServer {
     });
     late.catch(() => {});
     try {
-      if (this.#stop.signal.aborted) control.abort();
+      if (this.#isStopped) control.abort();
       const content = await Promise.race([late, ended, answer(question, control.signal)]);
       if (content === undefined) {
         this.#told('answered', question, 0, asked);
@@ -280,7 +284,7 @@ export class MessageServer {
       this.#told('failed', question, 0, asked, error);
       return failure(error);
     } finally {
-      this.#stop.signal.removeEventListener('abort', stop);
+      this.#controls.delete(control);
       control.abort();
       this.#lane.leave();
     }
