@@ -37,7 +37,7 @@ const HANDLERS: Handlers<NetworkMethods> = {
     };
   },
   network_own: async (context) => {
-    await context.networks.sync().catch(() => {});
+    if (context.registry.state === 'connected') await context.networks.sync().catch(() => {});
     return { networks: context.networks.own.map((network) => networkRow(network, context.own.nodeId)) };
   },
   network_list: async (context, params) => {

@@ -1,3 +1,4 @@
+import { asPilotError } from '../../../api/errors.ts';
 import type { ListedNetworkRow, NetworkRow } from '../../../sdk/index.ts';
 import { defineCommand } from '../../command.ts';
 import { formatTable, printable } from '../../text.ts';
@@ -8,6 +9,7 @@ export const networkList = defineCommand({
   name: 'network list',
   group: 'Networks',
   summary: 'List the networks of this node, and those anybody may join',
+  details: 'While the registry is away, only those of this node, as last known.',
   flags: {
     after: { value: wholeNumber('number', 0, 65_535), summary: 'go on after this network' },
     limit: {
@@ -23,11 +25,10 @@ export const networkList = defineCommand({
   async run(context, { flags }) {
     const client = await context.client();
     const networks = await client.networks.own(context.signal);
-    const { networks: listed, cursor } = await client.networks.list({
-      limit: flags.limit,
-      signal: context.signal,
-      ...(flags.after !== undefined && { after: flags.after }),
-    });
+    const page = { limit: flags.limit, signal: context.signal };
+    const { networks: listed, cursor } = await client.networks
+      .list({ ...page, ...(flags.after !== undefined && { after: flags.after }) })
+      .catch((thrown: unknown) => whenAway(thrown, networks));
     const open = listed.filter((network) => !network.joined);
     const more = cursor === undefined ? '' : `\nmore with: pilotctl network list --after ${cursor}`;
     return {
@@ -67,4 +68,13 @@ function describeOpen(open: readonly ListedNetworkRow[]): string {
     String(network.members),
   ]);
   return `\n\n${formatTable(['ID', 'NOT JOINED', 'JOINING', 'MEMBERS'], rows)}`;
+}
+
+/** Without the registry our own networks are still worth showing. */
+function whenAway(
+  thrown: unknown,
+  own: readonly NetworkRow[],
+): { networks: readonly ListedNetworkRow[]; cursor?: number } {
+  if (own.length > 0 && asPilotError(thrown).code === 'registry_unreachable') return { networks: [] };
+  throw thrown;
 }
