@@ -1,4 +1,5 @@
 /** Requests about what nodes sign of themselves and of each other: records, rotations, certificates. */
+import { PilotError } from '../api/errors.ts';
 import type { SigningKey } from '../base/crypto.ts';
 import type { NodeId } from '../base/units.ts';
 import { encodeBase64 } from '../wire/base64.ts';
@@ -20,6 +21,7 @@ export class RecordRequests {
 
   /** Puts our signed record (JSON text) beside our entry. Publishing the same one again does nothing. */
   async publishRecord(record: string): Promise<void> {
+    await this.#offered('records', 'publish the node record');
     await this.#requests.ask({
       type: 'publish_record',
       fields: { node_id: this.#self(), record },
@@ -52,6 +54,7 @@ export class RecordRequests {
 
   /** One page of the public nodes, or of the members of a network we are in. */
   async findNodes(query: NodeQuery = {}): Promise<FoundNodes> {
+    await this.#offered('records', 'find nodes');
     const { network = 0, after = 0, limit = 100, ...wanted } = query;
     const reply = await this.#requests.ask({
       type: 'find_nodes',
@@ -65,6 +68,7 @@ export class RecordRequests {
 
   /** What the registry keeps of the trust between a peer and us. */
   async certificateWith(peer: NodeId): Promise<TrustDocuments> {
+    await this.#offered('certificates', `read the trust certificate with node ${peer}`);
     const reply = await this.#requests.ask({
       type: 'trust_certificate',
       fields: { node_id: this.#self(), peer_id: peer },
@@ -73,5 +77,12 @@ export class RecordRequests {
       repeatable: true,
     });
     return readCertificate(reply);
+  }
+
+  /** Old registries know nothing of this. Throws `unavailable`. */
+  async #offered(feature: string, action: string): Promise<void> {
+    const { traits } = await this.#requests.session();
+    if (traits.features.has(feature)) return;
+    throw new PilotError('unavailable', `Cannot ${action}: this registry offers nothing of the kind`);
   }
 }
