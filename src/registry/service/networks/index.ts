@@ -1,5 +1,6 @@
 /** Networks: everything of spec/12 that is not marked "enterprise", and invitations and roles for all of them. */
 import type { Handler } from '../call.ts';
+import { audited } from './audit.ts';
 import { createNetwork, deleteNetwork, renameNetwork, rotateJoinToken } from './create.ts';
 import { getExprPolicy, setExprPolicy } from './expr-policy.ts';
 import { inviteToNetwork, pollInvites, respondInvite } from './invites.ts';
@@ -9,7 +10,7 @@ import { joinNetwork, kickMember, leaveNetwork } from './membership.ts';
 import { getNetworkPolicy, setNetworkPolicy } from './policy.ts';
 import { demoteMember, getMemberRole, promoteMember, transferOwnership } from './roles.ts';
 
-export const NETWORK_HANDLERS: readonly (readonly [string, Handler])[] = [
+const HANDLERS: readonly (readonly [string, Handler])[] = [
   ['create_network', createNetwork],
   ['rename_network', renameNetwork],
   ['delete_network', deleteNetwork],
@@ -35,3 +36,5 @@ export const NETWORK_HANDLERS: readonly (readonly [string, Handler])[] = [
   ['my_networks', myNetworks],
   ['relation', relation],
 ];
+
+export const NETWORK_HANDLERS = HANDLERS.map(([type, handler]) => [type, audited(type, handler)] as const);
