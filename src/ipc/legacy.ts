@@ -137,6 +137,10 @@ export class LegacyCommands {
       case CMD.deregister:
         await this.#call('deregister', 'deregister', {});
         return this.#json(CMD.deregisterOk, { type: 'deregister_ok' });
+      case CMD.rotateKey: {
+        const rotated = await this.#call('rotate_key', 'rotate_key', {});
+        return this.#json(CMD.rotateKeyOk, { ...rotated, type: 'rotate_key_ok' });
+      }
       case CMD.setTags: {
         const set = await this.#call('set_tags', 'set_tags', { tags: parseTags(payload) });
         return this.#json(CMD.setTagsOk, { ...set, type: 'set_tags_ok' });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PilotError } from '../api/errors.ts';
-import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
+import { concat, fromHex, fromUtf8, toHex, utf8 } from '../base/bytes.ts';
 import { nodeClock } from '../platform/clock.ts';
 import { loadVectors } from '../wire/codec.testkit.ts';
 import {
@@ -169,6 +169,20 @@ describe('the IPC server, to clients without request ids', () => {
       client.send(fromHex(vector.request_hex)!);
       for (const expected of vector.reply_hex!) assert.equal(hexOf(await client.next()), expected, name);
     }
+  });
+
+  test('rotates the key for later drivers too', async () => {
+    const { net, backend } = await started();
+    backend.methods.rotate_key = () => ({ node_id: 1, public_key: 'AAAA' });
+    const client = await rawClient(net);
+    client.send(encodeIpcFrame(CMD.rotateKey));
+    const reply = await client.next();
+    assert.equal(reply.cmd, CMD.rotateKeyOk);
+    assert.deepEqual(JSON.parse(fromUtf8(reply.payload)), {
+      type: 'rotate_key_ok',
+      node_id: 1,
+      public_key: 'AAAA',
+    });
   });
 
   test('answers every frame a driver sends, in order, and stays up', async () => {
