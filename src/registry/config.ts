@@ -38,6 +38,8 @@ export interface RegistryConfig {
   readonly networkIdsKept: number;
   /** Networks one network address may make. @default 32, 1/5 min */
   readonly newNetworksPerHost: { readonly burst: number; readonly perSecond: number };
+  /** Networks all together may make, the operator aside: who has many network addresses must not use up the ids. @default 1000, 1/min */
+  readonly newNetworks: { readonly burst: number; readonly perSecond: number };
   /** Wrong join tokens from one node, and from one network address. @default 10, 1/30 s */
   readonly joinAttempts: { readonly burst: number; readonly perSecond: number };
   /** Invitations waiting for one node, of those from one network address, and of one network. @default 100, 50, 1000 */
@@ -77,6 +79,7 @@ export const DEFAULT_CONFIG: RegistryConfig = {
   membersPerNetwork: 100_000,
   networkIdsKept: 4096,
   newNetworksPerHost: { burst: 32, perSecond: 1 / 300 },
+  newNetworks: { burst: 1000, perSecond: 1 / 60 },
   joinAttempts: { burst: 10, perSecond: 1 / 30 },
   invitesPerTarget: 100,
   invitesPerSource: 50,

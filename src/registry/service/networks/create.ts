@@ -53,9 +53,7 @@ export const createNetwork: Handler = async (call) => {
   const exprPolicy = request.expr_policy === undefined ? '' : exprPolicyText(request.expr_policy);
   const token = joinRule === 'token' ? joinToken(call, text(request.token)) : undefined;
   checkMayTakeName(call);
-  if (!byOperator && !shared.networks.creations.spend(sourceOf(call.remote.host), shared.clock.now())) {
-    throw refusal('rate_limited', 'rate limited: too many new networks from this network address');
-  }
+  if (!byOperator) spendCreation(call);
   const { networksPerNode, membershipsPerNode, networkIdsKept } = shared.config;
   const made = await shared.store.createNetwork({
     name,
@@ -87,6 +85,16 @@ export const createNetwork: Handler = async (call) => {
     ...(token?.generated === true ? { token: token.value } : {}),
   };
 };
+
+function spendCreation({ shared, remote }: Call): void {
+  const { networks, clock } = shared;
+  if (!networks.creations.spend(sourceOf(remote.host), clock.now())) {
+    throw refusal('rate_limited', 'rate limited: too many new networks from this network address');
+  }
+  if (!networks.allCreations.spend('all', clock.now())) {
+    throw refusal('rate_limited', 'rate limited: too many new networks', 'try again later');
+  }
+}
 
 async function creatorOf(call: Call): Promise<NodeRecord> {
   const { request, shared } = call;

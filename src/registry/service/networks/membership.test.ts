@@ -43,6 +43,13 @@ describe('making networks', () => {
     await alice.must('create_network', { name: 'a' });
     assert.equal(await mallory.outcome('create_network', { name: 'b' }), 'rate_limited');
     await bob.must('create_network', { name: 'b' });
+    const wide = await village(3, { newNetworks: { burst: 2, perSecond: 0 } });
+    const outcomes = [];
+    for (const [i, each] of wide.people.entries()) {
+      outcomes.push(await each.outcome('create_network', { name: `w${i}` }));
+    }
+    assert.deepEqual(outcomes, ['create_network_ok', 'create_network_ok', 'rate_limited']);
+    await wide.people[2]!.must('create_network', { name: 'w2', admin_token: 'operator' });
     const last = await village(1, { networkIdsKept: 0xffff - 2 });
     const [one] = last.people as [Person];
     for (const name of ['a', 'b']) await one.must('create_network', { name });
