@@ -6,6 +6,8 @@ import type { Subscribers } from '../subscribers.ts';
 /** Members read in one go, and the pause before the next: telling a big network must not hold up requests. */
 const SLICE = 256;
 const PAUSE: Millis = 20;
+/** Where a request waits for the end of the walk. */
+const SHORT_PAUSE: Millis = 1;
 /** Members named one by one; when more changed, the others are told that "several" did. */
 const MAX_NAMED = 32;
 
@@ -67,7 +69,7 @@ export class NetworkAnnouncer {
   async subscribedMembers(network: NetworkId): Promise<NodeId[]> {
     const subscribed: NodeId[] = [];
     if (this.#subscribers.size === 0) return subscribed;
-    await this.#walk(network, (member) => subscribed.push(member));
+    await this.#walk(network, (member) => subscribed.push(member), SHORT_PAUSE);
     return subscribed;
   }
 
@@ -115,14 +117,14 @@ export class NetworkAnnouncer {
   }
 
   /** Visits the subscribed members, with pauses. */
-  async #walk(network: NetworkId, visit: (member: NodeId) => void): Promise<void> {
+  async #walk(network: NetworkId, visit: (member: NodeId) => void, pause = PAUSE): Promise<void> {
     let after = 0;
     for (;;) {
       const members = await this.#store.members(network, SLICE, after);
       for (const { node } of members) if (this.#subscribers.has(node)) visit(node);
       if (members.length < SLICE) return;
       after = members.at(-1)!.node;
-      await this.#clock.sleep(PAUSE);
+      await this.#clock.sleep(pause);
     }
   }
 }
