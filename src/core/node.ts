@@ -1,30 +1,27 @@
 import type { SigningKey } from '../base/crypto.ts';
 import type { Machine } from '../base/machine.ts';
 import type { Address, Endpoint, Instant, NodeId, Port } from '../base/units.ts';
-import type { KeyRotation } from '../wire/key-rotation.ts';
-import { encodePacket } from '../wire/packet.ts';
+import { encodePacket, type Packet } from '../wire/packet.ts';
+import { Dials } from './dials.ts';
+import { Gate } from './gate.ts';
 import type { Relation } from './network/memberships.ts';
+import { NodeTrust } from './node-trust.ts';
 import type { NodeOptions, NodeOutput, PeerEndpoints } from './node-types.ts';
-import { Streams } from './stream/streams.ts';
+import { RecentlyAsked } from './recently-asked.ts';
+import { type DialOptions, Streams } from './stream/streams.ts';
 import type { ConnId, ConnStatus, StreamOutput } from './stream/types.ts';
-import type { Approval, RelayedRequest, RelayedResponse, RelayedRevoke } from './trust/trust.ts';
 import { Trust } from './trust/trust.ts';
-import type {
-  OutgoingRequest,
-  PendingRequest,
-  Terms,
-  TrustOutput,
-  TrustRecord,
-  TrustTarget,
-} from './trust/types.ts';
+import type { TrustOutput } from './trust/types.ts';
 import { TRUST_PORT, TrustChannel, type TrustSendResult } from './trust-channel.ts';
 import { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
 
 /** After these, what waits for the peer may go out at once. */
 const HEALED: ReadonlySet<string> = new Set(['tunnel.established', 'tunnel.rekeyed', 'tunnel.path_changed']);
-/** After trust ends the keys stay this long, so that the peer can still be told. */
-const FORGET_DELAY = 10_000;
+/** After trust ends the keys stay this long at most, and only for the word that it did. */
+const FORGET_DELAY = 3_000;
+/** A peer's key rotations are asked for this often at most. */
+const ROTATIONS_PAUSE = 30_000;
 
 /**
  * One whole node without I/O: tunnels, streams and trust, composed. The owner feeds datagrams, commands and
@@ -36,43 +33,56 @@ const FORGET_DELAY = 10_000;
  * - results of `trust` outputs: `registryDone`; what the registry relays: `relayedRequest`, `relayedResponse`, `relayedRevoke`
  * - commands: the rest
  */
-export class PilotNode implements Machine<NodeOutput> {
-  readonly #options: NodeOptions;
+export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   readonly #tunnel: Tunnel;
   readonly #streams: Streams;
-  readonly #trust: Trust;
   readonly #trustChannel: TrustChannel;
+  readonly #gate: Gate;
+  readonly #rotations = new RecentlyAsked(ROTATIONS_PAUSE);
   readonly #outputs: NodeOutput[] = [];
   #outputAt = 0;
-  readonly #dialing = new Map<ConnId, NodeId>();
-  /** Dials being given up because the directory refused the peer, with what it said. */
-  readonly #unresolved = new Map<ConnId, string>();
+  readonly #dials: Dials;
   readonly #forgetAt = new Map<NodeId, Instant>();
   #node: NodeId = 0;
-  #public: boolean;
 
   constructor(options: NodeOptions) {
-    this.#options = options;
-    this.#public = options.public ?? false;
-    const { crypto, random, identity } = options;
+    const { crypto, random, identity, wall } = options;
+    const trust = new Trust({
+      crypto,
+      random: random.fork('trust'),
+      identity,
+      snapshot: options.trust,
+      wall,
+      config: { autoApprove: options.autoApprove ?? false },
+    });
+    super(trust, wall);
     this.#tunnel = new Tunnel({
       crypto,
       random: random.fork('tunnel'),
       identity,
       beacons: options.beacons,
       config: options.relayOnly === true ? { relayOnly: true, relayAfter: 0 } : {},
+      admission: {
+        admits: (peer, now) => (this.#streams.has(peer) ? 'yes' : this.#gate.admission.admits(peer, now)),
+        answersPings: (peer, now) => this.#answersPings(peer, now),
+      },
     });
     this.#streams = new Streams({
       random: random.fork('streams'),
-      mayReceive: (peer, _destination, port, kind) => this.#mayReceive(peer, port, kind),
+      mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
     });
-    this.#trust = new Trust({
-      crypto,
-      random: random.fork('trust'),
-      identity,
-      snapshot: options.trust,
-      wall: options.wall,
-      config: { autoApprove: options.autoApprove ?? false },
+    this.#dials = new Dials(this.#streams);
+    this.#gate = new Gate({
+      streams: this.#streams,
+      trust,
+      memberships: options.memberships,
+      random: random.fork('gate'),
+      isPublic: options.public ?? false,
+      self: () => this.#node,
+      output: (output) => this.#outputs.push(output),
+      dialing: (conn, { node }) => {
+        if (node !== this.#node) this.#dials.begun(conn, node);
+      },
     });
     this.#trustChannel = new TrustChannel(this.#streams);
     this.#pinTrusted();
@@ -83,22 +93,23 @@ export class PilotNode implements Machine<NodeOutput> {
     this.#node = node;
     this.#tunnel.setNode(node);
     this.#streams.setNode(node);
-    this.#trust.setNode(node);
+    this.trust.setNode(node);
     this.setHostname(hostname, now);
   }
 
   setHostname(hostname: string | undefined, now: Instant): void {
-    this.#trust.setHostname(hostname);
-    this.#settle(now);
+    this.settled(this.trust.setHostname(hostname), now);
   }
 
-  setPublic(value: boolean): void {
-    this.#public = value;
+  /** Becoming private ends the streams of those who may not reach us any more. */
+  setPublic(value: boolean, now: Instant): void {
+    this.#gate.admission.isPublic = value;
+    if (!value) this.#gate.recheck(now);
+    this.#settle(now);
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
-    this.#tunnel.setBeacons(endpoints, now);
-    this.#settle(now);
+    this.settled(this.#tunnel.setBeacons(endpoints, now), now);
   }
 
   /** Our own addresses on local networks, with the tunnel socket's port. A change means that we may have moved. */
@@ -109,13 +120,12 @@ export class PilotNode implements Machine<NodeOutput> {
   }
 
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
-    this.#tunnel.handleDatagram(from, data, now);
-    this.#settle(now);
+    this.settled(this.#tunnel.handleDatagram(from, data, now), now);
   }
 
   answerKey(peer: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
     this.#tunnel.identityKey(peer, key, now, claimed);
-    this.#trust.identityKey(peer, key, now);
+    this.trust.identityKey(peer, key, now);
     this.#settle(now);
   }
 
@@ -127,21 +137,13 @@ export class PilotNode implements Machine<NodeOutput> {
   answerEndpoints(peer: NodeId, found: PeerEndpoints | undefined, now: Instant, detail = ''): void {
     this.#tunnel.endpoints(peer, found, now);
     if (found === undefined && this.#tunnel.peer(peer)?.established !== true)
-      this.#failDials(peer, now, detail);
+      this.#dials.fail(peer, detail, now);
     this.#settle(now);
   }
 
   /** Begins a stream; `connected` or `dialFailed` follows. */
-  dial(
-    remote: Address,
-    port: Port,
-    now: Instant,
-    options: { timeout?: number; noDelay?: boolean } = {},
-  ): ConnId {
-    const conn = this.#streams.dial(remote, port, now, options);
-    if (remote.node !== this.#node) this.#dialing.set(conn, remote.node);
-    this.#settle(now);
-    return conn;
+  dial(remote: Address, port: Port, now: Instant, options: DialOptions = {}): ConnId {
+    return this.settled(this.#gate.dial(remote, port, options, now), now);
   }
 
   /** False when the port is taken. Port 444 always is. */
@@ -155,15 +157,11 @@ export class PilotNode implements Machine<NodeOutput> {
 
   /** Queues bytes; returns how many were accepted. `writable` follows when it was fewer than offered. */
   write(conn: ConnId, data: Uint8Array, now: Instant): number {
-    const accepted = this.#streams.write(conn, data, now);
-    this.#settle(now);
-    return accepted;
+    return this.settled(this.#streams.write(conn, data, now), now);
   }
 
   read(conn: ConnId, now: Instant): Uint8Array | undefined {
-    const chunk = this.#streams.read(conn, now);
-    this.#settle(now);
-    return chunk;
+    return this.settled(this.#streams.read(conn, now), now);
   }
 
   atEnd(conn: ConnId): boolean {
@@ -171,122 +169,55 @@ export class PilotNode implements Machine<NodeOutput> {
   }
 
   close(conn: ConnId, now: Instant): void {
+    this.#gate.cancel(conn);
     this.#streams.close(conn, now);
     this.#settle(now);
   }
 
   abort(conn: ConnId, now: Instant): void {
+    this.#gate.cancel(conn);
     this.#streams.abort(conn, now);
     this.#settle(now);
   }
 
+  /** `denied`: our own rules don't let it out. */
   sendDatagram(
     to: Address,
     port: Port,
     payload: Uint8Array,
     now: Instant,
     fromPort?: Port,
-  ): 'sent' | 'too_large' | 'invalid' {
-    const result = this.#streams.sendDatagram(to, port, payload, now, fromPort);
-    this.#settle(now);
-    return result;
+  ): ReturnType<Gate['sendDatagram']> {
+    return this.settled(this.#gate.sendDatagram(to, port, payload, fromPort, now), now);
   }
 
   /** Sends one control ping; `pong` with the returned token may follow. */
   ping(node: NodeId, now: Instant): number {
-    const token = this.#streams.ping(node, now);
-    this.#settle(now);
-    return token;
+    return this.settled(this.#streams.ping(node, now), now);
   }
 
   /** Makes sure a tunnel to the peer exists, and looks for a better path. */
   connectPeer(node: NodeId, now: Instant): void {
-    this.#tunnel.connect(node, now);
-    this.#settle(now);
-  }
-
-  /** Asks for trust, or for other terms of a trust that exists. Narrower ones of ours take effect at once. */
-  requestTrust(
-    target: TrustTarget,
-    justification: string,
-    terms: Terms,
-    now: Instant,
-  ): ReturnType<Trust['request']> {
-    const result = this.#trust.request(target, justification, terms, this.#options.wall(now), now);
-    this.#settle(now);
-    return result;
-  }
-
-  approve(node: NodeId, approval: Approval, now: Instant): ReturnType<Trust['approve']> {
-    const result = this.#trust.approve(node, approval, this.#options.wall(now), now);
-    this.#settle(now);
-    return result;
-  }
-
-  reject(node: NodeId, reason: string, now: Instant): ReturnType<Trust['reject']> {
-    const result = this.#trust.reject(node, reason, this.#options.wall(now), now);
-    this.#settle(now);
-    return result;
-  }
-
-  untrust(node: NodeId, reason: string, now: Instant): ReturnType<Trust['untrust']> {
-    const result = this.#trust.untrust(node, reason, this.#options.wall(now), now);
-    this.#settle(now);
-    return result;
-  }
-
-  relayedRequest(request: RelayedRequest, now: Instant): void {
-    this.#trust.relayedRequest(request, this.#options.wall(now), now);
-    this.#settle(now);
-  }
-
-  relayedResponse(response: RelayedResponse, now: Instant): void {
-    this.#trust.relayedResponse(response, this.#options.wall(now), now);
-    this.#settle(now);
-  }
-
-  relayedRevoke(revoke: RelayedRevoke, now: Instant): void {
-    this.#trust.relayedRevoke(revoke, this.#options.wall(now), now);
-    this.#settle(now);
-  }
-
-  /** Answers `rotations`: the peer's signed key rotations, in any order. Those that don't lead on from its pinned key change nothing. */
-  keyRotated(_peer: NodeId, _rotations: readonly KeyRotation[], now: Instant): void {
-    this.#settle(now);
+    this.settled(this.#tunnel.connect(node, now), now);
   }
 
   /** We sign with another key from now on: after a key rotation of ours. */
-  setIdentity(_identity: SigningKey, now: Instant): void {
+  setIdentity(identity: SigningKey, now: Instant): void {
+    this.#tunnel.setIdentity(identity);
+    this.trust.setIdentity(identity, now);
     this.#settle(now);
   }
 
   /** Answers `relation`; undefined when the directory can't be reached. */
-  answerRelation(_peer: NodeId, _relation: Relation | undefined, now: Instant): void {
-    this.#settle(now);
+  answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void {
+    this.settled(this.#gate.answerRelation(peer, relation, now), now);
   }
 
   /** Our networks, their policies or what we know of members changed: streams that are not allowed any more end. */
   recheck(now: Instant): void {
-    this.#settle(now);
+    this.settled(this.#gate.recheck(now), now);
   }
 
-  registryDone(...args: Parameters<Trust['registryDone']>): void {
-    this.#trust.registryDone(...args);
-    this.#settle(args[args.length - 1] as Instant);
-  }
-
-  isTrusted(node: NodeId): boolean {
-    return this.#trust.isTrusted(node);
-  }
-  trusted(): readonly TrustRecord[] {
-    return this.#trust.trusted();
-  }
-  pending(): readonly PendingRequest[] {
-    return this.#trust.pending();
-  }
-  outgoing(): readonly OutgoingRequest[] {
-    return this.#trust.outgoing();
-  }
   peers(): readonly PeerStatus[] {
     return this.#tunnel.peers();
   }
@@ -313,20 +244,22 @@ export class PilotNode implements Machine<NodeOutput> {
   handleTimeout(now: Instant): void {
     this.#tunnel.handleTimeout(now);
     this.#streams.handleTimeout(now);
-    this.#trust.handleTimeout(now);
+    this.trust.handleTimeout(now);
     this.#trustChannel.handleTimeout(now);
+    this.#gate.handleTimeout(now);
     for (const [node, at] of this.#forgetAt) {
       if (at > now) continue;
       this.#forgetAt.delete(node);
-      if (!this.#trust.isTrusted(node)) this.#tunnel.forget(node);
+      if (!this.trust.isTrusted(node)) this.#tunnel.forget(node);
     }
     this.#settle(now);
   }
 
   nextTimeout(): Instant | undefined {
     let next = earliest(this.#tunnel.nextTimeout(), this.#streams.nextTimeout());
-    next = earliest(next, this.#trust.nextTimeout());
+    next = earliest(next, this.trust.nextTimeout());
     next = earliest(next, this.#trustChannel.nextTimeout());
+    next = earliest(next, this.#gate.nextTimeout());
     for (const at of this.#forgetAt.values()) next = earliest(next, at);
     return next;
   }
@@ -338,11 +271,16 @@ export class PilotNode implements Machine<NodeOutput> {
     return undefined;
   }
 
+  protected settled<Result>(result: Result, now: Instant): Result {
+    this.#settle(now);
+    return result;
+  }
+
   /** Moves outputs between the parts until none has any left. Each pass only follows from an input or a timer, so it ends. */
   #settle(now: Instant): void {
     for (let moved = true; moved; ) {
       moved = false;
-      for (let output = this.#trust.poll(); output !== undefined; output = this.#trust.poll()) {
+      for (let output = this.trust.poll(); output !== undefined; output = this.trust.poll()) {
         moved = true;
         this.#onTrust(output, now);
       }
@@ -370,7 +308,14 @@ export class PilotNode implements Machine<NodeOutput> {
         this.#outputs.push(output);
         return;
       case 'packet':
-        this.#streams.handlePacket(output.packet, now);
+        if (!this.#forgetAt.has(output.peer) || isOnTrustPort(output.packet))
+          this.#streams.handlePacket(output.packet, now);
+        return;
+      case 'needRelation':
+        this.#gate.ask(output.peer, now);
+        return;
+      case 'needRotations':
+        this.#askRotations(output.peer, now);
         return;
       case 'needKey':
         this.#outputs.push({
@@ -393,18 +338,15 @@ export class PilotNode implements Machine<NodeOutput> {
         else this.#tunnel.send(output.to, encodePacket(output.packet), now);
         return;
       case 'connected':
-        this.#dialing.delete(output.conn);
+        this.#dials.connected(output.conn);
         if (this.#trustChannel.owns(output.conn)) this.#trustChannel.connected(output.conn, now);
         else this.#outputs.push(output);
         return;
       case 'dialFailed':
       case 'closed': {
-        this.#dialing.delete(output.conn);
-        const detail = this.#unresolved.get(output.conn);
-        this.#unresolved.delete(output.conn);
+        const ended = this.#dials.ended(output);
         if (this.#trustChannel.owns(output.conn)) this.#trustSent(this.#trustChannel.ended(output.conn), now);
-        else if (detail === undefined) this.#outputs.push(output);
-        else this.#outputs.push({ type: 'dialFailed', conn: output.conn, reason: 'unresolved', detail });
+        else this.#outputs.push(ended);
         return;
       }
       case 'incoming':
@@ -418,7 +360,7 @@ export class PilotNode implements Machine<NodeOutput> {
         }
         const arrived = this.#trustChannel.readable(output.conn, now);
         if (arrived !== undefined) {
-          this.#trust.directMessage(arrived.peer, arrived.message, this.#options.wall(now), now);
+          this.trust.directMessage(arrived.peer, arrived.message, this.wall(now), now);
         }
         return;
       }
@@ -443,8 +385,8 @@ export class PilotNode implements Machine<NodeOutput> {
     if (result === undefined) return;
     if (result.delivered) {
       this.#outputs.push({ type: 'event', event: { name: 'trust.delivered', peer: result.to } });
-      this.#trust.directDelivered(result.ref, now);
-    } else this.#trust.directFailed(result.ref, now);
+      this.trust.directDelivered(result.ref, now);
+    } else this.trust.directFailed(result.ref, now);
   }
 
   #onTrust(output: TrustOutput, now: Instant): void {
@@ -460,15 +402,18 @@ export class PilotNode implements Machine<NodeOutput> {
         this.#outputs.push({ type: 'trust', output });
         return;
       case 'dropped':
+        this.#gate.admission.forget(output.peer);
         this.#streams.abortPeer(output.peer, now, 'untrusted', TRUST_PORT);
         this.#tunnel.unpin(output.peer);
         this.#forgetAt.set(output.peer, now + FORGET_DELAY);
         this.#outputs.push({ type: 'trust', output });
         return;
       case 'needRotations':
-        this.#outputs.push({ type: 'query', query: { ask: 'rotations', peer: output.peer } });
+        this.#askRotations(output.peer, now);
         return;
       case 'rescoped':
+        this.#gate.admission.forget(output.peer);
+        this.#gate.recheckPeer(output.peer, now);
         return;
       case 'repinned':
         this.#tunnel.pin(output.peer, output.publicKey);
@@ -479,34 +424,24 @@ export class PilotNode implements Machine<NodeOutput> {
   }
 
   #pinTrusted(): void {
-    for (const record of this.#trust.trusted()) this.#tunnel.pin(record.node, record.publicKey);
+    for (const record of this.trust.trusted()) this.#tunnel.pin(record.node, record.publicKey);
   }
 
-  /** A private node hears only those it trusts; port 444 also those whose answer it is waiting for. */
-  #mayReceive(peer: NodeId, port: Port, kind: 'stream' | 'datagram'): boolean {
-    if (this.#public || peer === this.#node || this.#trust.isTrusted(peer)) return true;
-    if (kind === 'stream' && port === TRUST_PORT) {
-      return this.#trust.outgoing().some((request) => request.node === peer);
-    }
-    this.#outputs.push({
-      type: 'event',
-      event: {
-        name: kind === 'stream' ? 'syn.rejected' : 'datagram.rejected',
-        peer,
-        port,
-        reason: 'untrusted',
-      },
-    });
-    return false;
+  /** Those whom we still have to tell that trust is over learn nothing else. */
+  #answersPings(peer: NodeId, now: Instant): boolean {
+    if (this.#gate.admission.answers(peer, now)) return true;
+    if (this.trust.isTelling(peer)) return false;
+    return this.#streams.has(peer) || this.#tunnel.isWanted(peer, now);
   }
 
-  #failDials(peer: NodeId, now: Instant, detail: string): void {
-    for (const [conn, node] of [...this.#dialing]) {
-      if (node !== peer) continue;
-      this.#unresolved.set(conn, detail);
-      this.#streams.abort(conn, now);
-    }
+  #askRotations(peer: NodeId, now: Instant): void {
+    if (!this.#rotations.take(peer, now)) return;
+    this.#outputs.push({ type: 'query', query: { ask: 'rotations', peer } });
   }
+}
+
+function isOnTrustPort({ sourcePort, destinationPort }: Packet): boolean {
+  return sourcePort === TRUST_PORT || destinationPort === TRUST_PORT;
 }
 
 function earliest(a: Instant | undefined, b: Instant | undefined): Instant | undefined {

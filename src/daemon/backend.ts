@@ -4,6 +4,7 @@ import type { PilotNode } from '../core/node.ts';
 import type { IpcBackend } from '../ipc/backend.ts';
 import { isBroadcast } from '../wire/address.ts';
 import { answerCall, type CallContext } from './calls/index.ts';
+import { denied } from './denied.ts';
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {
@@ -41,6 +42,9 @@ async function sendDatagram(
   });
   if (sent.result === 'too_large') {
     throw new PilotError('too_large', `A datagram of ${data.length} bytes is too large`);
+  }
+  if (typeof sent.result === 'object') {
+    throw denied('send', to, port, sent.result.denied);
   }
   if (sent.result === 'invalid') {
     throw new PilotError('invalid_argument', 'Cannot send an empty datagram, or one to that address');

@@ -88,16 +88,16 @@ export class OwnState {
   }
 
   async setVisibility(isPublic: boolean): Promise<void> {
-    const { node, registry } = this.#host;
+    const { node, registry, run, now } = this.#host;
     if (isPublic) {
       await registry.setVisibility(true);
-      node.setPublic(true);
+      run(() => node.setPublic(true, now()));
       await this.save({ public: true });
       this.#host.changed();
       return;
     }
     // The gate closes whatever the registry says: it is ours.
-    node.setPublic(false);
+    run(() => node.setPublic(false, now()));
     await this.save({ public: false });
     this.#host.changed();
     try {

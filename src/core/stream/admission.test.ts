@@ -12,8 +12,8 @@ test('refuses a closed port with a reset that acknowledges the SYN', () => {
 
 test('a node that may not connect learns nothing: neither open nor closed ports answer', () => {
   const asked: unknown[] = [];
-  const solo = new Solo({}, (...question) => {
-    asked.push(question.slice(0, 4));
+  const solo = new Solo({}, ({ source, destination, destinationPort }, kind) => {
+    asked.push([source.node, destination, destinationPort, kind]);
     return false;
   });
   solo.streams.listen(OUR_PORT);
@@ -26,7 +26,7 @@ test('a node that may not connect learns nothing: neither open nor closed ports 
   assert.deepEqual(asked, [
     [2, destination, OUR_PORT, 'stream'],
     [2, destination, 9, 'stream'],
-    [2, destination, OUR_PORT, 'stream'],
+    [2, destination, OUR_PORT, 'stray'],
     [2, destination, OUR_PORT, 'datagram'],
   ]);
 });

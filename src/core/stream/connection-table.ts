@@ -75,6 +75,10 @@ export class ConnectionTable {
     return [...(this.#byNode.get(node)?.values() ?? [])];
   }
 
+  hasNode(node: NodeId): boolean {
+    return this.#byNode.has(node);
+  }
+
   all(): Iterable<Connection> {
     return this.#byId.values();
   }

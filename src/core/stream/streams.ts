@@ -34,14 +34,20 @@ const READ_LIMIT: Bytes = 64 * 1024;
 /** Resets and pongs to one peer per second. Chosen: enough for any honest use, too few to amplify anything. */
 const ANSWER_LIMITS = { rate: 1000, burst: 1000, sourceRate: 50, sourceBurst: 100 };
 
-/** Decides whether a peer may open a stream or send a datagram here. */
-export type MayReceive = (
-  peer: NodeId,
-  destination: Address,
-  port: Port,
-  kind: 'stream' | 'datagram',
-  now: Instant,
-) => boolean;
+/** Decides whether a peer may open a stream or send a datagram here; `stray`: learn that it has no stream here. */
+export type MayReceive = (packet: Packet, kind: 'stream' | 'datagram' | 'stray', now: Instant) => boolean;
+
+/** Who opened a stream, and to which port. */
+export interface StreamEnds {
+  readonly network: number;
+  readonly incoming: boolean;
+  readonly port: Port;
+}
+
+export interface DialOptions {
+  readonly timeout?: Millis;
+  readonly noDelay?: boolean;
+}
 
 export interface StreamsOptions {
   readonly random: Random;
@@ -116,6 +122,11 @@ export class Streams implements Machine<StreamOutput> {
 
   // ---- commands
 
+  /** An id for a dial that begins later, or never. */
+  reserve(): ConnId {
+    return this.#takeId();
+  }
+
   /**
    * Opens a stream. What is written before it is open is kept and sent then. Ends in `connected` or `dialFailed`.
    * `timeout` in ms. @default config.dialTimeout
@@ -124,9 +135,9 @@ export class Streams implements Machine<StreamOutput> {
     remote: Address,
     port: Port,
     now: Instant,
-    options: { readonly timeout?: Millis; readonly noDelay?: boolean } = {},
+    options: DialOptions = {},
+    id: ConnId = this.reserve(),
   ): ConnId {
-    const id = this.#takeId();
     const localPort =
       this.#live < this.#config.maxConnections ? this.#ephemeralPort(remote, port) : undefined;
     if (localPort === undefined) {
@@ -205,6 +216,26 @@ export class Streams implements Machine<StreamOutput> {
     for (const conn of this.#table.ofNode(node)) {
       if (conn.ends.remotePort !== exceptPort && conn.ends.localPort !== exceptPort) conn.abort(reason, now);
     }
+  }
+
+  /** Resets the streams with a node that `isOver` names. */
+  abortWhere(node: NodeId, now: Instant, reason: CloseReason, isOver: (conn: StreamEnds) => boolean): void {
+    for (const conn of this.#table.ofNode(node)) {
+      const { remote, localPort, remotePort } = conn.ends;
+      const { incoming } = conn;
+      if (isOver({ network: remote.network, incoming, port: incoming ? localPort : remotePort })) {
+        conn.abort(reason, now);
+      }
+    }
+  }
+
+  /** Nodes with which there is a stream. */
+  nodes(): Set<NodeId> {
+    return new Set(Array.from(this.#table.all(), (conn) => conn.ends.remote.node));
+  }
+
+  has(node: NodeId): boolean {
+    return this.#table.hasNode(node);
   }
 
   /** The path to a node works again: retransmissions and dials that wait for a back-off go out now. */
@@ -318,7 +349,7 @@ export class Streams implements Machine<StreamOutput> {
       existing.fail('reset', now);
     }
     const { source, destination, destinationPort: port } = packet;
-    if (!this.#mayReceive(source.node, destination, port, 'stream', now)) return;
+    if (!this.#mayReceive(packet, 'stream', now)) return;
     if (!this.#listeners.has(port)) {
       this.#refuse(packet, now);
       return;
@@ -359,9 +390,8 @@ export class Streams implements Machine<StreamOutput> {
     // FIN+ACK is never answered: two implementations that do so never stop.
     if ((packet.flags & FLAG_FIN) !== 0 && (packet.flags & FLAG_ACK) !== 0) return;
     if ((packet.flags & (FLAG_FIN | FLAG_ACK)) === 0) return;
-    const { source, destination } = packet;
-    if (!this.#answerLimiter.take(source.node, now)) return;
-    if (!this.#mayReceive(source.node, destination, packet.destinationPort, 'stream', now)) return;
+    if (!this.#answerLimiter.take(packet.source.node, now)) return;
+    if (!this.#mayReceive(packet, 'stray', now)) return;
     this.#reset(packet);
   }
 
@@ -433,9 +463,9 @@ export class Streams implements Machine<StreamOutput> {
   // ---- datagrams and pings
 
   #onDatagram(packet: Packet, now: Instant): void {
-    const { source, destination, destinationPort, payload } = packet;
+    const { source, destinationPort, payload } = packet;
     if (payload.length === 0) return;
-    if (!this.#mayReceive(source.node, destination, destinationPort, 'datagram', now)) return;
+    if (!this.#mayReceive(packet, 'datagram', now)) return;
     this.#outputs.push({
       type: 'datagram',
       from: source,

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { toHex } from '../../base/bytes.ts';
 import { formatTime, parseTime } from './rfc3339.ts';
 import { formatTrustFile, parseTrustFile } from './snapshot.ts';
+import { ALL_TERMS } from './terms.ts';
 import type { TrustSnapshot } from './types.ts';
 
 const node = fc.nat(0xffff_ffff);
@@ -182,7 +183,18 @@ test('the file of an old daemon is read', () => {
 
 test('a damaged file is called corrupt, never read in part', () => {
   const good = formatTrustFile({
-    trusted: [{ node: 1, publicKey: new Uint8Array(32), approvedAt: 0, mutual: true }],
+    trusted: [
+      {
+        node: 1,
+        publicKey: new Uint8Array(32),
+        approvedAt: 0,
+        mutual: true,
+        terms: ALL_TERMS,
+        peerTerms: ALL_TERMS,
+        serial: 0,
+        approvedBy: 'user',
+      },
+    ],
     pending: [],
     outgoing: [],
     tombstones: [],

@@ -59,7 +59,7 @@ test('approving twice is harmless, and approving nobody changes nothing', () => 
   const { bus, a, b } = trusting();
   assert.equal(bus.approve(b, a), 'approved');
   assert.equal(
-    bus.do(b, (trust) => trust.approve(77, WALL, 0)),
+    bus.do(b, (trust) => trust.approve(77, {}, WALL, 0)),
     'not_pending',
   );
   assert.equal(b.trust.trusted().length, 1);

@@ -32,7 +32,7 @@ interface Registration {
 /** Keeps our node registered at each beacon and learns our endpoint as they see it. spec/04 §2.2, §3.2 */
 export class Beacons {
   readonly #random: Random;
-  readonly #identity: SigningKey;
+  #identity: SigningKey;
   readonly #every: Millis;
   readonly #transmit: (to: Endpoint, data: Uint8Array) => void;
   readonly #event: (event: TunnelEvent) => void;
@@ -52,6 +52,11 @@ export class Beacons {
     this.#every = parts.every;
     this.#transmit = parts.transmit;
     this.#event = parts.event;
+  }
+
+  /** Used from the next registration on. */
+  setIdentity(identity: SigningKey): void {
+    this.#identity = identity;
   }
 
   setNode(node: NodeId): void {

@@ -38,13 +38,14 @@ export type DropReason =
   | 'key_exhausted'
   | 'punch_limit'
   | 'peer_evicted'
-  | 'lookup_limit';
+  | 'lookup_limit'
+  | 'not_admitted';
 
 /** What one peer needs of the tunnel it belongs to. */
 export interface PeerHost {
   readonly crypto: Crypto;
   readonly random: Random;
-  readonly identity: SigningKey;
+  identity: SigningKey;
   readonly config: TunnelConfig;
   readonly node: NodeId;
   readonly lan: readonly Endpoint[];
@@ -59,6 +60,7 @@ export interface PeerHost {
   deliver(peer: NodeId, packet: Packet, path: PathKind): void;
   event(event: TunnelEvent): void;
   needEndpoints(peer: NodeId): void;
+  answersPings(peer: NodeId, now: Instant): boolean;
   drop(reason: DropReason): void;
   /** The peer may have an earlier timer than before. */
   rearm(when: Instant): void;

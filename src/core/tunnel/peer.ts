@@ -399,7 +399,8 @@ export class Peer {
     } else if (packet.destination.node !== this.#host.node) {
       this.#host.drop('inner_destination');
     } else if (isPing(packet)) {
-      this.#link.pong(slot, packet, relay, from);
+      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, relay, from);
+      else this.#host.drop('not_admitted');
     } else if (isPong(packet) && this.#link.pongReceived(packet, now)) {
       this.#host.rearm(this.nextTimeout());
     } else {

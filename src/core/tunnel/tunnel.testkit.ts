@@ -380,6 +380,9 @@ export class TestNode implements Host {
         this.events.push(output.event);
         if (output.event.name === 'beacon.observed') this.directory.moved(this.node, output.event.endpoint);
         return;
+      case 'needRelation':
+      case 'needRotations':
+        return;
       default:
         output satisfies never;
     }

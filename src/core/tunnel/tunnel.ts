@@ -14,7 +14,7 @@ import { IdentityKeys } from './identity-keys.ts';
 import { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { PeerStatus, TunnelOutput } from './types.ts';
+import type { Admits, PeerStatus, TunnelOutput } from './types.ts';
 
 /** Commands obeyed per target and second, and in all. */
 const PUNCH_PAUSE = 500;
@@ -27,7 +27,11 @@ export interface TunnelOptions {
   readonly identity: SigningKey;
   readonly beacons: readonly Endpoint[];
   readonly config?: Partial<TunnelConfig>;
+  /** Who may learn that this node exists. @default everybody */
+  readonly admission?: Admits;
 }
+
+const ADMIT_ALL: Admits = { admits: () => 'yes', answersPings: () => true };
 
 /**
  * All tunnels of one node over one UDP socket: tells datagrams apart, keeps the table of peers and the registration at
@@ -52,6 +56,8 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #punched = new Map<string, Instant>();
   readonly #punches = new TokenBucket(20, 40);
   readonly #drops: Record<string, number> = {};
+  readonly #admission: Admits;
+  readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
   #peersDue: Instant = NEVER;
@@ -59,6 +65,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
+    this.#admission = options.admission ?? ADMIT_ALL;
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
     const transmit = (to: Endpoint, data: Uint8Array): void => {
       this.#outputs.push({ type: 'transmit', to, data });
@@ -90,6 +97,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
+      answersPings: (peer, now) => this.#admission.answersPings(peer, now),
       drop: (reason) => this.#drop(reason),
       rearm: (when) => {
         if (when < this.#peersDue) this.#peersDue = when;
@@ -105,6 +113,14 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#peers.clear();
     this.#strangers.clear();
     this.#beacons.setNode(node);
+  }
+
+  /** We sign with another key from now on. Sessions begin anew, because their offers name the old one. */
+  setIdentity(identity: SigningKey): void {
+    this.#host.identity = identity;
+    this.#beacons.setIdentity(identity);
+    this.#peers.clear();
+    this.#strangers.clear();
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
@@ -180,6 +196,11 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   peer(node: NodeId): PeerStatus | undefined {
     return this.#peers.get(node)?.status();
+  }
+
+  /** Somebody here wants to reach the peer. */
+  isWanted(node: NodeId, now: Instant): boolean {
+    return this.#peers.get(node)?.wanted(now) ?? false;
   }
 
   /** Our endpoint as a beacon sees it. */
@@ -292,6 +313,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       return;
     }
     const peer = this.#peers.get(frame.node);
+    if (!this.#isAdmitted(frame.node, peer, now)) return;
     if (peer !== undefined) {
       peer.receivePils(frame, relay, from, now);
       if (this.#strangers.size > 0 && peer.established) this.#strangers.delete(frame.node);
@@ -327,10 +349,28 @@ export class Tunnel implements Machine<TunnelOutput> {
       return;
     }
     const peer = this.#peers.get(node);
+    if (!this.#isAdmitted(node, peer, now)) return;
+    const pinned = this.#keys.pinned(node) ? this.#keys.key(node) : undefined;
+    if (pinned !== undefined && !equal(pinned, pila.ed25519))
+      this.#outputs.push({ type: 'needRotations', peer: node });
     const other = peer?.established ? 'known' : relay ? 'relayed' : 'stranger';
     const sender = peer?.wanted(now) ? 'chosen' : other;
     if (!this.#check.passes(pila, { frame: data, relay, from }, sender, now)) return;
     this.#stranger(node, now)?.receivePila(pila, relay, from, now);
+  }
+
+  /** Strangers get no answer that would tell them that we are here. */
+  #isAdmitted(node: NodeId, peer: Peer | undefined, now: Instant): boolean {
+    if (peer?.wanted(now)) return true;
+    const admits = this.#admission.admits(node, now);
+    if (admits === 'yes') return true;
+    // What was established while the answer was known goes on until it is known again.
+    const goesOn = admits === 'unknown' && peer?.established === true;
+    if (admits === 'unknown' && this.#questions.take(now))
+      this.#outputs.push({ type: 'needRelation', peer: node });
+    if (admits === 'no' && peer !== undefined) this.forget(node);
+    if (!goesOn) this.#drop('not_admitted');
+    return goesOn;
   }
 
   #punch(target: Endpoint, now: Instant): void {

@@ -33,7 +33,17 @@ export type TunnelOutput =
   | { readonly type: 'needKey'; readonly peer: NodeId; readonly claimed?: Uint8Array }
   /** Ask the directory for the peer's endpoints; answer with `endpoints()`. */
   | { readonly type: 'needEndpoints'; readonly peer: NodeId }
+  /** Ask the directory what connects us with the peer; what it sends is dropped until `admits` knows. */
+  | { readonly type: 'needRelation'; readonly peer: NodeId }
+  /** The peer signs with another key than the pinned one. */
+  | { readonly type: 'needRotations'; readonly peer: NodeId }
   | { readonly type: 'event'; readonly event: TunnelEvent };
+
+/** Whether we answer a peer at all, and whether it may measure the way to us. */
+export interface Admits {
+  admits(peer: NodeId, now: Instant): 'yes' | 'no' | 'unknown';
+  answersPings(peer: NodeId, now: Instant): boolean;
+}
 
 export type TunnelEvent =
   | { readonly name: 'tunnel.established'; readonly peer: NodeId; readonly path: PathKind }
