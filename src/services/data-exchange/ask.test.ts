@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Conn } from '../../api/stream.ts';
-import { fromUtf8 } from '../../base/bytes.ts';
+import { fromUtf8, utf8 } from '../../base/bytes.ts';
+import { DATA_TYPE, encodeDataFrame } from '../../wire/data-exchange.ts';
+import { encodeTagged } from '../../wire/tagged.ts';
+import { AnswerReader } from './answer-reader.ts';
 import type { Asked } from './ask.ts';
 import { AskingSite, FakeInbox, oldReceiver, service } from './asking.testkit.ts';
 import { settle } from './exchange.testkit.ts';
+
+/** Promises an answer, and is killed. */
+async function forgetful(conn: Conn): Promise<void> {
+  const frames = new AnswerReader(conn);
+  await frames.next();
+  const ack = { type: DATA_TYPE.text, payload: utf8('ACK TEXT 12 bytes') };
+  await conn.write(encodeDataFrame(DATA_TYPE.tagged, encodeTagged({ replyTo: 'q1', reply: 'stream' }, ack)));
+  await frames.next();
+  conn.abort();
+}
 
 const textOf = ({ answer }: Asked): string => fromUtf8(answer.data);
 
@@ -57,6 +70,30 @@ describe('asking one of ours', () => {
     const asked = await asking;
     assert.equal(textOf(asked), 'hold on');
     assert.equal(asked.retried, true);
+    assert.equal(runs, 1);
+  });
+
+  test('a peer that has forgotten the stream is found out by a word that means nothing, and asked again', async () => {
+    let runs = 0;
+    const conns: Conn[] = [];
+    const site: AskingSite = new AskingSite(
+      (conn) => {
+        conns.push(conn);
+        // The first stream is as one of a daemon that was killed: silent, and reset at the next word.
+        if (conns.length === 1) void forgetful(conn);
+        else void serving.server.serve(conn, { single: false });
+      },
+      { shareLines: true },
+    );
+    const serving = service(site.clock, async ({ data }) => {
+      runs++;
+      return { type: 'text', data };
+    });
+    const asking = site.ask('still there?');
+    await site.clock.advance(3_900);
+    assert.equal(runs, 0);
+    await site.clock.advance(600);
+    assert.equal(textOf(await asking), 'still there?');
     assert.equal(runs, 1);
   });
 

@@ -1,7 +1,7 @@
 import { asPilotError, PilotError } from '../../api/errors.ts';
 import type { Instant, Millis } from '../../base/units.ts';
 import type { Timer } from '../../runtime/ports.ts';
-import { DATA_TYPE, type DataFrame } from '../../wire/data-exchange.ts';
+import { DATA_TYPE, type DataFrame, encodeDataFrame } from '../../wire/data-exchange.ts';
 import { isJsonObject, parseJson } from '../../wire/json.ts';
 import { decodeTagged, type MessageTags } from '../../wire/tagged.ts';
 import type { Line } from './lines.ts';
@@ -47,6 +47,12 @@ export interface AnswerWatch {
 /** First contact: asked again after half the wait, but not later. spec/23 §4 */
 const ASK_AGAIN: Millis = 15_000;
 const ASK_AGAIN_LEAST: Millis = 3_000;
+/**
+ * While a promised answer is awaited, an empty frame that means nothing is written this often: a peer that has
+ * restarted resets the stream then, and not a minute later. Chosen.
+ */
+const PROBE: Millis = 4_000;
+const PROBE_TYPE = 0;
 /** Between attempts to reach a peer whose stream broke before the promised answer. Chosen. */
 const REACH_AGAIN: Millis = 250;
 const REACH_AGAIN_MOST: Millis = 4_000;
@@ -73,6 +79,7 @@ class Question {
   readonly #choice: ReplyChoice<Answer>;
   readonly #end = new AbortController();
   readonly #open = new Set<Line>();
+  readonly #probed = new Set<Line>();
   readonly #early: Answer[] = [];
   readonly #timers = new Set<Timer>();
   #sent: OpenMessage | undefined;
@@ -139,6 +146,7 @@ class Question {
       return;
     }
     this.#open.add(line);
+    if (promised) this.#probe(line);
     const reading = async (): Promise<void> => {
       for (let frame = await answers.next(); frame !== undefined; frame = await answers.next()) {
         const answer = answerOf(frame, { via: 'stream' });
@@ -157,6 +165,16 @@ class Question {
         this.#drop(line);
         if (promised) this.#reachAgain();
       });
+  }
+
+  #probe(line: Line): void {
+    this.#at(this.#context.clock.now() + PROBE, () => {
+      if (!this.#open.has(line)) return;
+      // What is said to probes would confuse the next question.
+      this.#probed.add(line);
+      line.conn.write(encodeDataFrame(PROBE_TYPE, new Uint8Array(0))).catch(() => {});
+      this.#probe(line);
+    });
   }
 
   /** The peer has the question and has lost the stream: under the same id it is not carried out twice. */
@@ -212,8 +230,9 @@ class Question {
 
   /** `line` is where the answer came, and free for the next question. */
   #answered(answer: Answer, line?: Line): void {
-    if (line !== undefined && this.#context.lines !== undefined && this.#open.delete(line)) {
-      this.#context.lines.give(line);
+    const { lines } = this.#context;
+    if (line !== undefined && lines !== undefined && !this.#probed.has(line) && this.#open.delete(line)) {
+      lines.give(line);
     }
     const { ack = '', tagged = true, retried = false } = this.#sent ?? {};
     const after = this.#context.clock.now() - this.#acknowledgedAt;

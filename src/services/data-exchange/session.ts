@@ -29,6 +29,9 @@ import type { ReceivedFiles } from './received.ts';
 /** What can be a question or an answer. */
 const MESSAGE_TYPES: readonly number[] = [DATA_TYPE.text, DATA_TYPE.binary, DATA_TYPE.json];
 
+/** Bytes read ahead while a program works. Chosen. */
+const AHEAD_LIMIT = 64 * 1024;
+
 /** Chunks taken before they are acknowledged although more have arrived: old senders stop after 16. */
 const CHUNKS_PER_ACK = 8;
 
@@ -179,15 +182,9 @@ export class ReceivingSession {
     const program = programs.open(remote);
     if (program === undefined) return 'not_taken';
     this.#isWaiting = true;
-    this.#ahead ??= conn.read();
-    this.#ahead.then(
-      (chunk) => {
-        if (chunk === undefined && this.#isWaiting && tags?.reply === 'stream') program.abort();
-      },
-      () => {
-        if (this.#isWaiting) program.abort();
-      },
-    );
+    const done = this.#readAhead((isReset) => {
+      if (isReset || tags?.reply === 'stream') program.abort();
+    });
     const held = {};
     void memory.hold(held, frame.payload.length);
     try {
@@ -195,9 +192,36 @@ export class ReceivingSession {
       const outcome = await handOver({ program, peer: conn, frame, tags, onTaken });
       return outcome === 'answered' ? true : outcome;
     } finally {
+      done();
       this.#isWaiting = false;
       this.#lastHeard = this.#options.clock.now();
     }
+  }
+
+  /** Reads on while a program works, to notice that the peer has gone. Returns how to stop. */
+  #readAhead(onGone: (isReset: boolean) => void): () => void {
+    const { conn } = this.#options;
+    let isOn = true;
+    const read = async (): Promise<void> => {
+      while (isOn && this.#reader.pendingBytes < AHEAD_LIMIT) {
+        this.#ahead ??= conn.read();
+        const chunk = await this.#ahead;
+        // Whoever reads next waits for the same chunk.
+        if (!isOn) return;
+        if (chunk === undefined) {
+          onGone(false);
+          return;
+        }
+        this.#ahead = undefined;
+        this.#reader.push(chunk);
+      }
+    };
+    read().catch(() => {
+      if (isOn) onGone(true);
+    });
+    return () => {
+      isOn = false;
+    };
   }
 
   async #storeTagged(frame: DataFrame, tagged: TaggedFrame): Promise<Stored> {
