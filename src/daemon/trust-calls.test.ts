@@ -85,6 +85,28 @@ describe('terms of trust', () => {
     await place.until('the peer knows', async () => (await a.trusted())[0]?.gets.ports === '80,90');
   });
 
+  it('can be asked for again after the peer took them back, and end sooner by a word', async () => {
+    const place = new Place();
+    const { a, b } = await two(place);
+    await place.during(a.handshake('node-b', '', { terms: { get: { ports: '7,80' }, lifetime: 300 } }));
+    await asked(place, b);
+    await place.during(b.approve('node-a'));
+    await certified(place, a, b);
+    await place.during(b.approve('node-a', { give: { ports: '80' } }));
+    await place.until('the peer knows', async () => (await a.trusted())[0]?.gets.ports === '80');
+    const again = await place.during(a.handshake('node-b', '', { terms: { get: { ports: '7,80' } } }));
+    assert.equal(again.status, 'sent');
+    await asked(place, b);
+    await place.during(b.approve('node-a'));
+    await place.until('the peer knows', async () => (await a.trusted())[0]?.gets.ports === '7,80');
+    const sooner = await place.during(a.handshake('node-b', '', { terms: { lifetime: 20 } }));
+    assert.equal(sooner.status, 'narrowed');
+    const end = sooner.terms?.not_after;
+    await place.until('the peer knows', async () => (await b.trusted())[0]?.expires_at === end);
+    await place.clock.advance(30_000);
+    for (const client of [a, b]) assert.equal((await client.trusted()).length, 0);
+  });
+
   it('that are none are refused', async () => {
     const place = new Place();
     const { a } = await two(place);

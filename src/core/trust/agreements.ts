@@ -87,10 +87,11 @@ export class Agreements {
     }
     const open = this.#book.outgoingTo(node);
     const certifies = this.#book.registers.certifies(node);
-    if (
-      isSameWish(terms, record.terms) &&
-      (open !== undefined || this.#certificates.inForce(record) || !certifies)
-    ) {
+    const current = this.#certificates.inForce(record);
+    // What the peer took back since can be asked for again.
+    const holds = current !== undefined && isScopeWithin(terms, this.#certificates.termsOf(current));
+    const isSame = isSameWish(terms, record.terms, this.#wall(now) / 1000);
+    if (isSame && (open !== undefined || holds || !certifies)) {
       if (open !== undefined) this.#correspondence.request(open, true, now);
       return { requestId: open?.requestId ?? '', status: 'already_trusted' };
     }

@@ -26,7 +26,10 @@ export interface Terms {
 
 /** Everything, both ways, without end: what a request without terms asks for. */
 export const ALL_TERMS: Terms = { give: { ports: '*' }, get: { ports: '*' } };
-/** Times nearer to each other than this are one wish: a command that is repeated counts its duration anew. Seconds. */
+/**
+ * Times nearer to each other than this, and than a tenth of the time that is left, are one wish: a command that is
+ * repeated counts its duration anew. Seconds.
+ */
 const SAME_TIME = 600;
 
 /** Terms of a message of a peer; undefined when they are none. */
@@ -107,12 +110,13 @@ export function isTimeWithin(inner: number | undefined, outer: number | undefine
   return outer === undefined || (inner !== undefined && inner <= outer);
 }
 
-/** Whether somebody who says `one` after `other` wants nothing new. */
-export function isSameWish(one: Terms, other: Terms): boolean {
+/** Whether somebody who says `one` after `other` wants nothing new. `seconds` is the time of `one`, unix seconds. */
+export function isSameWish(one: Terms, other: Terms, seconds: number): boolean {
   if (!isScopeWithin(one, other) || !isScopeWithin(other, one)) return false;
   if ((one.renew ?? false) !== (other.renew ?? false)) return false;
   if (one.not_after === undefined || other.not_after === undefined) return one.not_after === other.not_after;
-  return Math.abs(one.not_after - other.not_after) <= SAME_TIME;
+  const tolerance = Math.min(SAME_TIME, Math.max(1, (one.not_after - seconds) / 10));
+  return Math.abs(one.not_after - other.not_after) <= tolerance;
 }
 
 function least(one: number | undefined, other: number | undefined): number | undefined {

@@ -236,7 +236,7 @@ export class Trust implements Machine<TrustOutput> {
     if (pending !== undefined && this.#decisions.approvePending(pending, terms, 'mutual', now))
       return { requestId: pending.requestId, status: 'approved' };
     let open = node === undefined ? this.#book.outgoingNamed(hostname ?? '') : this.#book.outgoingTo(node);
-    if (open !== undefined && !isSameWish(terms, open.terms)) {
+    if (open !== undefined && !isSameWish(terms, open.terms, this.#wall(now) / 1000)) {
       if (open.node === undefined) this.#questions.close(open);
       else this.#endings.replaceQuestion(open.node, now);
       open = undefined;

@@ -1,6 +1,6 @@
 import { PilotError } from '../../api/errors.ts';
 import type { NodeId } from '../../base/units.ts';
-import { isScopeWithin, isTimeWithin } from '../../core/trust/terms.ts';
+import { isSameWish, isScopeWithin, isTimeWithin } from '../../core/trust/terms.ts';
 import type { PendingRequest, Terms, TrustRecord } from '../../core/trust/types.ts';
 import type { ApproveResult, HandshakeResult, PendingRow, Result, TrustMethods } from '../../ipc/methods.ts';
 import { intParam, textParam } from '../../ipc/params.ts';
@@ -107,6 +107,10 @@ async function changeTerms(
 ): Promise<HandshakeResult> {
   const { node: peer } = record;
   const before = effectiveTerms(record);
+  if (isSameWish(wished, before, wallSeconds(context))) {
+    const terms = termsRow(before);
+    return { status: 'already_trusted', node_id: peer, terms, before: terms };
+  }
   const narrows = isScopeWithin(wished, before) && isTimeWithin(wished.not_after, before.not_after);
   const { status, requestId } = decide(context, (now) =>
     context.node.requestTrust({ node: peer }, justification, wished, now),

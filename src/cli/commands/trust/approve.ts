@@ -30,7 +30,7 @@ export const approve = defineCommand({
       human: [
         approved.status === 'narrowed'
           ? `narrowed the trust in node ${approved.node_id}; the peer need not approve`
-          : `trust established with node ${approved.node_id}`,
+          : `${before === undefined ? 'trust established' : 'trust changed'} with node ${approved.node_id}`,
         describeTerms(terms, context.host),
         ...changes.map((change) => `  ${change}`),
         `try: pilotctl ping ${args.peer}`,
