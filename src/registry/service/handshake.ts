@@ -126,6 +126,9 @@ export const pollHandshakes: Handler = async (call) => {
 };
 
 async function polled(call: Call, entries: readonly InboxEntry[], ours: boolean): Promise<Reply> {
+  // Whoever reads a message, however late, can look up who sent it.
+  const { contacts, clock } = call.shared;
+  for (const { from } of entries) contacts.note(from, u32(call.request.node_id), clock.now());
   const requests: Reply[] = [];
   for (const entry of entries) {
     if (entry.kind !== 'request') continue;

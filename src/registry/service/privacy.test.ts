@@ -342,11 +342,9 @@ describe('a private node is there for', () => {
   it('whomever it asked for, for ten minutes, and only its key', async () => {
     const asks: Readonly<Record<string, (connection: TestConnection) => Promise<Reply>>> = {
       resolve: (a) => a.signed(alice, { type: 'resolve', node_id: 2, requester_id: 1 }),
-      request_handshake: (a) =>
-        a.signed(alice, { type: 'request_handshake', from_node_id: 1, to_node_id: 2 }),
-      'request_handshake by name': (a) =>
-        a.signed(alice, { type: 'request_handshake', from_node_id: 1, to_hostname: 'beta' }),
-      report_trust: (a) => a.signed(alice, { type: 'report_trust', node_id: 1, peer_id: 2 }),
+      punch: (a) => a.signed(alice, { type: 'punch', requester_id: 1, node_a: 1, node_b: 2 }),
+      respond_handshake: (a) =>
+        a.signed(alice, { type: 'respond_handshake', node_id: 1, peer_id: 2, accept: false }),
     };
     for (const [name, ask] of Object.entries(asks)) {
       const { connect, clock } = testRegistry();
@@ -364,6 +362,30 @@ describe('a private node is there for', () => {
       await clock.advance(10 * 60_000);
       assert.equal((await lookup(b, 1)).code, 'not_found', name);
     }
+  });
+
+  it('whomever it asked for trust, until that is over, however late the question is read', async () => {
+    const { connect, clock, restart } = testRegistry();
+    const [a, b, c] = [connect(), connect(), connect()];
+    await a.registerProven(alice, { hostname: 'alpha' });
+    await b.registerProven(bob, { hostname: 'beta' });
+    await c.registerProven(mallory);
+    await a.signed(alice, { type: 'request_handshake', from_node_id: 1, to_hostname: 'beta' });
+    await c.signed(mallory, { type: 'request_handshake', from_node_id: 3, to_node_id: 2 });
+    await clock.advance(3 * 24 * 3600_000);
+    const later = restart().connect();
+    await later.registerProven(bob);
+    assert.equal((await lookup(later, 1)).public_key, keyText(alice));
+    assert.equal((await lookup(later, 1)).hostname, undefined);
+    const polled = await later.signed(bob, { type: 'poll_handshakes', node_id: 2, ack: 0 });
+    assert.equal((polled.requests as Reply[]).length, 2);
+    // Rejected: the word is gone, and what was read lately ends ten minutes later.
+    await later.signed(bob, { type: 'respond_handshake', node_id: 2, peer_id: 1, accept: false });
+    assert.equal((await lookup(later, 1)).public_key, keyText(alice));
+    assert.equal((await lookup(later, 3)).public_key, keyText(mallory));
+    await clock.advance(10 * 60_000);
+    assert.equal((await lookup(later, 1)).code, 'not_found');
+    assert.equal((await lookup(later, 3)).public_key, keyText(mallory));
   });
 
   it('nobody by looking its callers up', async () => {

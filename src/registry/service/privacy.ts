@@ -11,7 +11,7 @@ import { noSuchNode } from './refusal.ts';
 
 /**
  * `full`: may know everything and where it is (it is public, or trusts the viewer, or shares a network with it).
- * `known`: may know that it exists and its key (it lately asked for the viewer).
+ * `known`: may know that it exists and its key (it asked the viewer for trust, or lately for anything).
  */
 export type Sight = 'full' | 'known';
 
@@ -54,8 +54,9 @@ export async function see(
   for (const viewer of viewers) {
     const trusted = await store.trusted(viewer.id, id, call.at);
     const shared = await store.sharedNetworks(viewer.id, id);
+    const word = await store.gaveWord(id, viewer.id);
     if (viewer.id === id || trusted || shared.length > 0) sight = 'full';
-    else if (contacts.has(id, viewer.id, clock.now())) sight ??= 'known';
+    else if (word || contacts.has(id, viewer.id, clock.now())) sight ??= 'known';
   }
   return live && sight !== undefined ? { node, sight } : undefined;
 }

@@ -4,8 +4,10 @@ import { type Check, certified, request, response, revocation, T0 } from './fixt
 
 export function trustContract(check: Check): void {
   check('makes a pair from two reports, not from one', async (store) => {
+    assert.equal(await store.gaveWord(1, 2), false);
     assert.equal(await store.reportTrust(1, 2, T0, 0), 'half');
     assert.equal(await store.reportTrust(1, 2, T0, 0), 'half');
+    assert.deepEqual([await store.gaveWord(1, 2), await store.gaveWord(2, 1)], [true, false]);
     assert.equal(await store.trusted(1, 2, T0), false);
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');

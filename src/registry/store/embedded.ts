@@ -172,6 +172,7 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
       armSoft();
     },
     trusted: (a, b, at) => commit.read(() => trust.trusted(a, b, at)),
+    gaveWord: (giver, peer) => commit.read(() => trust.gaveWord(giver, peer)),
     trustProof: (a, b) => commit.read(() => trust.proof(a, b)),
     trustDocuments: (a, b) => commit.read(() => trust.documents(a, b)),
     trustPeers: (id, limit, at) => commit.read(() => trust.peers(id, limit, at)),

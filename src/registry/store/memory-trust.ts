@@ -52,6 +52,9 @@ export class MemoryTrust {
   proof(a: NodeId, b: NodeId): TrustProof | undefined {
     return this.#pair(a, b)?.proof;
   }
+  gaveWord(giver: NodeId, peer: NodeId): boolean {
+    return this.#halves.has(halfKey(giver, peer));
+  }
   documents(a: NodeId, b: NodeId): TrustDocuments {
     const [newest] = [this.#tombstone(a, b), this.#tombstone(b, a)]
       .filter((tombstone) => tombstone !== undefined)

@@ -32,6 +32,7 @@ export function memoryStore(): Store {
     deregister: async (id) => nodes.deregister(id),
     touch: (id, at) => nodes.touch(id, at),
     trusted: async (a, b, at) => trust.trusted(a, b, at),
+    gaveWord: async (giver, peer) => trust.gaveWord(giver, peer),
     trustProof: async (a, b) => trust.proof(a, b),
     trustDocuments: async (a, b) => trust.documents(a, b),
     trustPeers: async (id, limit, at) => trust.peers(id, limit, at),

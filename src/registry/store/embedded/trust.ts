@@ -41,6 +41,9 @@ export class TrustTable {
     const pair = this.#pair(a, b);
     return pair !== undefined && lastsBeyond(pair.notAfter, at);
   }
+  gaveWord(giver: NodeId, peer: NodeId): boolean {
+    return this.#half(giver, peer) !== undefined;
+  }
   documents(a: NodeId, b: NodeId): TrustDocuments {
     const newest = this.#sql.one(
       `SELECT revocation FROM trust_tombstones

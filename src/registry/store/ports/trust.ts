@@ -68,6 +68,8 @@ export interface TrustDocuments {
 export interface TrustStore {
   /** True while there is a pair whose certificate, if any, has not ended before `at`. */
   trusted(a: NodeId, b: NodeId, at: UnixMillis): Promise<boolean>;
+  /** True while a word of `giver` towards `peer` is kept: it asked, reported or accepted, and there is no pair yet. */
+  gaveWord(giver: NodeId, peer: NodeId): Promise<boolean>;
   trustProof(a: NodeId, b: NodeId): Promise<TrustProof | undefined>;
   trustDocuments(a: NodeId, b: NodeId): Promise<TrustDocuments>;
   /** Nodes in a pair with `id` that has not ended before `at`, ascending. */
