@@ -163,7 +163,7 @@ describe('agents, as processes', () => {
       'for await (const line of createInterface({ input: process.stdin })) {',
       '  const { id, data } = JSON.parse(line);',
       "  if (data === 'die') process.exit(1);",
-      '  console.log(JSON.stringify({ id, data: `${process.pid} ${data}` }));',
+      "  console.log(JSON.stringify({ id, data: [process.pid, data].join(' ') }));",
       '}',
     ].join('\n');
     writeFileSync(program, source);
