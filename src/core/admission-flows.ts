@@ -12,36 +12,45 @@ interface Ends {
   readonly sourcePort?: Port;
 }
 
+interface Flow {
+  readonly peer: NodeId;
+  readonly network: NetworkId;
+  /** Of the datagram that began it. */
+  readonly direction: 'in' | 'out';
+  until: Instant;
+}
+
 /** Datagrams that belong together: between the same two ports, in both directions. An answer needs no leave of its own. */
 export class Flows {
-  readonly #flows = new Map<string, { readonly peer: NodeId; until: Instant }>();
+  readonly #flows = new Map<string, Flow>();
 
-  /** Prolongs the flow it finds. */
-  has(ends: Ends, now: Instant): boolean {
+  /** Whether the datagram goes on with a flow, or answers in one. Prolongs the flow it finds. */
+  find(ends: Ends, now: Instant): 'onward' | 'answer' | undefined {
     const name = nameOf(ends);
     const flow = this.#flows.get(name);
-    if (flow === undefined) return false;
+    if (flow === undefined) return undefined;
     if (flow.until <= now) {
       this.#flows.delete(name);
-      return false;
+      return undefined;
     }
     flow.until = now + IDLE;
-    return true;
+    return flow.direction === ends.direction ? 'onward' : 'answer';
   }
 
   add(ends: Ends, now: Instant): void {
     const name = nameOf(ends);
     this.#flows.delete(name);
     if (this.#flows.size >= FLOW_LIMIT) this.#flows.delete(this.#flows.keys().next().value!);
-    this.#flows.set(name, { peer: ends.peer, until: now + IDLE });
+    const { peer, network, direction } = ends;
+    this.#flows.set(name, { peer, network, direction, until: now + IDLE });
   }
 
   forget(peer: NodeId): void {
     this.forgetWhere((each) => each === peer);
   }
 
-  forgetWhere(isOver: (peer: NodeId) => boolean): void {
-    for (const [name, { peer }] of this.#flows) if (isOver(peer)) this.#flows.delete(name);
+  forgetWhere(isOver: (peer: NodeId, network: NetworkId) => boolean): void {
+    for (const [name, { peer, network }] of this.#flows) if (isOver(peer, network)) this.#flows.delete(name);
   }
 }
 

@@ -59,10 +59,12 @@ export class Admission {
 
   /** Decides and, when it allows, counts the opening. */
   verdict(opening: Opening, now: Instant): Verdict {
+    const place = opening.kind === 'datagram' ? this.#flows.find(opening, now) : undefined;
     // Both ends of a flow agreed to it when it began.
-    if (opening.kind === 'datagram' && this.#flows.has(opening, now)) return 'allowed';
+    if (place === 'answer') return 'allowed';
     const verdict = this.allows(opening, now);
-    if (verdict !== 'allowed') return verdict;
+    // Policies look at each datagram; rates count flows.
+    if (verdict !== 'allowed' || place === 'onward') return verdict;
     if (!this.#isInRate(opening, now)) return { denied: 'rate' };
     if (opening.kind === 'datagram') this.#flows.add(opening, now);
     return 'allowed';
@@ -76,11 +78,13 @@ export class Admission {
     const scope = this.#trust.scope(peer);
     if (kind === 'stream' && port === TRUST_PORT) return this.#trustPort(opening, scope, now);
     if (scope === undefined) {
-      // Whether the peer is public, only the peer knows.
-      if (direction === 'out') return 'allowed';
       const shared = this.#shared(opening, now);
-      if (shared === 'allowed' || shared === 'unknown') return shared;
-      return shared === 'policy' ? { denied: 'policy' } : UNTRUSTED;
+      if (shared === 'policy') return { denied: 'policy' };
+      if (shared === 'not_member') {
+        // Whether the peer is public, only the peer knows.
+        return direction === 'out' ? 'allowed' : UNTRUSTED;
+      }
+      return shared;
     }
     if (hasPort(direction === 'in' ? scope.give : scope.get, port)) return 'allowed';
     const shared = this.#shared(opening, now);
@@ -108,9 +112,9 @@ export class Admission {
     this.#flows.forget(peer);
   }
 
-  /** The same for everyone whom only a network connects with us. */
+  /** The same for everything that rests on a network. */
   forgetMembers(): void {
-    this.#flows.forgetWhere((peer) => this.#trust.scope(peer) === undefined);
+    this.#flows.forgetWhere((peer, network) => network !== 0 || this.#trust.scope(peer) === undefined);
   }
 
   #inNetwork(opening: Opening, now: Instant): Verdict {

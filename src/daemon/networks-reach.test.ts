@@ -4,6 +4,7 @@ import test from 'node:test';
 import type { Conn, Listener } from '../api/stream.ts';
 import { utf8 } from '../base/bytes.ts';
 import type { PilotClient } from '../sdk/index.ts';
+import { formatAddress } from '../wire/address.ts';
 import { Place } from './daemon.testkit.ts';
 import type { FakeNetwork } from './networks.testkit.ts';
 
@@ -147,6 +148,32 @@ test('datagrams pass the same gate', async () => {
   await send('long');
   await send('two');
   assert.deepEqual(got, ['1:one', '1:two']);
+});
+
+test('each datagram of a flow is looked at, and an answer needs no leave of its own', async () => {
+  const { place, a, b, network } = await lab();
+  network.policy = deny('datagram', 'port != 5000 or size > 3');
+  place.registry.networks.changedForAll(network);
+  await place.clock.advance(100);
+  const got: string[] = [];
+  await b.onDatagram(5000, ({ data, from, fromPort }) => {
+    got.push(`to b: ${Buffer.from(data).toString()}`);
+    if (fromPort !== 6000) return;
+    void b.sendDatagram(formatAddress(from), 6000, utf8('an answer'), { fromPort: 5000 });
+  });
+  await a.onDatagram(6000, ({ data }) => got.push(`to a: ${Buffer.from(data).toString()}`));
+  for (const text of ['one', 'long', 'two']) {
+    const sent = a.sendDatagram('1:0001.0000.0002', 5000, utf8(text), { fromPort: 6000 });
+    await place.during(sent).catch(() => {});
+    await place.clock.advance(500);
+  }
+  assert.deepEqual(got, ['to b: one', 'to a: an answer', 'to b: two', 'to a: an answer']);
+  await assert.rejects(
+    place.during(b.sendDatagram('1:0001.0000.0001', 7000, utf8('x'), { fromPort: 5000 })),
+    {
+      code: 'policy_denied',
+    },
+  );
 });
 
 test('a datagram to everybody reaches the members whom the policy lets it reach', async () => {

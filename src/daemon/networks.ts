@@ -30,6 +30,7 @@ const SAVE_DELAY: Millis = 2_000;
 
 /** What the networks need of the node, which was made with the same `memberships`. */
 export interface NetworkNode {
+  /** Lets through what waited for it, and ends what it no longer allows. */
   answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void;
   /** Ends what is not allowed any more. */
   recheck(now: Instant): void;
@@ -220,10 +221,7 @@ export class Networks {
 
   #answer(peer: NodeId, relation: Relation | undefined): void {
     if (this.#stopped) return;
-    this.#run(() => {
-      this.#node.answerRelation(peer, relation, this.#clock.now());
-      this.#node.recheck(this.#clock.now());
-    });
+    this.#run(() => this.#node.answerRelation(peer, relation, this.#clock.now()));
   }
 
   #forget(peer: NodeId | undefined): void {
