@@ -9,7 +9,7 @@ import { EPHEMERAL_FIRST } from './stream/config.ts';
 import type { DialOptions, Streams } from './stream/streams.ts';
 import type { ConnId } from './stream/types.ts';
 import type { Trust } from './trust/trust.ts';
-import { WaitingOpenings } from './waiting-openings.ts';
+import { type WaitingOpening, WaitingOpenings } from './waiting-openings.ts';
 
 const EPHEMERAL_COUNT = 65_536 - EPHEMERAL_FIRST;
 /** Streams that rest on a shared network are looked at this often: membership gives leave only while it lasts. */
@@ -141,7 +141,7 @@ export class Gate {
 
   handleTimeout(now: Instant): void {
     for (const { peer, waiting } of this.#waiting.expired(now)) {
-      for (const opening of waiting) this.#refuse(peer, opening);
+      for (const opening of waiting) this.#refuse(peer, opening, now);
     }
     if (this.#recheckAt === undefined || this.#recheckAt > now) return;
     this.#recheckAt = undefined;
@@ -173,20 +173,26 @@ export class Gate {
       }
       this.#watch(now);
     }
+    this.#begin(conn, remote, port, options, now);
+  }
+
+  #begin(conn: ConnId, remote: Address, port: Port, options: DialOptions, now: Instant): void {
     this.#options.streams.dial(remote, port, now, options, conn);
     this.#options.dialing(conn, remote);
   }
 
-  #hold(peer: NodeId, opening: Parameters<WaitingOpenings['hold']>[1], now: Instant): void {
+  #hold(peer: NodeId, opening: WaitingOpening, now: Instant): void {
     const held = this.#waiting.hold(peer, opening, now);
-    if (held === 'full') this.#refuse(peer, opening);
+    if (held === 'full') this.#refuse(peer, opening, now);
     else if (held === 'ask') this.ask(peer, now);
   }
 
-  #refuse(peer: NodeId, opening: Parameters<WaitingOpenings['hold']>[1]): void {
+  #refuse(peer: NodeId, opening: WaitingOpening, now: Instant): void {
     if (opening.kind === 'dial') {
-      const { conn } = opening.dial;
-      this.#options.output({ type: 'dialFailed', conn, reason: 'denied', denial: 'not_member' });
+      const { conn, remote, port, options } = opening.dial;
+      // Without an answer it is as with any node that may be public: the peer decides.
+      if (remote.network === 0) this.#begin(conn, remote, port, options, now);
+      else this.#options.output({ type: 'dialFailed', conn, reason: 'denied', denial: 'not_member' });
     } else if (opening.kind === 'packet') {
       const { destinationPort, protocol } = opening.packet;
       this.#rejected(peer, destinationPort, protocol === 1 ? 'stream' : 'datagram', 'untrusted');
