@@ -78,9 +78,12 @@ export function mayReach(state: PairState, from: Side, port: number, now: number
   return has(trust.offers[1 - from], port);
 }
 
-/** Time has passed: what has ended is gone, as after a withdrawal. */
+/** Time has passed: what has ended is gone, as after a withdrawal, and so is a question about a time that is over. */
 export function settle(state: PairState, now: number): PairState {
-  return state.trust !== undefined && isOver(state.trust, now) ? NOTHING : state;
+  if (state.trust !== undefined && isOver(state.trust, now)) return NOTHING;
+  const open = (wish: Wish | undefined): Wish | undefined =>
+    wish?.until !== undefined && now >= wish.until ? undefined : wish;
+  return { ...state, asked: [open(state.asked[0]), open(state.asked[1])] };
 }
 
 export function has(ports: Ports, port: number): boolean {

@@ -14,6 +14,8 @@ export interface Operation {
   readonly peer: number | undefined;
   /** Takes effect where it is done, whatever others have heard. */
   readonly isLocal: boolean;
+  /** Not for storms: without its answer nobody could go on. */
+  readonly isCalm?: true;
   /** The model after it, when it succeeds. */
   apply(state: State): State;
   run(client: PilotClient, ids: Ids): Promise<unknown>;
@@ -154,6 +156,7 @@ function networkOperation({ random, state, count }: Now): Operation {
       by: FOUNDER,
       peer: undefined,
       isLocal: false,
+      isCalm: true,
       apply: (now) => ({ ...now, network: { members: new Set([FOUNDER]), ports } }),
       run: async (client, ids) => {
         const { network_id } = await client.ipc.call('network_create', {

@@ -2,9 +2,9 @@
 import { asPilotError } from '../../../src/api/errors.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { chance, type Machine, PilotWorld, pick } from '../../../src/sim/index.ts';
-import { NOTHING } from './model.ts';
+import { settle } from './model.ts';
 import { type Ids, type Operation, randomOperation } from './operations.ts';
-import { EMPTY_STATE, pair, pairOf, reaches, type State, withPair } from './state.ts';
+import { EMPTY_STATE, pair, pairOf, portsText, reaches, type State, withPair } from './state.ts';
 import { type Arrival, PORTS, Tester } from './tester.ts';
 
 export interface Verdict {
@@ -158,26 +158,31 @@ class Sequence {
 
   /** Nobody looks while a trust is about to end; what has ended is gone, and its open questions with it. */
   async #avoidEnds(): Promise<void> {
-    const isClose = (): boolean =>
-      [...this.#state.pairs.values()].some(
-        ({ trust }) => trust?.until !== undefined && Math.abs(trust.until - this.#wall) < MARGIN,
-      );
+    const isClose = (): boolean => this.#ends().some((end) => Math.abs(end - this.#wall) < MARGIN);
     while (isClose()) await this.pilot.world.runFor(1_000);
     for (const [from, to] of this.#couples()) {
       if (from > to) continue;
-      const { trust } = pair(this.#state, from, to);
-      if (trust?.until === undefined || trust.until > this.#wall) continue;
-      this.pilot.note(`trust of ${from} and ${to} is over`);
-      const open = await this.#openQuestions(from, to);
-      if (open) this.fail(`a question between ${from} and ${to} outlives the trust it was asked under`);
-      this.#become(withPair(this.#state, from, to, NOTHING));
+      const before = pair(this.#state, from, to);
+      const now = settle(before, this.#wall);
+      if (before.trust !== undefined && now.trust === undefined) {
+        this.pilot.note(`trust of ${from} and ${to} is over`);
+        if (await this.#openQuestions(from, to))
+          this.fail(`a question between ${from} and ${to} outlives the trust it was asked under`);
+      }
+      this.#become(withPair(this.#state, from, to, now));
     }
+  }
+
+  /** When trusts and questions of the present state end. */
+  #ends(): number[] {
+    return [...this.#state.pairs.values()].flatMap(({ trust, asked }) =>
+      [trust?.until, asked[0]?.until, asked[1]?.until].filter((end) => end !== undefined),
+    );
   }
 
   /** Lets every trust that would end during a storm end before it. */
   async #outlast(): Promise<void> {
-    const ends = [...this.#state.pairs.values()].map(({ trust }) => trust?.until ?? 0);
-    const close = ends.filter((end) => end > this.#wall && end < this.#wall + STORM_LIMIT);
+    const close = this.#ends().filter((end) => end > this.#wall && end < this.#wall + STORM_LIMIT);
     if (close.length > 0) await this.#wait(Math.max(...close) - this.#wall + MARGIN);
   }
 
@@ -193,7 +198,7 @@ class Sequence {
     const count = 1 + this.random.below(2);
     for (let i = 0; i < count; i++) {
       const operation = this.#draw();
-      if (done.some((other) => isEntangled(other.operation, operation))) continue;
+      if (operation.isCalm || done.some((other) => isEntangled(other.operation, operation))) continue;
       const started = this.#perform(operation);
       if (chance(this.random, 0.5)) this.#disturb();
       for (const [from, to] of this.#couples())
@@ -303,10 +308,8 @@ class Sequence {
     const rows: string[] = [];
     for (const [from, to] of this.#couples()) {
       const open = await this.pilot.world.await(Promise.all(PORTS.map((port) => this.#try(from, to, port))));
-      const asked = await this.#isAsked(to, from);
-      rows.push(
-        `${from}>${to}:${PORTS.filter((_, i) => open[i] === 'reached').join(',')}${asked ? '?' : ''}`,
-      );
+      const asked = await this.#questionOf(from, to);
+      rows.push(`${from}>${to}:${PORTS.filter((_, i) => open[i] === 'reached').join(',')}${asked}`);
     }
     return rows.join(' ');
   }
@@ -315,8 +318,9 @@ class Sequence {
     return this.#couples()
       .map(([from, to]) => {
         const open = PORTS.filter((port) => reaches(state, from, to, port, 'plain', this.#wall));
-        const isAsked = pair(state, from, to).asked[pairOf(from, to).side] !== undefined;
-        return `${from}>${to}:${open.join(',')}${isAsked ? '?' : ''}`;
+        const wish = settle(pair(state, from, to), this.#wall).asked[pairOf(from, to).side];
+        const asked = wish === undefined ? '' : questionText(portsText(wish.give), portsText(wish.get));
+        return `${from}>${to}:${open.join(',')}${asked}`;
       })
       .join(' ');
   }
@@ -398,13 +402,15 @@ class Sequence {
   }
 
   async #openQuestions(a: number, b: number): Promise<boolean> {
-    return (await this.#isAsked(a, b)) || (await this.#isAsked(b, a));
+    return (await this.#questionOf(a, b)) !== '' || (await this.#questionOf(b, a)) !== '';
   }
 
-  async #isAsked(who: number, by: number): Promise<boolean> {
+  /** What `by` asks `who`, as `who` sees it. */
+  async #questionOf(by: number, who: number): Promise<string> {
     const client = this.#testers[who]?.client;
     const pending = client === undefined ? [] : await this.pilot.world.await(client.pending());
-    return pending.some((row) => row.node_id === this.#ids.nodes[by]);
+    const row = pending.find((each) => each.node_id === this.#ids.nodes[by]);
+    return row === undefined ? '' : questionText(row.asks.get.ports, row.asks.give.ports);
   }
 
   /** Called for everything that reaches a program, also during storms. */
@@ -442,6 +448,11 @@ class Sequence {
       indices.filter((to) => to !== from).map((to): [number, number] => [from, to]),
     );
   }
+}
+
+/** A question as both the model and the network tell it: what its asker gives and gets. */
+function questionText(give: string, get: string): string {
+  return `?[gives ${give}, gets ${get}]`;
 }
 
 /** Two operations on one pair, or one on the network: their order would matter. */

@@ -51,7 +51,7 @@ export function reaches(
     (state.network.ports === undefined || state.network.ports.has(port));
   if (by === 'network') return shares;
   const between = settle(pair(state, from, to), now);
-  return between.trust === undefined ? shares : mayReach(between, pairOf(from, to).side, port, now);
+  return shares || mayReach(between, pairOf(from, to).side, port, now);
 }
 
 /** Ports as the command line writes them. */

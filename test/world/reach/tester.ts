@@ -5,7 +5,7 @@ import type { NodeId } from '../../../src/base/units.ts';
 import { PilotClient } from '../../../src/sdk/client.ts';
 import type { Machine, Process } from '../../../src/sim/index.ts';
 
-export const PORTS = [6001, 6002, 6003] as const;
+export const PORTS = [6001, 6003, 6005] as const;
 const SOCKET = '/home/pilot.sock';
 const RECONNECT_AFTER = 300;
 /** A refusal is silence, so this is what it takes to see one. Virtual ms. */
