@@ -101,6 +101,8 @@ export class Gate {
   answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void {
     this.#options.memberships?.answer(peer, relation, now);
     this.#asked.forget(peer);
+    // First, so that flows that begin now stay.
+    this.recheckPeer(peer, now);
     for (const opening of this.#waiting.take(peer)) {
       if (opening.kind === 'packet') this.#options.streams.handlePacket(opening.packet, now);
       else if (opening.kind === 'dial') {
@@ -111,7 +113,6 @@ export class Gate {
         this.sendDatagram(to, port, payload, sourcePort, now);
       }
     }
-    this.recheckPeer(peer, now);
   }
 
   /** Asks the directory what connects us with the peer. */

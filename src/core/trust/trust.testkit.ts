@@ -12,8 +12,8 @@ import {
   handshakeSignedString,
 } from '../../wire/handshake.ts';
 import { formatTrustFile, parseTrustFile } from './snapshot.ts';
-import { ALL_TERMS } from './terms.ts';
-import { Trust } from './trust.ts';
+import { ALL_TERMS, type Terms } from './terms.ts';
+import { type Approval, Trust } from './trust.ts';
 import type { TrustEvent, TrustOutput, TrustSnapshot } from './types.ts';
 
 export const crypto = nodeCrypto();
@@ -27,7 +27,7 @@ export function keyOf(label: string): SigningKey {
 export class TrustNode {
   readonly id: NodeId;
   readonly hostname: string;
-  readonly identity: SigningKey;
+  identity: SigningKey;
   trust: Trust;
   stored: TrustSnapshot | undefined;
   readonly events: TrustEvent[] = [];
@@ -129,15 +129,15 @@ export class TrustBus {
     return result;
   }
 
-  ask(from: TrustNode, to: TrustNode | string): string {
+  ask(from: TrustNode, to: TrustNode | string, terms: Terms = ALL_TERMS): string {
     const target = typeof to === 'string' ? { hostname: to } : { node: to.id };
     return this.do(
       from,
-      (trust) => trust.request(target, 'please', ALL_TERMS, this.wallOf(from), this.now).status,
+      (trust) => trust.request(target, 'please', terms, this.wallOf(from), this.now).status,
     );
   }
-  approve(node: TrustNode, peer: TrustNode): string {
-    return this.do(node, (trust) => trust.approve(peer.id, {}, this.wallOf(node), this.now));
+  approve(node: TrustNode, peer: TrustNode, approval: Approval = {}): string {
+    return this.do(node, (trust) => trust.approve(peer.id, approval, this.wallOf(node), this.now));
   }
   reject(node: TrustNode, peer: TrustNode, reason = 'no'): string {
     return this.do(node, (trust) => trust.reject(peer.id, reason, this.wallOf(node), this.now));
