@@ -33,8 +33,12 @@ const client = (node: Node): Promise<PilotClient> =>
     socketPath: join(node.home, 'pilot.sock'),
   });
 
+const ids = new Map<Node, number>();
+
 async function idOf(node: Node): Promise<number> {
-  return (await node.data<{ node_id: number }>(['info'])).node_id;
+  const known = ids.get(node) ?? (await node.data<{ node_id: number }>(['info'])).node_id;
+  ids.set(node, known);
+  return known;
 }
 
 const addressIn = (network: number, node: number): string => formatAddress({ network, node });
