@@ -18,8 +18,6 @@ export interface NodeOptions {
   readonly public?: boolean;
   /** Never uses a direct path. @default false */
   readonly relayOnly?: boolean;
-  /** Trusts whoever asks. @default false */
-  readonly autoApprove?: boolean;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
   /** What our networks allow; its owner keeps it up to date and calls `recheck`. @default no networks */

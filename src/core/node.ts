@@ -53,7 +53,6 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
       identity,
       snapshot: options.trust,
       wall,
-      config: { autoApprove: options.autoApprove ?? false },
     });
     super(trust, wall);
     this.#tunnel = new Tunnel({
@@ -210,7 +209,8 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
 
   /** Answers `relation`; undefined when the directory can't be reached. */
   answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void {
-    this.settled(this.#gate.answerRelation(peer, relation, now), now);
+    this.#gate.answerRelation(peer, relation, now);
+    this.settled(this.#tunnel.admitHeld(peer, now), now);
   }
 
   /** Our networks, their policies or what we know of members changed: streams that are not allowed any more end. */

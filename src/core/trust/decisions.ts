@@ -42,7 +42,6 @@ export interface DecisionsOptions {
   readonly endings: Endings;
   readonly agreements: Agreements;
   readonly certificates: Certificates;
-  readonly autoApprove: boolean;
   readonly wall: (now: Instant) => UnixMillis;
   readonly emit: (output: TrustOutput) => void;
 }
@@ -55,7 +54,6 @@ export class Decisions {
   readonly #endings: Endings;
   readonly #agreements: Agreements;
   readonly #certificates: Certificates;
-  readonly #autoApprove: boolean;
   readonly #wall: (now: Instant) => UnixMillis;
   readonly #emit: (output: TrustOutput) => void;
   readonly #refusals = new Map<RefusalReason, number>();
@@ -67,7 +65,6 @@ export class Decisions {
     this.#endings = options.endings;
     this.#agreements = options.agreements;
     this.#certificates = options.certificates;
-    this.#autoApprove = options.autoApprove;
     this.#wall = options.wall;
     this.#emit = options.emit;
   }
@@ -119,8 +116,6 @@ export class Decisions {
     } else if (outgoing !== undefined && !missedRevocation) {
       // After a withdrawal we did not hear of, our own question may be the one that was withdrawn: our user decides.
       this.approvePending(asked, outgoing.terms, 'mutual', now);
-    } else if (this.#autoApprove) {
-      this.approvePending(asked, ALL_TERMS, 'auto:everyone', now);
     } else if (!isRepeated) {
       if (known !== undefined) this.#questions.remember(known, 'replaced', now);
       this.#book.setPending(asked);

@@ -283,13 +283,15 @@ test('a withdrawal sent again does not overtake a later question by hostname', (
   assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
 });
 
-test('auto-approve trusts whoever asks', () => {
-  const [a, b] = [new TrustNode(1), new TrustNode(2, 'test', { autoApprove: true })];
-  const bus = new TrustBus([a, b]);
+test('a rule that approves is named in the record', () => {
+  const { bus, a, b } = two();
   bus.ask(a, b);
+  bus.flush();
+  bus.approve(b, a, { by: 'auto:data' });
   bus.flush();
   assert.ok(a.trust.isTrusted(2) && b.trust.isTrusted(1));
   assert.ok(b.eventNames().includes('handshake.auto_approved'));
+  assert.equal(b.trust.record(1)?.approvedBy, 'auto:data');
 });
 
 test('what is stored precedes everything it causes', () => {

@@ -34,15 +34,13 @@ export class TrustNode {
   /** How far its wall clock is off, ms. */
   skew = 0;
   readonly #seed: string;
-  readonly #autoApprove: boolean;
   #starts = 0;
 
-  constructor(id: NodeId, seed = 'test', options: { autoApprove?: boolean } = {}) {
+  constructor(id: NodeId, seed = 'test') {
     this.id = id;
     this.hostname = `node-${id}`;
     this.identity = keyOf(`identity ${id}`);
     this.#seed = seed;
-    this.#autoApprove = options.autoApprove ?? false;
     this.trust = this.#start();
   }
 
@@ -68,7 +66,6 @@ export class TrustNode {
       node: this.id,
       hostname: this.hostname,
       snapshot,
-      config: { autoApprove: this.#autoApprove },
     });
   }
 }

@@ -40,8 +40,6 @@ export interface TrustOptions {
   readonly hostname?: string | undefined;
   /** From the last `persist` output. */
   readonly snapshot?: TrustSnapshot | undefined;
-  /** `autoApprove` trusts whoever asks. @default false */
-  readonly config?: { readonly autoApprove?: boolean } | undefined;
   /** Wall time at an instant. Without it, the time told with the last command is carried forward. */
   readonly wall?: ((now: Instant) => UnixMillis) | undefined;
 }
@@ -109,7 +107,6 @@ export class Trust implements Machine<TrustOutput> {
       ...parts,
       endings: this.#endings,
       agreements: this.#agreements,
-      autoApprove: options.config?.autoApprove ?? false,
     });
     this.#certificates.node = this.#node;
     this.#correspondence.setNode(this.#node);

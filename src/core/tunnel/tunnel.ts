@@ -10,6 +10,7 @@ import type { PeerEndpoints } from '../node-types.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
+import { HeldExchanges } from './held-exchanges.ts';
 import { IdentityKeys } from './identity-keys.ts';
 import { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
@@ -51,6 +52,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #peers = new Map<NodeId, Peer>();
   /** Peers that contacted us and proved nothing yet, oldest first. */
   readonly #strangers = new Set<NodeId>();
+  readonly #held = new HeldExchanges();
   readonly #check: ExchangeCheck;
   readonly #greetings = new TokenBucket(20, 40);
   readonly #punched = new Map<string, Instant>();
@@ -149,12 +151,22 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** Sends an encoded packet; `queued` while there is no key, `refused` when it never can be sent. */
   send(node: NodeId, packet: Uint8Array, now: Instant): 'sent' | 'queued' | 'refused' {
     const peer = this.#chosen(node, now);
-    return peer === undefined ? 'refused' : peer.send(packet, now);
+    if (peer === undefined) return 'refused';
+    const result = peer.send(packet, now);
+    if (!this.#held.isEmpty) this.admitHeld(node, now);
+    return result;
+  }
+
+  /** The node may be admitted by now: a key exchange of it that was turned away is looked at again. */
+  admitHeld(node: NodeId, now: Instant): void {
+    const held = this.#held.take(node, now);
+    if (held !== undefined) this.#handlePila(held.from, held.relay, held.data, now);
   }
 
   /** Makes sure there is a session, and looks for better paths. */
   connect(node: NodeId, now: Instant): void {
     this.#chosen(node, now)?.connect(now);
+    this.admitHeld(node, now);
   }
 
   /** Answers `needKey`, with its `claimed`; undefined when the directory does not know the node or can't be reached. */
@@ -349,7 +361,10 @@ export class Tunnel implements Machine<TunnelOutput> {
       return;
     }
     const peer = this.#peers.get(node);
-    if (!this.#isAdmitted(node, peer, now)) return;
+    if (!this.#isAdmitted(node, peer, now)) {
+      this.#held.hold(node, { from, relay, data: data.slice(), at: now });
+      return;
+    }
     const pinned = this.#keys.pinned(node) ? this.#keys.key(node) : undefined;
     if (pinned !== undefined && !equal(pinned, pila.ed25519))
       this.#outputs.push({ type: 'needRotations', peer: node });
