@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { bond } from './registry-documents.testkit.ts';
 import { couple, namer, registrar, type Tally } from './registry-workers.testkit.ts';
 
 export interface KillReport extends Tally {
@@ -36,6 +37,7 @@ export async function killRounds(rounds: number): Promise<KillReport> {
     ...registrars,
     ...[1, 2, 3, 4, 5, 6].map((n) => namer(`name${n}`)),
     ...[1, 2, 3, 4, 5, 6].map((n) => couple(`pair${n}`)),
+    ...[1, 2, 3].map((n) => bond(`bond${n}`)),
   ];
   let killedStarting = 0;
   let slowestStart = 0;

@@ -20,12 +20,12 @@ export interface Worker {
   run(tally: Tally): Promise<void>;
 }
 
-function newKey(): SigningKey {
+export function newKey(): SigningKey {
   return crypto.signingKey(random.bytes(32));
 }
 
 /** Runs one change after another; says whether the last one is unknown. */
-async function untilGone(change: () => Promise<void>): Promise<void> {
+export async function untilGone(change: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       await change();
