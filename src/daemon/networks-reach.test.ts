@@ -244,6 +244,35 @@ test('a lost push costs five minutes, not for ever', async () => {
   assert.equal(await place.during(end), 'reset');
 });
 
+test('while the registry is away members that know each other go on, for an hour', async () => {
+  const it = await lab();
+  const { place, a, network } = it;
+  await connect(it, '1:0001.0000.0002');
+  place.registry.leave();
+  await place.clock.advance(120_000);
+  const [conn, accepted] = await connect(it, '1:0001.0000.0002');
+  await place.clock.advance(3_600_000);
+  assert.equal(await place.during(ended(conn)), 'reset');
+  assert.equal(await place.during(ended(accepted)), 'reset');
+  await refused(place, a, '1:0001.0000.0002', ['permission_denied', 'policy_denied']);
+  place.registry.comeBack();
+  await place.clock.advance(40_000);
+  await connect(it, '1:0001.0000.0002');
+  assert.equal(network.members.size, 2);
+});
+
+test('who leaves the registry leaves its networks', async () => {
+  const it = await lab();
+  const { place, a } = it;
+  const [conn] = await connect(it, '1:0001.0000.0002');
+  const end = ended(conn);
+  await place.during(a.deregister());
+  for (const network of place.registry.networks.all.values()) place.registry.networks.remove(network, 1);
+  await place.clock.advance(1_000);
+  assert.equal(await place.during(end), 'reset');
+  assert.equal((await a.info()).networks, null);
+});
+
 test('trust is a matter of its own: it outlives the network, and opens no gate of one', async () => {
   const it = await lab();
   const { place, a, b, network } = it;

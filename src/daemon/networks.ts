@@ -251,6 +251,8 @@ export class Networks {
       } catch (thrown) {
         const error = asPilotError(thrown);
         this.#log.event('debug', 'networks.sync_failed', { code: error.code, message: error.message });
+        // The registry has forgotten us, and our memberships with us.
+        if (error.code === 'not_found' && !this.#stopped) this.#synced([]);
         this.#tell();
         if (!this.#stopped) this.#arm(RETRY_DELAY);
         throw error;
