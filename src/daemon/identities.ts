@@ -155,6 +155,7 @@ export class Identities {
   }
 
   stop(): void {
+    this.keys.stop();
     this.record.stop();
   }
 

@@ -36,7 +36,10 @@ export class KnownPeers {
       name: PEERS_FILE,
     });
     this.book = new PeerBook(options.peers, options.isKept, () => this.saveSoon());
-    this.pins = new Pins(options.pins, options.isTrusted, () => this.#save());
+    this.pins = new Pins(options.pins, options.isTrusted, (urgent) => {
+      if (urgent) this.#save();
+      else this.saveSoon();
+    });
   }
 
   saveSoon(): void {

@@ -3,7 +3,7 @@ import { equal, toHex } from '../base/bytes.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Instant, Millis, NodeId, UnixMillis } from '../base/units.ts';
 import type { NodeInfo } from '../directory/types.ts';
-import type { Clock, Log } from '../runtime/ports.ts';
+import type { Clock, Log, Timer } from '../runtime/ports.ts';
 import { fingerprintOf } from '../wire/fingerprint.ts';
 import {
   decodeKeyRotation,
@@ -26,6 +26,7 @@ const CACHE_LIMIT = 2048;
 const DIALED_LIMIT = 4096;
 /** Look-ups under way at once when all trusted peers are checked. */
 const SWEEP = 4;
+const SWEEP_PAUSE: Millis = 60_000;
 
 export interface PeerKeysHost {
   /** The key pinned with trust. */
@@ -74,6 +75,8 @@ export class PeerKeys {
   readonly #judged = new Map<NodeId, { readonly judged: Judged; readonly until: Instant }>();
   readonly #dialed = new Set<NodeId>();
   #sweeping = false;
+  #sweepAfter: Instant = Number.NEGATIVE_INFINITY;
+  #sweepTimer: Timer | undefined;
 
   constructor(options: {
     pins: Pins;
@@ -237,8 +240,18 @@ export class PeerKeys {
 
   /** Looks for rotations of all trusted peers: pushes are lost while we are away. Never fails. */
   async sweep(): Promise<void> {
-    if (this.#sweeping) return;
+    if (this.#sweeping || this.#sweepTimer !== undefined) return;
+    const now = this.#clock.now();
+    // Somebody whose address changes all the time registers all the time.
+    if (now < this.#sweepAfter) {
+      this.#sweepTimer = this.#clock.at(this.#sweepAfter, () => {
+        this.#sweepTimer = undefined;
+        void this.sweep();
+      });
+      return;
+    }
     this.#sweeping = true;
+    this.#sweepAfter = now + SWEEP_PAUSE;
     const waiting = [...this.#host.trustedPeers()];
     const turn = async (): Promise<void> => {
       for (let peer = waiting.pop(); peer !== undefined; peer = waiting.pop()) {
@@ -255,6 +268,10 @@ export class PeerKeys {
     for (const { node, refused } of this.pins.kept()) {
       if (refused !== undefined && this.#registry.state === 'connected') await this.refresh(node);
     }
+  }
+
+  stop(): void {
+    this.#sweepTimer?.cancel();
   }
 
   /** Lets go of a key pinned without trust: the next one is believed. Errors: `not_found`, `invalid_argument`. */

@@ -27,9 +27,14 @@ export interface Pin {
 export class Pins {
   readonly #pins = new Map<NodeId, Pin>();
   readonly #isTrusted: (node: NodeId) => boolean;
-  readonly #changed: () => void;
+  readonly #changed: (urgent: boolean) => void;
 
-  constructor(pins: readonly Pin[], isTrusted: (node: NodeId) => boolean, changed: () => void) {
+  /** `changed`: what is not urgent may be lost in a crash. */
+  constructor(
+    pins: readonly Pin[],
+    isTrusted: (node: NodeId) => boolean,
+    changed: (urgent: boolean) => void,
+  ) {
     for (const pin of pins) this.#pins.set(pin.node, pin);
     this.#isTrusted = isTrusted;
     this.#changed = changed;
@@ -74,7 +79,7 @@ export class Pins {
     if (pin === undefined) return 'newer';
     if (epoch < pin.epoch || (epoch === pin.epoch && seq < pin.seq)) return 'older';
     if (epoch === pin.epoch && seq === pin.seq) return 'same';
-    this.#put({ ...pin, epoch, seq });
+    this.#put({ ...pin, epoch, seq }, false);
     return 'newer';
   }
 
@@ -90,12 +95,12 @@ export class Pins {
     const pin = this.#pins.get(node);
     if (pin?.refused === undefined) return;
     const { refused: _, ...rest } = pin;
-    this.#put(rest);
+    this.#put(rest, false);
   }
 
   forget(node: NodeId): boolean {
     const known = this.#pins.delete(node);
-    if (known) this.#changed();
+    if (known) this.#changed(true);
     return known;
   }
 
@@ -103,7 +108,7 @@ export class Pins {
     return [...this.#pins.values()];
   }
 
-  #put(pin: Pin): Pin {
+  #put(pin: Pin, urgent = true): Pin {
     this.#pins.delete(pin.node);
     this.#pins.set(pin.node, pin);
     if (this.#pins.size > LIMIT) {
@@ -113,7 +118,7 @@ export class Pins {
         break;
       }
     }
-    this.#changed();
+    this.#changed(urgent);
     return pin;
   }
 }
