@@ -107,6 +107,29 @@ test('who is in no network with a node does not reach it, whatever network it wr
   assert.equal(network.members.size, 2);
 });
 
+test('who only says that it is a member gets no answer at all', async () => {
+  const { place, c, network } = await lab();
+  const liar = [...place.registry.clients].find((client) => client.is(3));
+  assert.ok(liar !== undefined);
+  const { mine } = [...place.registry.clients].find((client) => client.is(2))!.networks;
+  // Its daemon believes in a membership that b's registry knows nothing of.
+  Object.assign(liar.networks, {
+    mine,
+    relation: async () => ({ shared: [{ network: 1, tags: ['service'], role: 'owner', since: 1 }] }),
+  });
+  const { listenEndpoint: endpoint } = place.registry.nodes.get(2)!.options;
+  Object.assign(liar, { resolve: async () => ({ endpoint, lan: [] }) });
+  liar.push({ event: 'network_changed', network: 1 });
+  await place.clock.advance(100);
+  assert.equal((await c.info()).networks?.length, 1);
+  for (const target of ['1:0001.0000.0002', '2'])
+    await refused(place, c, target, ['timeout', 'untrusted', 'not_found']);
+  await assert.rejects(place.during(c.pingOnce('1:0001.0000.0002', { timeout: 2000 })));
+  const sent = place.events.filter(({ who, name }) => who === 'node-b' && name === 'tunnel.established');
+  assert.deepEqual(sent, [], 'b does not even exchange keys with it');
+  assert.equal(network.members.has(3), false);
+});
+
 test('a policy refuses at once here, and silently there when here does not know it yet', async () => {
   const it = await lab();
   const { place, a, network } = it;
