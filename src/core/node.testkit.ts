@@ -3,6 +3,7 @@ import { endpointKey } from '../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../base/units.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
 import { seededRandom } from '../sim/net/seeded-random.ts';
+import { Memberships } from './network/memberships.ts';
 import { PilotNode } from './node.ts';
 import type { NodeOutput } from './node-types.ts';
 
@@ -20,6 +21,8 @@ export class TestNode {
   /** Unreachable: datagrams to and from it vanish. */
   down = false;
 
+  readonly memberships = new Memberships({ wall: (now) => WALL + now });
+
   constructor(id: NodeId, options: { public?: boolean } = {}) {
     this.id = id;
     this.name = `node-${id}`;
@@ -33,6 +36,7 @@ export class TestNode {
       identity,
       beacons: [],
       public: options.public,
+      memberships: this.memberships,
       wall: (now) => WALL + now,
     });
   }
@@ -46,6 +50,12 @@ export class TestNetwork {
   now: Instant = 0;
   readonly nodes: TestNode[];
   readonly pairs = new Set<string>();
+  /** Networks that both nodes are in, by pair. */
+  readonly shared = new Map<string, number[]>();
+  /** Questions about what two nodes share. */
+  relationsAsked = 0;
+  /** The directory answers what it is asked. */
+  directoryUp = true;
   #queue: { at: Instant; run: () => void }[] = [];
 
   constructor(nodes: TestNode[]) {
@@ -99,7 +109,9 @@ export class TestNetwork {
       const to = this.nodes.find((node) => endpointKey(node.endpoint) === endpointKey(output.to));
       if (to === undefined || to.down || from.down) return;
       this.#later(() => this.do(to, (node, now) => node.handleDatagram(from.endpoint, output.data, now)));
-    } else if (output.type === 'query') {
+    } else if (output.type === 'query' && output.query.ask === 'relation') {
+      this.#answerRelation(from, output.query.peer);
+    } else if (output.type === 'query' && output.query.ask !== 'rotations') {
       const peer = this.nodes.find((node) => node.id === output.query.peer);
       const visible = peer !== undefined && this.pairs.has([from.id, peer.id].sort().join());
       this.#later(() =>
@@ -117,6 +129,16 @@ export class TestNetwork {
     } else if (output.type === 'trust') {
       this.#registry(from, output.output);
     }
+  }
+
+  #answerRelation(from: TestNode, peer: NodeId): void {
+    this.relationsAsked++;
+    if (!this.directoryUp) return;
+    this.#later(() => {
+      const networks = this.shared.get([from.id, peer].sort().join()) ?? [];
+      const shared = networks.map((network) => ({ network, tags: [], role: 'member', since: 0 }));
+      this.do(from, (node, now) => node.answerRelation(peer, { shared }, now));
+    });
   }
 
   #registry(from: TestNode, output: Extract<NodeOutput, { type: 'trust' }>['output']): void {

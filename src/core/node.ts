@@ -20,6 +20,8 @@ import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
 const HEALED: ReadonlySet<string> = new Set(['tunnel.established', 'tunnel.rekeyed', 'tunnel.path_changed']);
 /** After trust ends the keys stay this long at most, and only for the word that it did. */
 const FORGET_DELAY = 3_000;
+/** Resets and acknowledgements that are on their way still get out. */
+const LAST_WORDS = 200;
 /** A peer's key rotations are asked for this often at most. */
 const ROTATIONS_PAUSE = 30_000;
 
@@ -308,8 +310,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         this.#outputs.push(output);
         return;
       case 'packet':
-        if (!this.#forgetAt.has(output.peer) || isOnTrustPort(output.packet))
-          this.#streams.handlePacket(output.packet, now);
+        if (this.#isHeard(output.peer, output.packet)) this.#streams.handlePacket(output.packet, now);
         return;
       case 'needRelation':
         this.#gate.ask(output.peer, now);
@@ -361,6 +362,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         const arrived = this.#trustChannel.readable(output.conn, now);
         if (arrived !== undefined) {
           this.trust.directMessage(arrived.peer, arrived.message, this.wall(now), now);
+          this.#heardFrom(arrived.peer, now);
         }
         return;
       }
@@ -405,7 +407,10 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         this.#gate.admission.forget(output.peer);
         this.#streams.abortPeer(output.peer, now, 'untrusted', TRUST_PORT);
         this.#tunnel.unpin(output.peer);
-        this.#forgetAt.set(output.peer, now + FORGET_DELAY);
+        this.#forgetAt.set(
+          output.peer,
+          now + (this.trust.isTelling(output.peer) ? FORGET_DELAY : LAST_WORDS),
+        );
         this.#outputs.push({ type: 'trust', output });
         return;
       case 'needRotations':
@@ -432,6 +437,18 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     if (this.#gate.admission.answers(peer, now)) return true;
     if (this.trust.isTelling(peer)) return false;
     return this.#streams.has(peer) || this.#tunnel.isWanted(peer, now);
+  }
+
+  /** Between the end of trust and that of the keys only trust itself is spoken of. */
+  #isHeard(peer: NodeId, packet: Packet): boolean {
+    return !this.#forgetAt.has(peer) || this.trust.isTrusted(peer) || isOnTrustPort(packet);
+  }
+
+  /** Once the peer knows that trust is over there is nothing left to say. */
+  #heardFrom(peer: NodeId, now: Instant): void {
+    const at = this.#forgetAt.get(peer);
+    if (at !== undefined && !this.trust.isTelling(peer))
+      this.#forgetAt.set(peer, Math.min(at, now + LAST_WORDS));
   }
 
   #askRotations(peer: NodeId, now: Instant): void {
