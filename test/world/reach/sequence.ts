@@ -309,7 +309,8 @@ class Sequence {
     for (const [from, to] of this.#couples()) {
       const open = await this.pilot.world.await(Promise.all(PORTS.map((port) => this.#try(from, to, port))));
       const asked = await this.#questionOf(from, to);
-      rows.push(`${from}>${to}:${PORTS.filter((_, i) => open[i] === 'reached').join(',')}${asked}`);
+      const shared = await this.#openInNetwork(from, to);
+      rows.push(`${from}>${to}:${PORTS.filter((_, i) => open[i] === 'reached').join(',')}${shared}${asked}`);
     }
     return rows.join(' ');
   }
@@ -320,7 +321,8 @@ class Sequence {
         const open = PORTS.filter((port) => reaches(state, from, to, port, 'plain', this.#wall));
         const wish = settle(pair(state, from, to), this.#wall).asked[pairOf(from, to).side];
         const asked = wish === undefined ? '' : questionText(portsText(wish.give), portsText(wish.get));
-        return `${from}>${to}:${open.join(',')}${asked}`;
+        const isShared = PORTS.some((port) => reaches(state, from, to, port, 'network', this.#wall));
+        return `${from}>${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
       })
       .join(' ');
   }
@@ -403,6 +405,12 @@ class Sequence {
 
   async #openQuestions(a: number, b: number): Promise<boolean> {
     return (await this.#questionOf(a, b)) !== '' || (await this.#questionOf(b, a)) !== '';
+  }
+
+  async #openInNetwork(from: number, to: number): Promise<string> {
+    if (this.#ids.network === 0) return '';
+    const tries = Promise.all(PORTS.map((port) => this.#try(from, to, port, 'network')));
+    return (await this.pilot.world.await(tries)).includes('reached') ? '+net' : '';
   }
 
   /** What `by` asks `who`, as `who` sees it. */
