@@ -31,6 +31,7 @@ export function bond(name: string): Worker {
   let serial = 0;
   let turn = 0;
   let port = 0;
+  let node = 0;
 
   function certify(): Change {
     const swap = first.node > second.node;
@@ -112,9 +113,9 @@ export function bond(name: string): Worker {
   return {
     async begin(newPort) {
       port = newPort;
-      const wasNode = first?.node;
       await connectFirst();
-      if (wasNode !== undefined) assert.equal(first.node, wasNode, `${name}: another node`);
+      if (node !== 0) assert.equal(first.node, node, `${name}: another node`);
+      node = first.node;
       second = await RawClient.connect(port, secondKey);
       await second.register();
       const now = await found();
