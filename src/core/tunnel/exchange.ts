@@ -55,9 +55,10 @@ export class Exchange {
     return now - this.#sentAt < FIRST_RETRY;
   }
 
-  sent(now: Instant): void {
+  /** `left`: there was a path to send on. */
+  sent(now: Instant, left: boolean): void {
     this.#sendings++;
-    this.#sentAt = now;
+    if (left) this.#sentAt = now;
     this.nextAt = now + this.#pause;
     this.#pause = Math.min(2 * this.#pause, now - this.since < PATIENCE ? LONGEST_RETRY : LONGEST_LATE_RETRY);
   }

@@ -319,11 +319,12 @@ export class Peer {
     if (this.#session.offerIsStale(missed, now)) this.#session.withdrawOffer();
     const offer = this.#session.offered(now);
     offer.sendings++;
-    exchange.sent(now);
-    if (exchange.doubtful && exchange.reason !== 'rekey') this.#host.refreshBeacons(now);
     const { paths } = this.#link;
     const only = exchange.cautious ? paths.selected : undefined;
-    for (const path of only === undefined ? paths.all : [only]) this.#link.frame(path, offer.pila, now);
+    const targets = only === undefined ? paths.all : [only];
+    exchange.sent(now, targets.length > 0);
+    if (exchange.doubtful && exchange.reason !== 'rekey') this.#host.refreshBeacons(now);
+    for (const path of targets) this.#link.frame(path, offer.pila, now);
     const doubted = exchange.doubtful ? this.#session.pairWithCurrentPeerKey(now) : undefined;
     for (const slot of this.#session.candidates) {
       if (slot.offer !== offer && slot !== doubted) continue;
