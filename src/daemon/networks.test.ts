@@ -167,6 +167,18 @@ test('without the registry what was known counts for an hour, also after a resta
   await rig.networks.stop();
 });
 
+test('who was put out is not let in from the file after a crash', async () => {
+  const rig = await rigWithNetwork();
+  assert.equal(await rig.verdict(), 'allowed');
+  await rig.clock.advance(5_000);
+  rig.registry.remove(rig.registry.all.get(1)!, PEER);
+  rig.away = true;
+  await rig.clock.advance(5_000);
+  await rig.start();
+  assert.equal(await rig.verdict(), 'not_member');
+  await rig.networks.stop();
+});
+
 test('a stranger stays one while the registry is away', async () => {
   const rig = await rigWithNetwork();
   rig.away = true;

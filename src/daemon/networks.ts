@@ -227,6 +227,7 @@ export class Networks {
   #forget(peer: NodeId | undefined): void {
     if (peer === undefined) this.#peers.clear();
     else this.#peers.delete(peer);
+    this.#saveSoon();
     for (const question of this.#questions) {
       if (peer === undefined || question.peer === peer) question.overtaken = true;
     }
