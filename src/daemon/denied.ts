@@ -26,7 +26,10 @@ export function denied(what: string, to: Address, port: Port, denial: Denial): P
       });
     case 'policy':
       return new PilotError('policy_denied', `${failed}: the policy of the network does not allow it`, {
-        hint: `see the policy: pilotctl network policy ${network}`,
+        hint:
+          network === 0
+            ? 'see the networks you share: pilotctl network list'
+            : `see the policy: pilotctl network policy ${network}`,
       });
     default:
       return denial satisfies never;
