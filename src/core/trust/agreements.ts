@@ -297,14 +297,15 @@ export class Agreements {
       if (left-- <= 0) return;
       if (record.renewAsked === record.serial) continue;
       const certificate = this.#certificates.inForce(record);
-      if (record.draft !== undefined) this.#redraft(record, now);
+      if (record.draft !== undefined) this.redraft(record, now);
       else this.#propose(record, certificate?.notAfter, now);
     }
     this.#keyChanged = false;
   }
 
-  /** What the peer has not signed yet is made anew with our new key. */
-  #redraft(record: TrustRecord, now: Instant): void {
+  /** What the peer has not signed yet is made anew, because one of the keys it names was replaced. */
+  redraft(record: TrustRecord, now: Instant): void {
+    if (record.draft === undefined) return;
     const { node, publicKey, requestId = '' } = record;
     const certificate = this.#certificates.inForce(record)!;
     const agreed = this.#certificates.termsOf(certificate);

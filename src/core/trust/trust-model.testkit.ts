@@ -3,10 +3,14 @@
  * since either last withdrew, and once messages arrive again both sides agree.
  */
 import assert from 'node:assert/strict';
-import { fromUtf8, toHex, utf8 } from '../../base/bytes.ts';
+import { fromUtf8, utf8 } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/units.ts';
+import { encodeBase64 } from '../../wire/base64.ts';
 import { decodeHandshake } from '../../wire/handshake.ts';
-import { type Parcel, TrustBus, TrustNode } from './trust.testkit.ts';
+import { decodeTrustCertificate, verifyTrustCertificate } from '../../wire/trust-certificate.ts';
+import { decodeTrustRevocation, type TrustRevocation } from '../../wire/trust-revocation.ts';
+import { ALL_TERMS, isGrantWithin, isTimeWithin, type Terms } from './terms.ts';
+import { crypto, type Parcel, TrustBus, TrustNode } from './trust.testkit.ts';
 
 /** One thing that happens; numbers beyond what exists wrap around. */
 export type Step = readonly [action: number, who: number, whom: number, choice: number];
@@ -23,9 +27,14 @@ interface History {
   readonly arrivals: Map<string, number>;
   /** Step in which each question of ours was asked. */
   readonly questions: Map<string, number>;
-  /** Step in which the peer's withdrawal ended trust here. */
+  /** Step in which the peer's withdrawal, or its time, ended trust here. */
   ended: number;
+  /** What the user said last that the peer may have. */
+  wish: Terms | undefined;
 }
+
+const PORTS = ['*', '', '80', '1-100', '80,443', '50-200'];
+const HOUR = 3600;
 
 /** Runs a history step by step and checks the promises after each. */
 export class TrustModel {
@@ -37,6 +46,8 @@ export class TrustModel {
   /** Everything that ever arrived, for whoever recorded it. */
   readonly #captured: Parcel[] = [];
   #keysKnown = true;
+  /** Every revocation that was ever signed, for whoever kept it. */
+  readonly #revocations = new Set<string>();
 
   constructor(seed: string, count: number) {
     this.bus = new TrustBus(Array.from({ length: count }, (_, i) => new TrustNode(i + 1, seed)));
@@ -52,14 +63,14 @@ export class TrustModel {
     this.#step++;
     switch (action) {
       case 0:
-        this.#asks(from, to, () => bus.ask(from, to));
+        this.#asks(from, to, (terms) => bus.ask(from, to, terms), ALL_TERMS);
         break;
       case 1:
-        this.#asks(from, to, () => bus.ask(from, to.hostname));
+        this.#asks(from, to, (terms) => bus.ask(from, to.hostname, terms), ALL_TERMS);
         break;
       case 2:
       case 3:
-        if (bus.approve(from, to) === 'approved') this.#history(from, to).consent = this.#step;
+        this.#approves(from, to);
         break;
       case 4:
         bus.reject(from, to);
@@ -102,6 +113,23 @@ export class TrustModel {
       case 16:
         from.skew = [0, 600_000, -7_200_000, 3_600_000, -1_000][choice % 5]!;
         break;
+      case 18:
+        this.#asks(from, to, (terms) => bus.ask(from, to, terms), this.#someTerms(from, choice));
+        break;
+      case 19: {
+        const terms = this.#someTerms(from, choice);
+        const wasPending = from.trust.pending().some(({ node }) => node === to.id);
+        if (bus.approve(from, to, { terms }) === 'approved' && wasPending) this.#consents(from, to, terms);
+        break;
+      }
+      case 20:
+        bus.pass([HOUR / 2, HOUR, 2 * HOUR, 30 * HOUR][choice % 4]! * 1000);
+        break;
+      case 21:
+        if (from.rotations.length >= 8) break;
+        from.rotate(Math.floor(bus.wall / 1000));
+        bus.do(from, (trust) => trust.setIdentity(from.identity, bus.now));
+        break;
       default:
         throw new Error(`no action ${action}`);
     }
@@ -113,8 +141,7 @@ export class TrustModel {
     for (const node of this.bus.nodes) {
       for (const { node: peer } of [...node.trust.pending()]) {
         this.#step++;
-        this.bus.approve(node, this.bus.node(peer));
-        this.#history(node, this.bus.node(peer)).consent = this.#step;
+        this.#approves(node, this.bus.node(peer));
         this.check();
       }
     }
@@ -123,6 +150,7 @@ export class TrustModel {
   heal(): void {
     this.#step++;
     this.#keysKnown = true;
+    for (const node of this.bus.nodes) node.skew = 0;
     this.bus.heal();
     this.check();
   }
@@ -146,7 +174,7 @@ export class TrustModel {
           asked,
           `${pair}: a question is open on both sides`,
         );
-        if (a.trust.isTrusted(b.id)) assert.equal(asked, false, `${pair}: trust leaves no question open`);
+        if (a.trust.isTrusted(b.id)) this.#checkCertificates(a, b);
       }
       assert.ok(
         a.trust.snapshot().tombstones.every((each) => !each.tellPeer && !each.tellRegistry),
@@ -159,6 +187,22 @@ export class TrustModel {
     }
   }
 
+  /** Both hold the same certificate, and whoever gets to see it can verify it. */
+  #checkCertificates(a: TrustNode, b: TrustNode): void {
+    const [record, other] = [a.trust.record(b.id), b.trust.record(a.id)];
+    const pair = `${a.id} and ${b.id}`;
+    assert.equal(record?.draft, undefined, `${pair}: nothing waits for a signature`);
+    assert.equal(record?.certificate, other?.certificate, `${pair}: one certificate`);
+    const certificate = decodeTrustCertificate(record?.certificate ?? '');
+    assert.ok(typeof certificate !== 'string', `${pair}: a certificate`);
+    const at = Math.floor(this.bus.wall / 1000);
+    const keys = new Map([a, b].map(({ id, identity }) => [id, identity.publicKey]));
+    const rotations = [...a.rotations, ...b.rotations];
+    const revocations = [...this.#revocations].map((text) => decodeTrustRevocation(text) as TrustRevocation);
+    const check = { at: Math.max(at, certificate.notBefore), keys, rotations, revocations };
+    assert.equal(verifyTrustCertificate(crypto, certificate, check), 'valid', pair);
+  }
+
   #checkPair(a: TrustNode, b: TrustNode): void {
     const key = `${a.id}>${b.id}`;
     const record = a.trust.trusted().find(({ node }) => node === b.id);
@@ -167,6 +211,7 @@ export class TrustModel {
       return;
     }
     const [ours, theirs] = [this.#history(a, b), this.#history(b, a)];
+    this.#checkScope(key, a, b, ours.wish);
     assert.ok(ours.consent > ours.withdrawal, `${key}: asked or approved after the own withdrawal`);
     if (this.#trustedBefore.has(key)) return;
     this.#trustedBefore.add(key);
@@ -180,14 +225,55 @@ export class TrustModel {
       basis !== undefined && basis > ours.withdrawal,
       `${key}: rests on a question newer than the own withdrawal`,
     );
-    assert.equal(toHex(record.publicKey), toHex(b.identity.publicKey));
+    const keys = b.rotations.flatMap(({ old_key, new_key }) => [old_key, new_key]);
+    keys.push(encodeBase64(b.identity.publicKey));
+    assert.ok(keys.includes(encodeBase64(record.publicKey)), `${key}: a key of the peer`);
   }
 
-  #asks(from: TrustNode, to: TrustNode, ask: () => string): void {
-    const before = new Set(from.trust.outgoing().map(({ requestId }) => requestId));
-    if (ask() === 'already_trusted') return;
-    const history = this.#history(from, to);
+  /** Nobody gives more, or for longer, than its user said last. */
+  #checkScope(key: string, a: TrustNode, b: TrustNode, wish: Terms | undefined): void {
+    const effective = a.trust.effective(b.id);
+    assert.ok(wish !== undefined && effective !== undefined, `${key}: the user said something`);
+    assert.ok(isGrantWithin(effective.give, wish.give), `${key}: gives no more than its user said`);
+    if (wish.renew !== true) {
+      assert.ok(isTimeWithin(effective.not_after, wish.not_after), `${key}: no longer than its user said`);
+    }
+    const tombstone = a.trust.tombstone(b.id)?.revocation;
+    if (tombstone !== undefined) this.#revocations.add(tombstone);
+  }
+
+  #someTerms(node: TrustNode, choice: number): Terms {
+    const ports = (by: number): { ports: string } => ({
+      ports: PORTS[Math.floor(choice / by) % PORTS.length]!,
+    });
+    const now = Math.floor(this.bus.wallOf(node) / 1000);
+    const length = [undefined, HOUR, 24 * HOUR, undefined][Math.floor(choice / 36) % 4];
+    return {
+      give: ports(1),
+      get: ports(6),
+      ...(length !== undefined && { not_after: now + length }),
+      ...(length !== undefined && choice % 2 === 0 && { renew: true }),
+    };
+  }
+
+  #approves(node: TrustNode, peer: TrustNode): void {
+    const wasPending = node.trust.pending().some((each) => each.node === peer.id);
+    const renews = node.trust.record(peer.id)?.terms.renew === true;
+    if (this.bus.approve(node, peer) !== 'approved' || !wasPending) return;
+    this.#consents(node, peer, renews ? { ...ALL_TERMS, renew: true } : ALL_TERMS);
+  }
+
+  #consents(node: TrustNode, peer: TrustNode, terms: Terms): void {
+    const history = this.#history(node, peer);
     history.consent = this.#step;
+    history.wish = terms;
+  }
+
+  #asks(from: TrustNode, to: TrustNode, ask: (terms: Terms) => string, terms: Terms): void {
+    const before = new Set(from.trust.outgoing().map(({ requestId }) => requestId));
+    if (ask(terms) === 'already_trusted') return;
+    const history = this.#history(from, to);
+    this.#consents(from, to, terms);
     for (const { requestId } of from.trust.outgoing()) {
       if (!before.has(requestId)) history.questions.set(requestId, this.#step);
     }
@@ -196,7 +282,8 @@ export class TrustModel {
   #withdrew(from: TrustNode, to: TrustNode): void {
     const history = this.#history(from, to);
     history.withdrawal = this.#step;
-    const tombstone = from.trust.snapshot().tombstones.find(({ node }) => node === to.id);
+    const tombstone = from.trust.tombstone(to.id);
+    if (tombstone?.revocation !== undefined) this.#revocations.add(tombstone.revocation);
     history.withdrawals.set(tombstone?.revokeId ?? '', this.#step);
   }
 
@@ -226,7 +313,7 @@ export class TrustModel {
   #readEvents(node: TrustNode): void {
     const from = this.#eventsSeen.get(node.id) ?? 0;
     for (const event of node.events.slice(from)) {
-      if (event.name === 'trust.revoked_by_peer')
+      if (event.name === 'trust.revoked_by_peer' || event.name === 'trust.expired')
         this.#history(node, this.bus.node(event.peer)).ended = this.#step - 1;
     }
     this.#eventsSeen.set(node.id, node.events.length);
@@ -236,7 +323,7 @@ export class TrustModel {
     const key = `${node.id}>${peer.id}`;
     let history = this.#histories.get(key);
     if (history === undefined) {
-      const none = { consent: -1, withdrawal: -1, ended: -1 };
+      const none = { consent: -1, withdrawal: -1, ended: -1, wish: undefined };
       history = { ...none, withdrawals: new Map(), arrivals: new Map(), questions: new Map() };
       this.#histories.set(key, history);
     }

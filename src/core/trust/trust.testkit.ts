@@ -11,6 +11,7 @@ import {
   handshakeContentBytes,
   handshakeSignedString,
 } from '../../wire/handshake.ts';
+import { type KeyRotation, signKeyRotation } from '../../wire/key-rotation.ts';
 import { formatTrustFile, parseTrustFile } from './snapshot.ts';
 import { ALL_TERMS, type Terms } from './terms.ts';
 import { type Approval, Trust } from './trust.ts';
@@ -28,6 +29,8 @@ export class TrustNode {
   readonly id: NodeId;
   readonly hostname: string;
   identity: SigningKey;
+  /** Its key rotations, as the registry would give them out. */
+  readonly rotations: KeyRotation[] = [];
   trust: Trust;
   stored: TrustSnapshot | undefined;
   readonly events: TrustEvent[] = [];
@@ -47,6 +50,14 @@ export class TrustNode {
   /** As after a crash: everything since the last stored snapshot is lost. The file is written and read on the way. */
   restart(): void {
     this.trust = this.#start();
+  }
+
+  /** Takes a new key. Its machine has to be told with `setIdentity`. */
+  rotate(at: number): void {
+    const epoch = this.rotations.length + 1;
+    const next = keyOf(`identity ${this.id} ${epoch}`);
+    this.rotations.push(signKeyRotation(this.identity, next, { node: this.id, epoch, at }));
+    this.identity = next;
   }
 
   eventNames(): string[] {
@@ -97,9 +108,12 @@ export class TrustBus {
   /** Calls to the registry with their results, newest last. */
   readonly calls: { readonly from: NodeId; readonly output: TrustOutput }[] = [];
   registryUp = true;
+  /** Answers questions for key rotations; false leaves that to the test. */
+  givesRotations = true;
   /** Sees each parcel just before it is delivered. */
   onDeliver: ((parcel: Parcel) => void) | undefined;
   readonly #keysDue: { node: TrustNode; peer: NodeId }[] = [];
+  readonly #rotationsDue: { node: TrustNode; peer: NodeId }[] = [];
 
   constructor(nodes: TrustNode[]) {
     this.nodes = nodes;
@@ -190,6 +204,10 @@ export class TrustBus {
       const key = known ? this.nodes.find((each) => each.id === peer)?.identity.publicKey : undefined;
       this.do(node, (trust) => trust.identityKey(peer, key, this.now));
     }
+    for (const { node, peer } of this.#rotationsDue.splice(0)) {
+      const rotations = known ? (this.nodes.find((each) => each.id === peer)?.rotations ?? []) : [];
+      this.do(node, (trust) => trust.keyRotated(peer, rotations, this.now));
+    }
   }
 
   /** Time passes; timers run. */
@@ -230,6 +248,8 @@ export class TrustBus {
         node.events.push(output.event);
         return;
       case 'needRotations':
+        if (this.givesRotations) this.#rotationsDue.push({ node, peer: output.peer });
+        return;
       case 'rescoped':
       case 'repinned':
         return;

@@ -145,6 +145,7 @@ export class Trust implements Machine<TrustOutput> {
         this.#book.setRecord({ ...record, publicKey });
         this.#effects.push({ type: 'repinned', peer, publicKey });
         this.#effects.push({ type: 'event', event: { name: 'trust.key_rotated', peer } });
+        this.#agreements.redraft({ ...record, publicKey }, now);
       }
     }
     this.#settle();
