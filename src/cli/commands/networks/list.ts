@@ -1,7 +1,7 @@
 import { asPilotError } from '../../../api/errors.ts';
 import type { ListedNetworkRow, NetworkRow } from '../../../sdk/index.ts';
 import { defineCommand } from '../../command.ts';
-import { formatTable, printable } from '../../text.ts';
+import { formatTable, plural, printable } from '../../text.ts';
 import { wholeNumber } from '../../values.ts';
 import { describeTags } from './values.ts';
 
@@ -20,7 +20,7 @@ export const networkList = defineCommand({
   },
   timeout: '15s',
   returns:
-    '{networks: [{network_id, name, address, role, join_rule, members, tags, policy, policy_error?, description, since}], open: [{network_id, name, join_rule, members, created, joined}], cursor?}',
+    '{networks: [{network_id, name, address, role, join_rule, members, tags, policy, policy_error?, description, since}], open: [{network_id, name, join_rule, members, created, joined}], invites, cursor?}; invites: how many wait for an answer',
   examples: [{ line: 'pilotctl network list', about: 'Which networks am I in?' }],
   async run(context, { flags }) {
     const client = await context.client();
@@ -30,10 +30,14 @@ export const networkList = defineCommand({
       .list({ ...page, ...(flags.after !== undefined && { after: flags.after }) })
       .catch((thrown: unknown) => whenAway(thrown, networks));
     const open = listed.filter((network) => !network.joined);
+    // Worth a line, not a failure.
+    const invites = await client.networks.invites().catch(() => []);
+    const waiting =
+      invites.length === 0 ? '' : `\n${plural(invites.length, 'invitation')}: pilotctl network invites`;
     const more = cursor === undefined ? '' : `\nmore with: pilotctl network list --after ${cursor}`;
     return {
-      data: { networks, open, ...(cursor !== undefined && { cursor }) },
-      human: `${describeOwn(networks)}${describeOpen(open)}${more}`,
+      data: { networks, open, invites: invites.length, ...(cursor !== undefined && { cursor }) },
+      human: `${describeOwn(networks)}${describeOpen(open)}${more}${waiting}`,
     };
   },
 });
