@@ -51,6 +51,8 @@ export interface IncomingDatagram {
 export interface MessageBackend {
   /** From now on each question comes as a stream. Errors: `port_in_use`, `unavailable`. */
   serve(onStream: (stream: LocalStream) => void): { readonly port: Port; close(): void };
+  /** A stream to a node that waits for the answer to this message of it; undefined when it does not. */
+  answer(node: NodeId, messageId: string): LocalStream | undefined;
   /** From now on each message stored from this node comes as a stream. Errors: `unavailable`. */
   watch(
     node: NodeId,

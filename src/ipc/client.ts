@@ -31,6 +31,8 @@ export interface DialOptions {
   readonly signal?: Abort;
   /** Sends small writes at once instead of joining them. @default false */
   readonly noDelay?: boolean;
+  /** Id of a message of the peer: where the peer still listens on the stream of it, the answer goes there. */
+  readonly answers?: string | undefined;
 }
 
 /** A datagram as received; `from` is authenticated by the tunnel. */
@@ -178,7 +180,13 @@ export class IpcClient {
     const text = typeof target === 'string' ? target : formatAddress(target);
     const result = await this.call(
       'dial',
-      { target: text, port, timeout_ms: wholeMillis(options.timeout), no_delay: options.noDelay },
+      {
+        target: text,
+        port,
+        timeout_ms: wholeMillis(options.timeout),
+        no_delay: options.noDelay,
+        ...(options.answers !== undefined && { answers: options.answers }),
+      },
       options.signal,
     );
     return this.#conns.get(result.connection) ?? Promise.reject(lostConn());

@@ -95,11 +95,15 @@ async function dial(session: ClientSession, params: Given, signal: AbortSignal):
   const timeout = intParam(params, 'timeout_ms', 1, MAX_DIAL_TIMEOUT, 0);
   const parsed = parseAddress(target);
   const address = typeof parsed === 'string' ? await session.backend.resolveTarget(target, signal) : parsed;
-  const stream = await session.backend.dial(address, port, {
-    signal,
-    noDelay: flagParam(params, 'no_delay', false),
-    ...(timeout === 0 ? {} : { timeout }),
-  });
+  const answers = textParam(params, 'answers', '');
+  const waiting = answers === '' ? undefined : session.backend.messages?.answer(address.node, answers);
+  const stream =
+    waiting ??
+    (await session.backend.dial(address, port, {
+      signal,
+      noDelay: flagParam(params, 'no_delay', false),
+      ...(timeout === 0 ? {} : { timeout }),
+    }));
   try {
     session.checkRoom();
   } catch (error) {

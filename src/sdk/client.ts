@@ -159,7 +159,7 @@ export class PilotClient {
     options: SendOptions = {},
   ): Promise<MessageReceipt> {
     const address = await this.#addressOf(target, options.signal);
-    return this.#messages.send(this.#sending(address, options), address, message);
+    return this.#messages.send(this.#sending(address, options, message.replyTo), address, message);
   }
 
   /**
@@ -327,14 +327,14 @@ export class PilotClient {
     return typeof target === 'string' ? this.resolveTarget(target, signal) : Promise.resolve(target);
   }
 
-  #sending(address: Address, options: SendOptions) {
+  #sending(address: Address, options: SendOptions, answers?: string) {
     return {
       clock: this.#clock,
       crypto: this.#crypto,
       dial: async (signal: Abort | undefined = options.signal) => {
         try {
           const { timeout } = options;
-          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, { timeout, signal });
+          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, { timeout, signal, answers });
         } catch (thrown) {
           const error = asPilotError(thrown);
           if (error.code !== 'connection_refused') throw error;

@@ -13,7 +13,17 @@ export interface StreamMethods {
     { version: string; features: readonly string[]; node_id: number; address: string; credit: number },
   ];
   /** Data of the stream then travels in Send, Recv and the credit frames. */
-  dial: [{ target: string; port: number; timeout_ms?: number; no_delay?: boolean }, DialResult];
+  dial: [
+    {
+      target: string;
+      port: number;
+      timeout_ms?: number;
+      no_delay?: boolean;
+      /** Id of a message: where its sender still listens on the stream of it, the answer goes there. */
+      answers?: string;
+    },
+    DialResult,
+  ];
   /** Port 0 chooses a free one. */
   listen: [{ port: number }, { port: number }];
   unlisten: [{ port: number }, { port: number }];

@@ -31,6 +31,11 @@ class FakePrograms implements MessagePrograms {
     this.onOpen(conn);
     return connOf(far);
   }
+  readonly listening = new Map<string, (frame: Uint8Array) => Promise<void>>();
+  listens(_peer: Conn['remote'], id: string, tell: (frame: Uint8Array) => Promise<void>): () => void {
+    this.listening.set(id, tell);
+    return () => this.listening.delete(id);
+  }
   isWatched(): boolean {
     return this.watched;
   }
@@ -119,6 +124,34 @@ describe('a message for a program', () => {
     read.catch(() => {});
     await clock.advance(250_000);
     await assert.rejects(read);
+  });
+
+  test('that nobody answers yet can be answered later on its stream, for an hour', async () => {
+    const { programs, dial, clock, storage } = site();
+    const conn = await dial();
+    await conn.write(asks('m1', 'anybody?'));
+    await said(conn, 1);
+    await clock.advance(3_000_000);
+    await programs.listening.get('m1')!(question({ replyTo: 'm1' }, 'me'));
+    assert.deepEqual(await said(conn, 1), [{ text: 'me', tags: { replyTo: 'm1' } }]);
+    assert.equal(storage.names('inbox').length, 1);
+    await conn.write(asks('m2', 'anybody else?'));
+    await said(conn, 1);
+    conn.abort();
+    await settle();
+    assert.ok(!programs.listening.has('m2'));
+  });
+
+  test('whose sender does not take the answer is let go after the time of silence', async () => {
+    const { programs, dial, clock } = site();
+    const { server } = service(clock, async () => ({ type: 'binary', data: new Uint8Array(1_000_000) }));
+    programs.onOpen = (conn) => void server.serve(conn, { single: true });
+    const conn = await dial();
+    await conn.write(asks('m1', 'much'));
+    await clock.advance(300_000);
+    await assert.rejects(async () => {
+      while ((await conn.read()) !== undefined);
+    });
   });
 
   test('whose sender has gone lets go of the program', async () => {

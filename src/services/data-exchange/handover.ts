@@ -11,7 +11,7 @@ import { FrameBoundary } from './programs.ts';
  */
 export async function handOver(options: {
   readonly program: Conn;
-  readonly peer: Conn;
+  readonly peer: Pick<Conn, 'write'>;
   readonly frame: DataFrame;
   readonly tags: MessageTags | undefined;
   /** Called once the frame is no longer needed here. */

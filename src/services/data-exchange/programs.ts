@@ -8,6 +8,11 @@ export interface MessagePrograms {
   open(peer: Conn['remote']): Conn | undefined;
   /** A program waits for messages of this node: they are answers, not questions. */
   isWatched(node: NodeId): boolean;
+  /**
+   * The sender of a stored question reads the answer on its stream, when one comes: `tell` writes it there. Returns
+   * how to say that it no longer does.
+   */
+  listens(peer: Conn['remote'], messageId: string, tell: (frame: Uint8Array) => Promise<void>): () => void;
   /** A message was stored in the inbox under this name; `frame` is as it came. */
   stored(peer: Conn['remote'], frame: DataFrame, name: string): void;
 }

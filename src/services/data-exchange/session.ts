@@ -20,6 +20,7 @@ import { decodeTagged, type MessageTags, type TaggedFrame } from '../../wire/tag
 import type { Correspondents } from './correspondents.ts';
 import type { Deliveries } from './deliveries.ts';
 import { FileReceiver, type LiveTransfers } from './file-receiver.ts';
+import { Turnstile } from './folder.ts';
 import { handOver } from './handover.ts';
 import type { Inbox } from './inbox.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -28,6 +29,9 @@ import type { ReceivedFiles } from './received.ts';
 
 /** What can be a question or an answer. */
 const MESSAGE_TYPES: readonly number[] = [DATA_TYPE.text, DATA_TYPE.binary, DATA_TYPE.json];
+
+/** How long the stream of a question that is in the inbox is kept. Chosen. */
+const LISTEN_LIMIT: Millis = 3_600_000;
 
 /** Bytes read ahead while a program works. Chosen. */
 const AHEAD_LIMIT = 64 * 1024;
@@ -67,6 +71,9 @@ export class ReceivingSession {
   /** A read begun while a program was working, to notice that the peer has gone. */
   #ahead: Promise<Uint8Array | undefined> | undefined;
   #isWaiting = false;
+  /** Questions in the inbox whose answer the peer would read here. */
+  readonly #listening = new Set<() => void>();
+  readonly #turns = new Turnstile();
   #lastHeard: Instant;
   #watchdog: Timer | undefined;
 
@@ -89,6 +96,7 @@ export class ReceivingSession {
       log.event('debug', 'dataexchange.broken', { peer: conn.remote.address.node, code, message });
     } finally {
       this.#watchdog?.cancel();
+      for (const stop of this.#listening) stop();
       memory.release(this);
       await this.#receiver.close();
     }
@@ -126,9 +134,11 @@ export class ReceivingSession {
   /** One timer for the connection: chunks come by the thousand. */
   #watch(): void {
     const { conn, clock, idle } = this.#options;
-    this.#watchdog = clock.at(this.#lastHeard + idle, () => {
+    const due = this.#lastHeard + idle;
+    this.#watchdog = clock.at(due > clock.now() ? due : clock.now() + idle, () => {
       if (this.#isWaiting) this.#lastHeard = clock.now();
-      if (clock.now() - this.#lastHeard >= idle) conn.abort();
+      const limit = this.#listening.size > 0 ? Math.max(idle, LISTEN_LIMIT) : idle;
+      if (clock.now() - this.#lastHeard >= limit) conn.abort();
       else this.#watch();
     });
   }
@@ -189,13 +199,35 @@ export class ReceivingSession {
     void memory.hold(held, frame.payload.length);
     try {
       const onTaken = (): void => memory.release(held);
-      const outcome = await handOver({ program, peer: conn, frame, tags, onTaken });
+      const peer = { write: (chunk: Uint8Array) => this.#pass(chunk) };
+      const outcome = await this.#turns.run(() => handOver({ program, peer, frame, tags, onTaken }));
       return outcome === 'answered' ? true : outcome;
     } finally {
       done();
       this.#isWaiting = false;
       this.#lastHeard = this.#options.clock.now();
     }
+  }
+
+  /** A peer that does not take its answer is silent; one whose answer is being made is not. */
+  async #pass(chunk: Uint8Array): Promise<void> {
+    const { conn, clock } = this.#options;
+    this.#isWaiting = false;
+    this.#lastHeard = clock.now();
+    await conn.write(chunk);
+    this.#isWaiting = true;
+  }
+
+  /** The peer reads an answer that somebody here may give later. */
+  #listen({ replyTo, messageId, reply }: MessageTags): void {
+    const { conn, programs } = this.#options;
+    if (programs === undefined || messageId === undefined || reply !== 'stream' || replyTo === messageId)
+      return;
+    const stop = programs.listens(conn.remote, messageId, async (frame) => {
+      this.#listening.delete(stop);
+      await this.#write(frame);
+    });
+    this.#listening.add(stop);
   }
 
   /** Reads on while a program works, to notice that the peer has gone. Returns how to stop. */
@@ -229,6 +261,7 @@ export class ReceivingSession {
     if (!MESSAGE_TYPES.includes(inner.type) && inner.type !== DATA_TYPE.file)
       return { text: ackText(inner.type, inner.payload.length), fatal: false, ok: false };
     const { deliveries, conn } = this.#options;
+    this.#listen(tags);
     const outcome = await deliveries.once(conn.remote.address, tagged, () => this.#store(inner, tags, frame));
     return 'duplicate' in outcome ? { ...outcome, fatal: false } : outcome;
   }
@@ -290,10 +323,15 @@ export class ReceivingSession {
   }
 
   #tell(message: FileStreamMessage): Promise<void> {
-    return this.#options.conn.write(encodeDataFrame(DATA_TYPE.fileStream, encodeFileStream(message)));
+    return this.#write(encodeDataFrame(DATA_TYPE.fileStream, encodeFileStream(message)));
   }
 
   #reply(text: string): Promise<void> {
-    return this.#options.conn.write(encodeDataFrame(DATA_TYPE.text, utf8(text)));
+    return this.#write(encodeDataFrame(DATA_TYPE.text, utf8(text)));
+  }
+
+  /** Frames come from here, and from whoever answers a question of the peer: each is written whole. */
+  #write(frame: Uint8Array): Promise<void> {
+    return this.#turns.run(() => this.#options.conn.write(frame));
   }
 }
