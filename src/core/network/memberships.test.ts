@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import fc from 'fast-check';
 import {
   Memberships,
   NEGATIVE_LIFETIME,
@@ -141,4 +142,41 @@ test('strangers cannot make it forget members', () => {
   assert.equal(some.verdict(3, 7, WEB, 1), 'allowed');
   assert.equal(some.shares(1000, 1), 'unknown');
   assert.equal(some.shares(4999, 1), 'no');
+});
+
+test('network 0 lets through exactly what some shared network lets through', () => {
+  const networks = fc.uniqueArray(
+    fc.record({
+      network: fc.integer({ min: 1, max: 4 }),
+      ports: fc.subarray([22, 80, 443]),
+      match: fc.constantFrom(undefined, 'port == 80', 'has_tag(peer_tags, "service")', 'port /'),
+    }),
+    { selector: ({ network }) => network, maxLength: 4 },
+  );
+  const port = fc.constantFrom(22, 80, 443);
+  fc.assert(
+    fc.property(networks, fc.subarray([1, 2, 3, 4]), port, (ours, theirs, wanted) => {
+      const some = memberships(
+        ...ours.map(({ network, ports, match }) =>
+          own(network, { ports, ...(match !== undefined && { policy: policy(match) }) }),
+        ),
+      );
+      some.answer(7, shared(...theirs), 0);
+      const verdicts = [1, 2, 3, 4].map((network) => {
+        const verdict = some.verdict(network, 7, { ...WEB, port: wanted }, 1);
+        const entry = ours.find((one) => one.network === network);
+        const isShared = entry !== undefined && theirs.includes(network);
+        if (!isShared) assert.equal(verdict, 'not_member');
+        else if (entry.match === 'port /') assert.equal(verdict, 'policy');
+        else if (entry.match === undefined) {
+          const passes = entry.ports.length === 0 || entry.ports.includes(wanted);
+          assert.equal(verdict, passes ? 'allowed' : 'policy');
+        }
+        return verdict;
+      });
+      const any = some.verdict(0, 7, { ...WEB, port: wanted }, 1);
+      const expected = ['allowed', 'policy'].find((verdict) => verdicts.includes(verdict as 'allowed'));
+      assert.equal(any, expected ?? 'not_member');
+    }),
+  );
 });
