@@ -324,7 +324,10 @@ export class Correspondence {
       const certificate = certificateMember(
         kind === 'accept' ? (record?.draft ?? record?.certificate) : record?.certificate,
       );
-      return certificate === undefined ? letter : { ...letter, extra: { features: FEATURES, certificate } };
+      if (certificate === undefined) return letter;
+      // A question that this statement made needless may still be on its way.
+      const asking = this.#book.outgoingTo(peer)?.requestId ?? '';
+      return { ...letter, extra: { features: FEATURES, certificate, asking } };
     }
     return { ...common, type: 'handshake_reject', id, reason, timestamp: wallSeconds };
   }

@@ -160,6 +160,7 @@ export class Decisions {
     const offered = claim.signed
       ? this.#certificates.offered(claim.message?.extra?.certificate, from, key)
       : undefined;
+    this.#dropOvertaken(claim, now);
     if (this.#isTrusted(from)) {
       const refusal = this.#agreements.onAccept(claim, offered, request, now);
       if (refusal !== undefined) this.refuse(from, refusal);
@@ -177,6 +178,14 @@ export class Decisions {
       return;
     }
     this.#accepted(claim, key, request, offered, now);
+  }
+
+  /** A newer statement of the peer says that it asks nothing any more, or something else than what waits here. */
+  #dropOvertaken(claim: Claim, now: Instant): void {
+    const asking = claim.signed ? claim.message?.extra?.asking : undefined;
+    const pending = this.#book.pendingOf(claim.from);
+    if (asking === undefined || pending === undefined || pending.requestId === asking) return;
+    if (!this.#isStaleYes(claim)) this.#questions.dropPending(claim.from, 'replaced', now);
   }
 
   #accepted(
