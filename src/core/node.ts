@@ -124,6 +124,12 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     this.settled(this.#tunnel.handleDatagram(from, data, now), now);
   }
 
+  /** Of a private peer the directory tells only who names its key: the tunnel knows it. */
+  #askKey(peer: NodeId): void {
+    const claimed = this.#tunnel.keyOf(peer);
+    this.#outputs.push({ type: 'query', query: { ask: 'key', peer, ...(claimed && { claimed }) } });
+  }
+
   answerKey(peer: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
     this.#tunnel.identityKey(peer, key, now, claimed);
     this.trust.identityKey(peer, key, now);
@@ -397,7 +403,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         this.#trustChannel.send(output.to, output.message, output.ref, now);
         return;
       case 'needKey':
-        this.#outputs.push({ type: 'query', query: { ask: 'key', peer: output.peer } });
+        this.#askKey(output.peer);
         return;
       case 'persist':
         this.#pinTrusted();

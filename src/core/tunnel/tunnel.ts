@@ -179,6 +179,11 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
   }
 
+  /** The identity key that the tunnel to a node goes by; undefined when none is known. */
+  keyOf(node: NodeId): Uint8Array | undefined {
+    return this.#keys.key(node);
+  }
+
   /** Answers `needEndpoints`; undefined when the directory refuses or does not know them: the relay remains. */
   endpoints(node: NodeId, found: PeerEndpoints | undefined, now: Instant): void {
     this.#peers.get(node)?.endpoints(found, now);
