@@ -1,8 +1,8 @@
 /** Trust as local programs see it: rows from records. */
 import { PilotError } from '../api/errors.ts';
 import type { Crypto } from '../base/crypto.ts';
-import type { NodeId } from '../base/units.ts';
-import { ALL_TERMS, agreedTerms, checkedTerms, intersectGrants, mirrored } from '../core/trust/terms.ts';
+import type { PilotNode } from '../core/node.ts';
+import { ALL_TERMS, checkedTerms, mirrored } from '../core/trust/terms.ts';
 import type { Grant, PendingRequest, Terms, TrustRecord } from '../core/trust/types.ts';
 import type { TermsRow, TrustedRow } from '../ipc/methods.ts';
 import { encodeBase64 } from '../wire/base64.ts';
@@ -29,30 +29,14 @@ export function certificateOf(text: string | undefined): TrustCertificate | unde
   return typeof certificate === 'string' ? undefined : certificate;
 }
 
-/** What holds here now: the certificate within our own latest terms, from our view. */
-export function effectiveTerms(record: TrustRecord): Terms {
-  const { terms, peerTerms, notAfter } = record;
-  const certificate = certificateOf(record.draft ?? record.certificate);
-  const { give, get } =
-    certificate === undefined ? agreedTerms(terms, peerTerms) : certified(certificate, record.node, terms);
-  return {
-    give,
-    get,
-    ...(notAfter !== undefined && { not_after: notAfter }),
-    ...(terms.renew === true && { renew: true }),
-  };
+/** What holds with a trusted peer now, from our view. */
+export function termsInForce(node: PilotNode, record: TrustRecord): Terms {
+  const terms = node.effectiveTerms(record.node) ?? record.terms;
+  return record.terms.renew === true ? { ...terms, renew: true } : terms;
 }
 
-function certified({ a, b }: TrustCertificate, peer: NodeId, terms: Terms): { give: Grant; get: Grant } {
-  const [own, theirs] = peer === a.node ? [b, a] : [a, b];
-  return {
-    give: intersectGrants(own.offers, terms.give),
-    get: intersectGrants(theirs.offers, terms.get),
-  };
-}
-
-export function trustedRow(record: TrustRecord, hostname: string): TrustedRow {
-  const { give, get, not_after, renew } = effectiveTerms(record);
+export function trustedRow(node: PilotNode, record: TrustRecord, hostname: string): TrustedRow {
+  const { give, get, not_after, renew } = termsInForce(node, record);
   return {
     node_id: record.node,
     address: addressText(record.node),

@@ -41,7 +41,7 @@ function shown(context: CallContext, record: TrustRecord): TrustShown {
         ? ({ asked_by: 'us', terms: termsRow(asking.terms) } as const)
         : undefined;
   return {
-    ...trustedRow(record, book.nameOf(record.node)),
+    ...trustedRow(node, record, book.nameOf(record.node)),
     own_node_id: own.nodeId,
     own_fingerprint: identities.fingerprint,
     fingerprint: fingerprintOf(crypto, record.publicKey),

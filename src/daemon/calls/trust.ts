@@ -7,7 +7,7 @@ import { intParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
 import { encodeBase64 } from '../../wire/base64.ts';
 import { addressText } from '../targets.ts';
-import { askedTerms, EVERYTHING, effectiveTerms, termsRow, trustedRow, wishedTerms } from '../trust-rows.ts';
+import { askedTerms, EVERYTHING, termsInForce, termsRow, trustedRow, wishedTerms } from '../trust-rows.ts';
 import { type CallContext, decide, type Given, type Handlers, saved } from './context.ts';
 import { TRUST_DOCUMENT_CALLS } from './trust-documents.ts';
 
@@ -24,7 +24,7 @@ export const TRUST_CALLS: Handlers<TrustMethods> = {
     return { pending: pending.map((request) => pendingRow(context, request)) };
   },
   trusted: async ({ node, book }) => ({
-    trusted: node.trusted().map((record) => trustedRow(record, book.nameOf(record.node))),
+    trusted: node.trusted().map((record) => trustedRow(node, record, book.nameOf(record.node))),
   }),
   outgoing: async ({ node, book }) => ({
     outgoing: node.outgoing().map((request) => ({
@@ -66,7 +66,7 @@ function pendingRow({ node, book, trustEffects }: CallContext, request: PendingR
     received_at: Math.floor(request.receivedAt / 1000),
     asks: termsRow(askedTerms(request)),
     change: request.change,
-    ...(record && { now: termsRow(effectiveTerms(record)) }),
+    ...(record && { now: termsRow(termsInForce(node, record)) }),
     ...(auto !== undefined && { auto }),
   };
 }
@@ -80,7 +80,7 @@ async function handshake(context: CallContext, params: Given, signal: Abort): Pr
   const justification = textParam(params, 'justification', '');
   const record = peer === undefined ? undefined : recordOf(context.node, peer);
   if (peer !== undefined && record !== undefined) {
-    const wished = wishedTerms(params.terms, effectiveTerms(record), wallSeconds(context));
+    const wished = wishedTerms(params.terms, termsInForce(context.node, record), wallSeconds(context));
     return changeTerms(context, record, wished, justification, signal);
   }
   const terms = wishedTerms(params.terms, EVERYTHING, wallSeconds(context));
@@ -93,7 +93,7 @@ async function handshake(context: CallContext, params: Given, signal: Abort): Pr
   return {
     status,
     ...('node' in target ? { node_id: target.node } : { hostname: target.hostname }),
-    ...(now && { terms: termsRow(effectiveTerms(now)) }),
+    ...(now && { terms: termsRow(termsInForce(context.node, now)) }),
   };
 }
 
@@ -106,7 +106,7 @@ async function changeTerms(
   signal: Abort,
 ): Promise<HandshakeResult> {
   const { node: peer } = record;
-  const before = effectiveTerms(record);
+  const before = termsInForce(context.node, record);
   if (isSameWish(wished, before, wallSeconds(context))) {
     const terms = termsRow(before);
     return { status: 'already_trusted', node_id: peer, terms, before: terms };
@@ -118,7 +118,7 @@ async function changeTerms(
   await saved(context);
   if (!narrows && status === 'sent') await delivered(context, requestId, peer, signal);
   const now = recordOf(context.node, peer);
-  const after = now === undefined ? before : effectiveTerms(now);
+  const after = now === undefined ? before : termsInForce(context.node, now);
   const isOther = !isScopeWithin(before, after) || !isTimeWithin(before.not_after, after.not_after);
   return {
     status: narrows && isOther ? 'narrowed' : status,
@@ -136,8 +136,9 @@ async function approve(context: CallContext, params: Given): Promise<ApproveResu
     node.trusted().map((record) => record.node),
   );
   const request = node.pending().find((each) => each.node === peer);
-  const before = recordOf(node, peer);
-  if (request === undefined) return narrow(context, peer, before, params);
+  const record = recordOf(node, peer);
+  if (request === undefined) return narrow(context, peer, record, params);
+  const before = record && termsInForce(node, record);
   const terms = wishedTerms(params.terms, askedTerms(request), wallSeconds(context));
   const approval = { by: 'user', ...(params.terms != null && { terms }) } as const;
   if (decide(context, (now) => node.approve(peer, approval, now)) === 'not_pending') throw notPending(peer);
@@ -146,8 +147,8 @@ async function approve(context: CallContext, params: Given): Promise<ApproveResu
   return {
     status: 'approved',
     node_id: peer,
-    terms: termsRow(after === undefined ? terms : effectiveTerms(after)),
-    ...(before && { before: termsRow(effectiveTerms(before)) }),
+    terms: termsRow(after === undefined ? terms : termsInForce(node, after)),
+    ...(before && { before: termsRow(before) }),
   };
 }
 
@@ -159,7 +160,7 @@ async function narrow(
   params: Given,
 ): Promise<ApproveResult> {
   if (record === undefined || params.terms == null) throw notPending(peer);
-  const before = effectiveTerms(record);
+  const before = termsInForce(context.node, record);
   const wished = wishedTerms(params.terms, before, wallSeconds(context));
   if (!isScopeWithin(wished, before) || !isTimeWithin(wished.not_after, before.not_after)) {
     throw new PilotError('not_found', `Node ${peer} has not asked for more than it has`, {
@@ -172,7 +173,7 @@ async function narrow(
   return {
     status: 'narrowed',
     node_id: peer,
-    terms: termsRow(after === undefined ? wished : effectiveTerms(after)),
+    terms: termsRow(after === undefined ? wished : termsInForce(context.node, after)),
     before: termsRow(before),
   };
 }
@@ -270,8 +271,8 @@ async function trustWait(context: CallContext, params: Given, signal: Abort): Pr
   return { node_id: peer() ?? 0, trusted };
 }
 
-export function recordOf(node: CallContext['node'], peer: NodeId): TrustRecord | undefined {
-  return node.trusted().find((record) => record.node === peer);
+function recordOf(node: CallContext['node'], peer: NodeId): TrustRecord | undefined {
+  return node.trustIn(peer);
 }
 
 function wallSeconds({ clock }: CallContext): number {
