@@ -100,7 +100,7 @@ const names = new Map<NodeId, string>([
   [MISSING, 'delta'],
 ]);
 
-const QUESTIONS: Readonly<Record<string, Question>> = {
+const QUESTIONS: Record<string, Question> = {
   lookup: ({ stranger }, id) => stranger.send({ type: 'lookup', node_id: id, request_id: 'q' }),
   'lookup by nobody': ({ anonymous }, id) => anonymous.send({ type: 'lookup', node_id: id }),
   'lookup by an old node': ({ old }, id) => old.send({ type: 'lookup', node_id: id }),
