@@ -11,7 +11,9 @@ export const SERVICE_PORTS: Readonly<Record<string, number>> = {
   messages: 1001,
   events: 1002,
 };
-const NAME_OF_PORT = new Map(Object.entries(SERVICE_PORTS).map(([name, port]) => [port, name]));
+const NAME_OF_PORT: ReadonlyMap<number, string> = new Map(
+  Object.entries(SERVICE_PORTS).map(([name, port]) => [port, name]),
+);
 
 const DAY = 86_400;
 /** Chosen: longer grants are grants without an end. */

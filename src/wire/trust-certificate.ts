@@ -19,7 +19,16 @@ import {
 import { isTrustRevocationSigned, type TrustRevocation } from './trust-revocation.ts';
 
 const KIND = 'pilot-trust';
-const MEMBERS = new Set(['serial', 'a', 'b', 'not_before', 'not_after', 'reason', 'sig_a', 'sig_b']);
+const MEMBERS: ReadonlySet<string> = new Set([
+  'serial',
+  'a',
+  'b',
+  'not_before',
+  'not_after',
+  'reason',
+  'sig_a',
+  'sig_b',
+]);
 /** Bytes of UTF-8. */
 export const CERTIFICATE_REASON_LIMIT = 512;
 /** A certificate counts this much before its time, because clocks differ. Unix seconds. */

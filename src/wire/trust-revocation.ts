@@ -16,7 +16,7 @@ import {
 } from './signed-document.ts';
 
 const KIND = 'pilot-revocation';
-const MEMBERS = new Set(['node', 'key', 'peer', 'serial', 'at', 'reason', 'sig']);
+const MEMBERS: ReadonlySet<string> = new Set(['node', 'key', 'peer', 'serial', 'at', 'reason', 'sig']);
 /** Bytes of UTF-8. */
 export const REVOCATION_REASON_LIMIT = 256;
 
