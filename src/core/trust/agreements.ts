@@ -96,13 +96,14 @@ export class Agreements {
       return { requestId: open?.requestId ?? '', status: 'already_trusted' };
     }
     if (!certifies) {
-      this.#set({ ...record, terms }, now);
+      const termsAt = this.#book.registers.newStatement(node, Math.floor(this.#wall(now) / 1000));
+      this.#set({ ...record, terms, termsAt }, now);
       this.#rescoped(node);
       return { requestId: '', status: 'already_trusted' };
     }
     const request = this.#questions.ask(node, undefined, justification, terms, this.#wall(now));
     if (open !== undefined) this.#questions.close(open);
-    this.#set({ ...record, terms }, now);
+    this.#set({ ...record, terms, termsAt: request.statedAt ?? 0 }, now);
     this.#correspondence.request(request, false, now);
     this.#rescoped(node);
     return { requestId: request.requestId, status: 'sent' };
@@ -199,13 +200,28 @@ export class Agreements {
       return undefined;
     }
     // Without an open question it answers one that is over; it may not give more than our user wants now.
-    const wanted = request?.node === undefined && request !== undefined ? request.terms : record.terms;
-    if (!this.isAcceptable(certificate, wanted, now)) return 'certificate_invalid';
+    const { terms: wanted, termsAt } = this.#wanted(record, request);
+    if (!this.isAcceptable(certificate, wanted, now)) {
+      // An older wish of ours was granted: the peer has to learn of the newer one.
+      if (request !== undefined && request.terms !== wanted) {
+        this.#questions.close(request);
+        this.#propose(record, record.terms.not_after, now);
+      }
+      return 'certificate_invalid';
+    }
     if (request !== undefined) this.#questions.close(request);
     this.#book.registers.heardYes(from, claim.timestamp);
-    const text = this.#install({ ...record, terms: wanted }, certificate, now);
+    const text = this.#install({ ...record, terms: wanted, termsAt }, certificate, now);
     if (!complete) this.confirm(text, claim.id, now);
     return undefined;
+  }
+
+  /** A question by hostname may have been asked before or after what our user told this peer. */
+  #wanted(record: TrustRecord, request: OutgoingRequest | undefined): { terms: Terms; termsAt: number } {
+    const { terms, termsAt = 0 } = record;
+    if (request === undefined || request.node !== undefined) return { terms, termsAt };
+    const askedAt = request.statedAt ?? 0;
+    return askedAt > termsAt ? { terms: request.terms, termsAt: askedAt } : { terms, termsAt };
   }
 
   /** Whether a certificate gives away no more than our user wants. */
@@ -325,8 +341,9 @@ export class Agreements {
     const wall = this.#wall(now);
     const agreed = agreedTerms(own, peerTerms);
     const made = this.draft({ node, key: record.publicKey }, agreed, justification, wall);
-    this.#book.registers.newStatement(node, Math.floor(wall / 1000));
-    this.#set({ ...record, ...made, terms: own, peerTerms, approvedBy: by, requestId }, now);
+    const statedAt = this.#book.registers.newStatement(node, Math.floor(wall / 1000));
+    const termsAt = own === record.terms ? (record.termsAt ?? 0) : statedAt;
+    this.#set({ ...record, ...made, terms: own, termsAt, peerTerms, approvedBy: by, requestId }, now);
     this.#questions.answer(node, requestId, 'accepted', '', now);
     this.#rescoped(node);
   }

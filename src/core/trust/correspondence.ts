@@ -6,7 +6,7 @@ import { HANDSHAKE_LIMIT } from '../../wire/handshake.ts';
 import type { TrustBook } from './book.ts';
 import { certificateMember } from './certificates.ts';
 import { type Departure, type Errand, type ErrandKind, Errands, type Leg } from './errands.ts';
-import { DIRECT_LIMIT } from './limits.ts';
+import { DIRECT_LIMIT, REGISTRY_SPREAD } from './limits.ts';
 import { composeMessage, FEATURES, type Letter, newId } from './messages.ts';
 import { termsMembers } from './terms.ts';
 import type { OutgoingRequest, RequestAnswer, TrustOutput, TrustTombstone } from './types.ts';
@@ -182,6 +182,18 @@ export class Correspondence {
         this.#tombstoneTold(subject, 'tellRegistry');
       this.#finish(this.#errands.relaySettled(`${kind}:${subject}`, ok));
     }
+    this.run(now);
+  }
+
+  /** The registry can be reached again. Many nodes notice at once, so each waits for a moment of its own. */
+  registryBack(now: Instant): void {
+    this.#errands.hasten('relay', undefined, now, REGISTRY_SPREAD);
+    this.run(now);
+  }
+
+  /** A tunnel to the peer stands. */
+  peerBack(peer: NodeId, now: Instant): void {
+    this.#errands.hasten('direct', peer, now, 0);
     this.run(now);
   }
 

@@ -31,6 +31,8 @@ interface Basis {
   readonly certifies: boolean;
   /** The accept of the peer, when trust rests on one. */
   readonly accept?: string;
+  /** Our statement that named our terms. */
+  readonly termsAt?: number | undefined;
   /** The certificate it brought, with the peer's signature. */
   readonly certificate?: TrustCertificate | undefined;
 }
@@ -219,6 +221,7 @@ export class Decisions {
       reason: justification,
       certifies: false,
       accept: claim.text,
+      termsAt: request.statedAt,
       certificate: offered?.certificate,
     };
     if (!this.#establish(from, key, basis, now)) return;
@@ -311,8 +314,9 @@ export class Decisions {
     this.#questions.dropPending(node, 'replaced', now);
     this.#correspondence.cancel(node, 'revoke', 'reject');
     const { by, certifies } = basis;
-    if (by !== 'peer') this.#book.registers.newStatement(node, Math.floor(wall / 1000));
-    this.#setRecord(node, publicKey, basis, wall);
+    const statedAt =
+      by === 'peer' ? basis.termsAt : this.#book.registers.newStatement(node, Math.floor(wall / 1000));
+    this.#setRecord(node, publicKey, { ...basis, termsAt: statedAt }, wall);
     this.#questions.closeAllTo(node);
     if (by === 'user') this.#event({ name: 'handshake.approved', peer: node });
     else if (by !== 'peer')
@@ -347,6 +351,7 @@ export class Decisions {
       reported: false,
       ...(proof && { proof, requestId: basis.requestId }),
       terms,
+      termsAt: basis.termsAt ?? 0,
       peerTerms,
       ...made,
       ...(certificate && { certificate: this.#certificates.countersign(certificate) }),

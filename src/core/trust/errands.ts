@@ -125,6 +125,20 @@ export class Errands {
     return this.#finished(entry);
   }
 
+  /**
+   * A way is open again, to one peer or to the registry: what waits for its next round by this way begins it now, at
+   * most `spread` later.
+   */
+  hasten(leg: Leg, peer: NodeId | undefined, now: Instant, spread: Millis): void {
+    for (const entry of this.#entries.values()) {
+      if (entry[leg] !== 'due' || entry.rounds === 0) continue;
+      if (peer !== undefined && entry.errand.peer !== peer) continue;
+      entry.nextAt = Math.min(entry.nextAt, now + spread * this.#random.fraction());
+      entry.rounds = 1;
+      this.#stale = true;
+    }
+  }
+
   /** The legs to send now. Each is in flight until reported with `directSettled` or `relaySettled`. */
   due(now: Instant): { readonly departures: readonly Departure[]; readonly expired: readonly Errand[] } {
     const departures: Departure[] = [];

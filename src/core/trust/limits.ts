@@ -40,6 +40,8 @@ export const KEY_CACHE_LIFETIME: Millis = 60_000;
 
 /** A first request gets this long to arrive directly before the registry relays it. */
 export const RELAY_GRACE: Millis = 1_000;
+/** After an outage of the registry, what is to be told it is told within this. */
+export const REGISTRY_SPREAD: Millis = 300;
 /** An attempt of which nothing was heard counts as lost after this. */
 export const FLIGHT_LIMIT: Millis = 60_000;
 export const ERRAND_LIMIT = 1024;

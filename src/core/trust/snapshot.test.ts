@@ -35,6 +35,7 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
         requestId: id,
         reported: fc.boolean(),
         terms,
+        termsAt: seconds,
         peerTerms: terms,
         certificate: fc.string(),
         draft: fc.string(),

@@ -340,6 +340,20 @@ export class Trust implements Machine<TrustOutput> {
     this.#settle();
   }
 
+  /** The registry can be reached again: what it was to be told need not wait for its turn. */
+  registryBack(now: Instant): void {
+    this.#now = now;
+    this.#correspondence.registryBack(now);
+    this.#settle();
+  }
+
+  /** A tunnel to the peer stands: the same for what it was to be told. */
+  peerBack(peer: NodeId, now: Instant): void {
+    this.#now = now;
+    this.#correspondence.peerBack(peer, now);
+    this.#settle();
+  }
+
   handleTimeout(now: Instant): void {
     this.#now = now;
     for (const arrival of this.#inbox.handleTimeout(now)) this.#arrived(arrival, now);

@@ -23,6 +23,8 @@ export interface TrustRecord {
   readonly reported?: boolean;
   /** What we want now. Enforced here whatever the certificate says. */
   readonly terms: Terms;
+  /** Our statement, unix seconds, that brought these terms. */
+  readonly termsAt?: number;
   /** What the peer said last that it wants, from its side. */
   readonly peerTerms: Terms;
   /** Text of the certificate both have signed; absent with peers that make none (`legacy`) and until they signed. */
