@@ -20,7 +20,7 @@ const theirs = (serial: number): string =>
 
 async function open(storage: MemoryStorage, clock: ManualClock): Promise<Revocations> {
   const log = { event: () => {} };
-  return new Revocations(await loadRevocations(storage), { storage, clock, log });
+  return new Revocations(await loadRevocations(storage, undefined), { storage, clock, log });
 }
 
 describe('revocations', () => {
@@ -51,9 +51,16 @@ describe('revocations', () => {
     assert.equal(storage.files.has(REVOCATIONS_FILE), false);
   });
 
+  it('that a crash kept from their own file come back with the trust they ended', async () => {
+    const storage = new MemoryStorage(clock);
+    const known = await loadRevocations(storage, snapshot([{ node: 2, revocation: ours(3) }]));
+    const revocations = new Revocations(known, { storage, clock, log: { event: () => {} } });
+    assert.deepEqual(serials(revocations), [3]);
+  });
+
   it('in a damaged file stop the daemon, naming it', async () => {
     const storage = new MemoryStorage(clock);
     await storage.replace(REVOCATIONS_FILE, new TextEncoder().encode('{"revocations":[]}'));
-    await assert.rejects(loadRevocations(storage), { code: 'state_corrupt' });
+    await assert.rejects(loadRevocations(storage, undefined), { code: 'state_corrupt' });
   });
 });

@@ -1,22 +1,26 @@
 import { PilotError } from '../api/errors.ts';
 import { fromUtf8Strict, utf8 } from '../base/bytes.ts';
 import type { NodeId } from '../base/units.ts';
-import type { TrustSnapshot } from '../core/trust/types.ts';
+import type { TrustSnapshot, TrustTombstone } from '../core/trust/types.ts';
 import type { Clock, Log, Storage } from '../runtime/ports.ts';
 import { decodeRevocations, encodeRevocations } from '../wire/trust-bundle.ts';
 import { decodeTrustRevocation, type TrustRevocation } from '../wire/trust-revocation.ts';
 import { PersistGate } from './persist-gate.ts';
 
 export const REVOCATIONS_FILE = 'revocations.json';
-/** Speakers and peers; the oldest make room. Chosen: as many as fit a file that `trust verify` takes. */
-const KEPT = 8_192;
+/** The oldest make room. Chosen: the file is written anew with each, and has about a megabyte then. */
+const KEPT = 2_048;
 
-/** Errors: `state_corrupt`. */
-export async function loadRevocations(storage: Storage): Promise<readonly TrustRevocation[]> {
+/** What was saved, and what a crash kept from being saved but for `trust`. Errors: `state_corrupt`. */
+export async function loadRevocations(
+  storage: Storage,
+  trust: TrustSnapshot | undefined,
+): Promise<readonly TrustRevocation[]> {
+  const recent = trust?.tombstones.flatMap(documentsOf) ?? [];
   const bytes = await storage.read(REVOCATIONS_FILE);
-  if (bytes === undefined) return [];
+  if (bytes === undefined) return recent;
   const read = decodeRevocations(fromUtf8Strict(bytes) ?? '');
-  if (typeof read !== 'string') return read;
+  if (typeof read !== 'string') return [...read, ...recent];
   const file = storage.describe(REVOCATIONS_FILE);
   throw new PilotError('state_corrupt', `Cannot read ${file}: it is not a list of revocations (${read})`);
 }
@@ -27,13 +31,14 @@ export async function loadRevocations(storage: Storage): Promise<readonly TrustR
  */
 export class Revocations {
   readonly #known = new Map<string, TrustRevocation>();
+  readonly #noted = new WeakSet<TrustTombstone>();
   readonly #gate: PersistGate<readonly TrustRevocation[]>;
 
   constructor(
     known: readonly TrustRevocation[],
     { storage, clock, log }: { storage: Storage; clock: Clock; log: Log },
   ) {
-    for (const each of known) this.#known.set(keyOf(each), each);
+    for (const each of known) this.#add(each);
     this.#gate = new PersistGate({
       clock,
       log,
@@ -43,13 +48,12 @@ export class Revocations {
   }
 
   /** Takes over what the trust machine is about to store. */
-  note(snapshot: TrustSnapshot): void {
-    let changed = false;
-    for (const { revocation, peerRevocation } of snapshot.tombstones) {
-      for (const text of [revocation, peerRevocation])
-        if (text !== undefined && this.#add(text)) changed = true;
-    }
-    if (changed) this.#gate.put([...this.#known.values()]);
+  note({ tombstones }: TrustSnapshot): void {
+    // A snapshot is taken with every change, and mostly of the same tombstones.
+    const fresh = tombstones.filter((tombstone) => !this.#noted.has(tombstone));
+    for (const tombstone of fresh) this.#noted.add(tombstone);
+    const added = fresh.flatMap(documentsOf).filter((each) => this.#add(each));
+    if (added.length > 0) this.#gate.put([...this.#known.values()]);
   }
 
   /** Those between us and the peer, or all. */
@@ -62,9 +66,7 @@ export class Revocations {
     return this.#gate.close();
   }
 
-  #add(text: string): boolean {
-    const revocation = decodeTrustRevocation(text);
-    if (typeof revocation === 'string') return false;
+  #add(revocation: TrustRevocation): boolean {
     const key = keyOf(revocation);
     const known = this.#known.get(key);
     if (known !== undefined && known.serial >= revocation.serial) return false;
@@ -73,6 +75,13 @@ export class Revocations {
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value!);
     return true;
   }
+}
+
+function documentsOf({ revocation, peerRevocation }: TrustTombstone): readonly TrustRevocation[] {
+  return [revocation, peerRevocation].flatMap((text) => {
+    const document = text === undefined ? 'none' : decodeTrustRevocation(text);
+    return typeof document === 'string' ? [] : [document];
+  });
 }
 
 function keyOf({ node, peer }: TrustRevocation): string {
