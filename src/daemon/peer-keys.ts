@@ -208,10 +208,13 @@ export class PeerKeys {
   }
 
   /** The user vouches for the key by its fingerprint. Errors: `identity_changed`; those of `check`. */
-  async expect(peer: NodeId, fingerprint: string, name: string): Promise<void> {
+  async expect(peer: NodeId, fingerprint: string, name: string, presented?: Uint8Array): Promise<void> {
     const trusted = this.#host.trustedKey(peer);
     // Its request was signed with the key that trust would rest on.
-    const key = trusted ?? this.#host.askingKey(peer) ?? (await this.check(peer)).key;
+    const key =
+      trusted ??
+      this.#host.askingKey(peer) ??
+      (await this.check(peer, this.pinnedKey(peer) ?? presented)).key;
     const pin = this.pins.get(peer);
     if (trusted === undefined && pin?.refused !== undefined) throw this.changedError(pin);
     const actual = fingerprintOf(this.#crypto, key);

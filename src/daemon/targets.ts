@@ -69,6 +69,8 @@ export interface FoundNode {
   readonly hostname: string;
   /** Undefined when the registry did not say. */
   readonly public: boolean | undefined;
+  /** With which the registry presented a name. */
+  readonly publicKey?: Uint8Array;
 }
 
 /** Ourselves as a target. */
@@ -109,7 +111,7 @@ export class Targets {
   async find(text: string, signal?: Abort): Promise<FoundNode> {
     const target = parseTarget(text);
     const found = await this.#find(target, signal);
-    await this.#check(target, found.node, text);
+    await this.#check(target, found.node, text, found.publicKey);
     return found;
   }
 
@@ -127,10 +129,15 @@ export class Targets {
   }
 
   /** The node has the key the user expects, when they said which. */
-  async #check({ fingerprint }: ParsedTarget, node: NodeId, text: string): Promise<void> {
+  async #check(
+    { fingerprint }: ParsedTarget,
+    node: NodeId,
+    text: string,
+    presented?: Uint8Array,
+  ): Promise<void> {
     if (fingerprint === undefined) return;
     const own = this.#own();
-    if (node !== own.node) await this.#keys.expect(node, fingerprint, text);
+    if (node !== own.node) await this.#keys.expect(node, fingerprint, text, presented);
     else if (own.fingerprint !== fingerprint) {
       throw new PilotError(
         'identity_changed',
@@ -152,7 +159,9 @@ export class Targets {
       const found = await (remembered === undefined ? asked : this.#within(PATIENCE, asked));
       if (signal?.aborted) throw new PilotError('cancelled', `Cancelled: find "${hostname}"`);
       this.#book.named(found.node, found.hostname === '' ? hostname : found.hostname);
-      return { node: found.node, network: 0, hostname, public: found.public };
+      const { node, publicKey } = found;
+      const key = publicKey === undefined ? {} : { publicKey };
+      return { node, network: 0, hostname, public: found.public, ...key };
     } catch (thrown) {
       const error = asPilotError(thrown);
       // A private node that does not trust us is not found either, though we may know it from its own request.
