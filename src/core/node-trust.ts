@@ -62,6 +62,11 @@ export abstract class NodeTrust {
     this.settled(this.trust.keyRotated(peer, rotations, now), now);
   }
 
+  /** The registry can be reached again. */
+  registryBack(now: Instant): void {
+    this.settled(this.trust.registryBack(now), now);
+  }
+
   registryDone(...args: Parameters<Trust['registryDone']>): void {
     this.trust.registryDone(...args);
     this.settled(undefined, args[args.length - 1] as Instant);

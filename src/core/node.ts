@@ -312,7 +312,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         // What waited for a dead path need not wait for its timers once another one works.
         if (HEALED.has(output.event.name) && 'peer' in output.event) {
           this.#streams.retryPeer(output.event.peer, now);
-          this.#trust.peerBack(output.event.peer, now);
+          this.trust.peerBack(output.event.peer, now);
         }
         this.#outputs.push(output);
         return;

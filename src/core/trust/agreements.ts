@@ -23,6 +23,9 @@ export interface AgreementsOptions {
   readonly emit: (output: TrustOutput) => void;
 }
 
+/** Why a question was not answered in time. */
+export const OUTDATED = 'the time that was asked for is over';
+
 /** What happens to a trust while it lasts: its certificate is completed, changed, renewed, and ends in time. */
 export class Agreements {
   readonly #book: TrustBook;
@@ -246,6 +249,7 @@ export class Agreements {
     const next = this.#next();
     if (next === undefined || next > wall) return;
     this.#lookedAt = -1;
+    this.#dropOutdated(wall, now);
     for (const record of this.#book.records()) {
       if (record.notAfter === undefined) continue;
       if (record.notAfter * 1000 <= wall) this.#endings.expire(record, now);
@@ -268,7 +272,22 @@ export class Agreements {
       const at = Math.min(record.notAfter * 1000, this.#renewalAt(record) ?? Number.POSITIVE_INFINITY);
       if (this.#nextAt === undefined || at < this.#nextAt) this.#nextAt = at;
     }
+    for (const { terms } of [...this.#book.pending(), ...this.#book.outgoing()]) {
+      const at = (terms.not_after ?? Number.POSITIVE_INFINITY) * 1000;
+      if (at < (this.#nextAt ?? Number.POSITIVE_INFINITY)) this.#nextAt = at;
+    }
     return this.#nextAt;
+  }
+
+  /** Questions for a time that is over. */
+  #dropOutdated(wall: UnixMillis, now: Instant): void {
+    const isOver = ({ not_after }: Terms): boolean => not_after !== undefined && not_after * 1000 <= wall;
+    for (const { node, requestId, terms } of this.#book.pending()) {
+      if (!isOver(terms)) continue;
+      this.#book.deletePending(node);
+      this.#questions.answer(node, requestId, 'rejected', OUTDATED, now);
+    }
+    for (const request of this.#book.outgoing()) if (isOver(request.terms)) this.#questions.close(request);
   }
 
   /** When a successor is to be asked for; undefined when it was, or nobody here wants one. */

@@ -63,6 +63,7 @@ export class TrustBook {
     this.#pending.delete(request.node);
     if (this.#pending.size >= PENDING_LIMIT) this.#pending.delete(this.#pending.keys().next().value!);
     this.#pending.set(request.node, request);
+    this.version++;
     this.#changed = true;
   }
   deletePending(node: NodeId): boolean {

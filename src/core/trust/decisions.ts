@@ -1,6 +1,6 @@
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import type { TrustCertificate } from '../../wire/trust-certificate.ts';
-import type { Agreements } from './agreements.ts';
+import { type Agreements, OUTDATED } from './agreements.ts';
 import type { TrustBook } from './book.ts';
 import { type Certificates, type Offered, serialFrom } from './certificates.ts';
 import type { Correspondence } from './correspondence.ts';
@@ -100,7 +100,8 @@ export class Decisions {
       registers.usedSerial(from, serialFrom(claim.message?.extra?.serial));
     }
     if (asked.terms.not_after !== undefined && asked.terms.not_after * 1000 <= this.#wall(now)) {
-      this.#questions.answer(from, id, 'rejected', 'the time that was asked for is over', now);
+      if (this.#book.pendingOf(from)?.requestId === id) this.#book.deletePending(from);
+      this.#questions.answer(from, id, 'rejected', OUTDATED, now);
       return;
     }
     const answered = id === '' ? undefined : this.#book.answer(from, id);

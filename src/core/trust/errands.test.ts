@@ -88,3 +88,23 @@ test('their number is bounded: answers give way before what our user wants', () 
   assert.equal(departures.length, ERRAND_LIMIT);
   assert.ok(departures.some(({ errand: each }) => each.kind === 'revoke'));
 });
+
+test('a way that is open again is taken at once, and the pauses begin anew', () => {
+  const errands = new Errands(seededRandom('h'));
+  errands.start(errand('revoke', 1), ['direct', 'relay'], 0);
+  errands.start(errand('revoke', 2), ['direct', 'relay'], 0);
+  let now = 0;
+  for (let round = 0; round < 8; round++) {
+    now = errands.nextTimeout()!;
+    for (const { ref, errand: each, leg } of errands.due(now).departures) {
+      if (leg === 'direct') errands.directSettled(ref, false, now);
+      else errands.relaySettled(keyOf(each), false);
+    }
+  }
+  assert.ok(errands.nextTimeout()! > now + 60_000, 'the pauses have grown long');
+  errands.hasten('direct', 1, now + 1, 0);
+  assert.deepEqual(due(errands, now + 1), ['revoke direct', 'revoke relay'], 'only of this peer');
+  errands.hasten('relay', undefined, now + 2, 300);
+  const at = errands.nextTimeout()!;
+  assert.ok(at >= now + 2 && at <= now + 302);
+});

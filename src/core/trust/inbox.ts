@@ -154,8 +154,15 @@ export class Inbox {
   }
 
   #identify(claim: Claim, us: Recipient, now: Instant): Arrival {
-    const key = this.#pinnedKey(claim.from) ?? this.#waiting.knownKey(claim.from, now);
-    if (key !== undefined) return this.#verify(claim, key, us);
+    const pinned = this.#pinnedKey(claim.from);
+    const key = pinned ?? this.#waiting.knownKey(claim.from, now);
+    if (key !== undefined) {
+      const arrival = this.#verify(claim, key, us);
+      const isMismatch = arrival.kind === 'refused' && arrival.reason === 'key_mismatch';
+      if (pinned !== undefined || !isMismatch) return arrival;
+      // The peer may have replaced its key since the directory was asked.
+      this.#waiting.forgetKey(claim.from);
+    }
     const held = this.#waiting.hold(claim, now);
     if (held === 'full') return refused(claim.from, 'too_many_waiting');
     return { kind: 'held', peer: claim.from, ask: held === 'ask' };

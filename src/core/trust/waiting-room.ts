@@ -33,6 +33,10 @@ export class WaitingRoom {
     return known.key;
   }
 
+  forgetKey(peer: NodeId): void {
+    this.#keys.delete(peer);
+  }
+
   /** Returns `'ask'` when the directory must be asked, `'full'` when the message could not be kept. */
   hold(claim: Claim, now: Instant): 'ask' | 'asked' | 'full' {
     const queue = this.#queues.get(claim.from);
