@@ -57,6 +57,7 @@ export class MessageService {
   readonly #port: Port | undefined;
   readonly #names = new Map<NodeId, { readonly name: string; readonly until: Instant }>();
   readonly #stopped = new AbortController();
+  #stopping: Promise<void> | undefined;
   #client: PilotClient | undefined;
   #unlisten: (() => void) | undefined;
 
@@ -112,8 +113,10 @@ export class MessageService {
           pause = RECONNECT[0];
           onAttached(port);
           await ended;
+          // Answers under way still need the connection.
+          await this.#stopping;
         } finally {
-          if (!signal.aborted) client.close();
+          client.close();
         }
       } catch (thrown) {
         const { code } = asPilotError(thrown);
@@ -127,10 +130,11 @@ export class MessageService {
   }
 
   /** Takes no more questions, and gives those being answered `grace` to end. */
-  async close(grace: Millis = 5_000): Promise<void> {
+  close(grace: Millis = 5_000): Promise<void> {
+    const stopping = this.#server.stop(grace).then(() => this.#stopped.abort());
+    this.#stopping ??= stopping;
     this.#unlisten?.();
-    await this.#server.stop(grace);
-    this.#stopped.abort();
+    return stopping;
   }
 
   async #incoming(question: Question): Promise<IncomingMessage> {

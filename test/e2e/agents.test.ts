@@ -227,8 +227,12 @@ describe('agents, as processes', () => {
   });
 
   test('stopped, it leaves in good order, and messages go to the inbox again', async () => {
+    await agent.serve('--command', 'sleep 1; echo "finished $(cat)"');
+    const underWay = ask('this');
+    await new Promise((resolve) => setTimeout(resolve, 400));
     assert.equal(await agent.stop(), 0);
     assert.match(agent.said, /stopping/);
+    assert.equal(fromUtf8((await underWay).reply.data), 'finished this');
     const sent = await asker.data<{ message_id: string }>(['send-message', 'expert', 'for later']);
     const { messages } = await expert.data<{ messages: { id: string; message_id: string }[] }>(['inbox']);
     assert.equal(messages.at(-1)!.message_id, sent.message_id);

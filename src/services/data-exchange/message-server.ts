@@ -36,6 +36,8 @@ import { ReplyBudget } from './reply-budget.ts';
 
 /** Room for the ids around a message. */
 const ENVELOPE: Bytes = TAG_HEADER_LIMIT + 16;
+/** How long a service that has stopped waits for its last answers to be taken. Chosen. */
+const LAST_WORD: Millis = 1_000;
 export const ANSWER_LIMIT: Bytes = DATA_FRAME_LIMIT - ENVELOPE;
 
 /** A message that wants an answer. */
@@ -107,6 +109,7 @@ export class MessageServer {
   readonly #replies: ReplyBudget;
   readonly #conns = new Set<Conn>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #answering = new Set<Promise<void>>();
   readonly #controls = new Set<AbortController>();
   #isStopping = false;
   #isStopped = false;
@@ -161,6 +164,9 @@ export class MessageServer {
     const timer = clock.at(clock.now() + grace, end);
     while (this.#running.size > 0) await Promise.allSettled([...this.#running]);
     timer.cancel();
+    // Answers that are complete are still being written.
+    const last = Promise.allSettled([...this.#answering]).then(() => {});
+    if (grace > 0) await Promise.race([last, clock.sleep(Math.min(grace, LAST_WORD))]);
     for (const conn of this.#conns) conn.abort();
   }
 
@@ -169,7 +175,9 @@ export class MessageServer {
     for (let chunk = await conn.read(); chunk !== undefined; chunk = await conn.read()) {
       reader.push(chunk);
       for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-        await this.#frame(conn, frame);
+        const answering = this.#frame(conn, frame).finally(() => this.#answering.delete(answering));
+        this.#answering.add(answering);
+        await answering;
         if (single) return;
       }
       if (reader.error === undefined) continue;
