@@ -287,7 +287,13 @@ export class Agreements {
       this.#book.deletePending(node);
       this.#questions.answer(node, requestId, 'rejected', OUTDATED, now);
     }
-    for (const request of this.#book.outgoing()) if (isOver(request.terms)) this.#questions.close(request);
+    for (const request of this.#book.outgoing()) {
+      if (!isOver(request.terms)) continue;
+      this.#questions.close(request);
+      // The question carried a withdrawal to the peer that nobody else carries now.
+      const tombstone = request.node === undefined ? undefined : this.#book.tombstone(request.node);
+      if (tombstone?.tellPeer === true) this.#correspondence.revoke(tombstone, now);
+    }
   }
 
   /** When a successor is to be asked for; undefined when it was, or nobody here wants one. */
