@@ -13,8 +13,8 @@ export const ask = defineCommand({
   summary: 'Ask an agent and print its reply',
   details:
     'The same as send-message with --wait, for scripts: standard output is the reply and nothing else. By convention ' +
-    'agents know /help, /summary and /data {json}. A private agent is asked for trust first, on the smallest terms: its ' +
-    'messages may be reached, nothing here; one that approves by rule answers at once.',
+    'agents know /help, /summary and /data {json}. A private agent is asked for trust first, for messages ' +
+    'and nothing else; one that approves by rule answers at once.',
   args: {
     peer: { value: peer, summary: 'hostname, address or node id' },
     question: { value: text, summary: 'the same as --data', optional: true },

@@ -8,8 +8,8 @@ import { type FoundPeer, findPeer } from '../../peers.ts';
 const PATIENCE: Millis = 10_000;
 
 /**
- * Finds an agent; one that hides from strangers is asked for trust first: we reach its messages, it reaches nothing
- * here. An agent that approves by rule answers at once. Errors: those of `findPeer`, `untrusted`.
+ * Finds an agent; one that hides from strangers is asked for trust first: messages both ways, since older agents
+ * answer with a message of their own, and nothing else. An agent that approves by rule answers at once. Errors: those of `findPeer`, `untrusted`.
  */
 export async function findAgent(context: Context, text: string): Promise<FoundPeer> {
   const client = await context.client();
@@ -24,8 +24,9 @@ export async function findAgent(context: Context, text: string): Promise<FoundPe
   } catch (thrown) {
     if (asPilotError(thrown).code !== 'not_found') throw thrown;
   }
-  context.output.note(`asking "${text}" for trust first: its messages, nothing here`);
-  const terms = { give: { ports: '' }, get: { ports: String(DATA_EXCHANGE_PORT) } };
+  context.output.note(`asking "${text}" for trust first: messages, nothing else`);
+  const messages = { ports: String(DATA_EXCHANGE_PORT) };
+  const terms = { give: messages, get: messages };
   const { status } = await client.trust.handshake(text, 'to ask a question', {
     terms,
     signal: context.signal,
