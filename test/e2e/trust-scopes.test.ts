@@ -192,10 +192,9 @@ describe('untrust', () => {
     await fromB.untrust('node-a', 'laptop lost');
     for (const over of overs) assert.ok((await over).at - began < 1_000);
     await assert.rejects(flow);
-    await eventually(async () => {
-      assert.equal((await fromA.trusted()).length, 0);
-      await assert.rejects(fromA.dial('2', 7, { timeout: 2_000 }), { code: 'untrusted' });
-    });
+    await eventually(async () => assert.equal((await fromA.trusted()).length, 0));
+    // While its place is still known, it just does not answer.
+    await assert.rejects(fromA.dial('2', 7, { timeout: 1_000 }), /no mutual trust|private/);
     const revoked = join(sandbox.root, 'revoked.json');
     assert.match(await a.text(['trust', 'revocations', '--file', revoked]), /wrote [1-9]/);
     const refused = await judge.failure(['trust', 'verify', files.good!, '--revocations', revoked]);
@@ -217,6 +216,6 @@ describe('a trust of some seconds', () => {
     await eventually(async () => {
       for (const client of [fromA, fromB]) assert.equal((await client.trusted()).length, 0);
     });
-    assert.match(a.log, /trust\.expired/);
+    await eventually(async () => assert.match(a.log, /trust\.expired/));
   });
 });
