@@ -328,8 +328,7 @@ export class Daemon {
     this.#registry.onState((state) => {
       log.event('info', `registry.${state}`);
       if (state !== 'connected') return;
-      this.#registration.reconnected();
-      this.#networks.reconnected();
+      for (const part of [this.#registration, this.#networks, this.#trustEffects]) part.reconnected();
     });
     this.#networks.start();
     this.#registry.start();

@@ -266,6 +266,10 @@ export class TrustEffects {
     this.#watching = this.#clock.at(this.#host.now() + ANSWER_INTERVAL, look);
   }
 
+  reconnected(): void {
+    this.#host.run(() => this.#host.node.registryBack(this.#host.now()));
+  }
+
   stop(): void {
     this.#watching?.cancel();
     this.#watching = undefined;

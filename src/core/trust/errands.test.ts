@@ -94,7 +94,7 @@ test('a way that is open again is taken at once, and the pauses begin anew', () 
   errands.start(errand('revoke', 1), ['direct', 'relay'], 0);
   errands.start(errand('revoke', 2), ['direct', 'relay'], 0);
   let now = 0;
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 20; round++) {
     now = errands.nextTimeout()!;
     for (const { ref, errand: each, leg } of errands.due(now).departures) {
       if (leg === 'direct') errands.directSettled(ref, false, now);
