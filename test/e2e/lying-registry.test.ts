@@ -129,7 +129,7 @@ async function befriend(): Promise<void> {
   await a.client.handshake('b', 'friends');
   await eventually(async () => assert.equal((await b.client.pending()).length, 1));
   await b.client.approve('a');
-  await eventually(async () => assert.ok(await a.trusts(b)));
+  await eventually(async () => assert.ok(await a.trusts(b), 'not yet'));
   assert.ok(await a.says('hello', b.id));
 }
 
@@ -167,22 +167,22 @@ test('another key under the id of a trusted peer gets nothing, and the user is t
   });
   await mallory.stop();
   await mallory.start({ public: true });
-  assert.equal(mallory.id, id);
+  await eventually(async () => assert.equal(mallory.id, id));
   await a.restart();
   const before = mallory.inboxCount;
   assert.equal(await a.says('secret', id), false);
   assert.equal(await a.says('secret', 'b'), false);
   assert.equal(mallory.inboxCount, before);
   assert.equal(await mallory.says('I am b', a.id), false);
-  await eventually(async () => assert.ok(a.warnings().includes('peer.identity_changed')));
+  await eventually(async () => assert.ok(a.warnings().includes('peer.identity_changed'), 'not yet'));
 
   liar.tellTheTruth();
   await mallory.stop();
   rmSync(join(mallory.home, 'node.json'), { force: true });
   await mallory.start({ public: false });
   await b.start();
-  await eventually(async () => assert.ok(await a.says('are you back?', id)));
-  await eventually(async () => assert.ok(!a.warnings().includes('peer.identity_changed')));
+  await eventually(async () => assert.ok(await a.says('are you back?', id), 'not yet'));
+  await eventually(async () => assert.ok(!a.warnings().includes('peer.identity_changed'), 'not yet'));
 });
 
 test('a rotation that the old key did not sign is not followed', async () => {
@@ -197,7 +197,7 @@ test('a rotation that the old key did not sign is not followed', async () => {
   );
   presentMalloryAsB({ rotations: [encodeKeyRotation(forged)], epoch: 1 });
   await a.restart();
-  await eventually(async () => assert.ok(a.warnings().includes('peer.identity_changed')));
+  await eventually(async () => assert.ok(a.warnings().includes('peer.identity_changed'), 'not yet'));
   const shown = await a.client.lookup(String(b.id));
   assert.equal(shown.identity, 'changed');
   liar.tellTheTruth();
@@ -284,7 +284,7 @@ test('an invented membership lets nobody in, and the user is told', async () => 
     shared: [{ network_id: 7, tags: [], role: 'member', since: now }],
   }));
   await a.restart();
-  await eventually(async () => assert.ok(a.warnings().includes('registry.membership_invented')));
+  await eventually(async () => assert.ok(a.warnings().includes('registry.membership_invented'), 'not yet'));
   const before = a.inboxCount;
   assert.equal(await mallory.says('hello', a.id), false);
   assert.equal(a.inboxCount, before);
@@ -304,7 +304,7 @@ test('an older record than one seen before is reported', async () => {
   });
   await a.restart();
   await a.client.lookup(String(b.id));
-  await eventually(async () => assert.ok(a.warnings().includes('registry.record_rolled_back')));
+  await eventually(async () => assert.ok(a.warnings().includes('registry.record_rolled_back'), 'not yet'));
   assert.ok(await a.says('still friends', b.id));
 });
 
@@ -327,7 +327,7 @@ test('a withdrawal that the registry hides still holds, and reaches the peer whe
   assert.equal(await b.says('are we friends?', a.id), false);
   assert.equal(await a.says('no', bId), false);
   assert.equal(a.inboxCount, before);
-  await eventually(async () => assert.ok(!(await b.trusts(a))), 30_000);
+  await eventually(async () => assert.ok(!(await b.trusts(a)), 'not yet'), 30_000);
   await b.restart();
   assert.ok(!(await b.trusts(a)));
   assert.equal(await b.says('and now?', a.id), false);
