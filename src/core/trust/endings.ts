@@ -147,6 +147,7 @@ export class Endings {
     const { registers } = this.#book;
     const serial = registers.serial(node);
     const statedAt = registers.newStatement(node, Math.floor(wall / 1000));
+    registers.voidOwn(node, statedAt);
     const tombstone: TrustTombstone = {
       node,
       revokedAt: wall,

@@ -62,8 +62,11 @@ export class Questions {
 
   /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
   isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
-    const withdrawnAt = this.#book.tombstone(from)?.statedAt;
-    return request.node === undefined && withdrawnAt !== undefined && (request.statedAt ?? 0) < withdrawnAt;
+    if (request.node !== undefined) return false;
+    const statedAt = request.statedAt ?? 0;
+    return (
+      this.#book.registers.isVoid(from, statedAt) || statedAt < (this.#book.tombstone(from)?.statedAt ?? 0)
+    );
   }
 
   closeAllTo(node: NodeId): void {

@@ -76,8 +76,19 @@ export class Registers {
   /** Nothing either side said up to this time counts any more. */
   close(peer: NodeId, at: number): void {
     this.said(peer, at);
+    this.voidOwn(peer, at);
     const register = this.#of(peer);
     this.heardNo(peer, at, register.heardRevoke);
+  }
+
+  /** What we said to the peer up to this time counts no more. */
+  voidOwn(peer: NodeId, at: number): void {
+    const register = this.#of(peer);
+    register.voidUntil = Math.max(register.voidUntil ?? 0, at);
+  }
+
+  isVoid(peer: NodeId, statedAt: number): boolean {
+    return statedAt <= (this.#registers.get(peer)?.voidUntil ?? -1);
   }
 
   /** Highest serial of a certificate of the pair. */

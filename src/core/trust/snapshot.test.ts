@@ -128,6 +128,7 @@ const snapshot: fc.Arbitrary<TrustSnapshot> = fc.record({
   registers: fc.array(
     fc.record({
       node,
+      voidUntil: fc.option(seconds, { nil: undefined }),
       saidAt: seconds,
       heardAt: seconds,
       heardNo: fc.boolean(),

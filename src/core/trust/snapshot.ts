@@ -85,6 +85,7 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       heard_at: register.heardAt,
       heard_no: register.heardNo,
       heard_revoke: register.heardRevoke,
+      void_until: register.voidUntil,
       serial: register.serial,
       certifies: register.certifies,
     })),
@@ -208,6 +209,7 @@ function statementRegister(item: Fields): StatementRegister {
     heardAt: whole(item.heard_at),
     heardNo: flag(item.heard_no),
     heardRevoke: string(item.heard_revoke),
+    ...(item.void_until !== undefined && { voidUntil: whole(item.void_until) }),
     serial: whole(item.serial ?? 0),
     certifies: flag(item.certifies ?? false),
   };

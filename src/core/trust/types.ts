@@ -120,6 +120,8 @@ export interface StatementRegister {
   readonly heardNo: boolean;
   /** Id of the newest revocation heard; empty when none. */
   readonly heardRevoke: string;
+  /** What we said up to then counts no more: the time of our newest withdrawal, or of the end of a trust. */
+  readonly voidUntil?: number;
   /** Highest serial of a certificate of the pair, ever. */
   readonly serial: number;
   /** The peer signs certificates. */
