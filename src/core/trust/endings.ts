@@ -74,7 +74,8 @@ export class Endings {
     const wall = this.#wall(now);
     const end = this.#certificates.inForce(record)?.notAfter;
     this.#emit({ type: 'event', event: { name: 'trust.expired', peer: node } });
-    if (end === undefined || end * 1000 > wall) {
+    // A certificate that the peer has not signed may never have reached it.
+    if (end === undefined || end * 1000 > wall || record.draft !== undefined) {
       this.#takeBack(node, record.requestId, 'expired', now);
       return;
     }
