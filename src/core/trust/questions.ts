@@ -60,10 +60,12 @@ export class Questions {
     return request?.node === undefined || request.node === claim.from ? request : undefined;
   }
 
-  /** A question by hostname turns out to concern a peer that our user turned away from after asking. */
+  /** A question by hostname turns out to concern a peer that our user turned away from, or asked anew, after asking. */
   isWithdrawn(request: OutgoingRequest, from: NodeId): boolean {
     if (request.node !== undefined) return false;
     const statedAt = request.statedAt ?? 0;
+    // Asked again by id since, perhaps for less.
+    if ((this.#book.outgoingTo(from)?.statedAt ?? 0) > statedAt) return true;
     return (
       this.#book.registers.isVoid(from, statedAt) || statedAt < (this.#book.tombstone(from)?.statedAt ?? 0)
     );
