@@ -165,6 +165,9 @@ test('another key under the id of a trusted peer gets nothing, and the user is t
     const answer = await truth();
     return request.public_key === mallory.daemon.info().public_key ? { ...answer, node_id: id } : answer;
   });
+  for (const type of ['subscribe', 'set_visibility', 'publish_record', 'heartbeat']) {
+    liar.lieAbout(type, (request, truth) => (request.node_id === id ? { type: `${type}_ok` } : truth()));
+  }
   await mallory.stop();
   await mallory.start({ public: true });
   await eventually(async () => assert.equal(mallory.id, id));

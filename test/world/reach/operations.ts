@@ -202,7 +202,7 @@ function networkOperation({ random, state, count }: Now): Operation {
 const EVERYTHING: Wish = { give: undefined, get: undefined, until: undefined, renew: false };
 
 function randomWish({ random, wall }: Now): Wish {
-  const until = chance(random, 0.2) ? wall + 1000 * (60 + random.below(120)) : undefined;
+  const until = chance(random, 0.2) ? wall + 1000 * (100 + random.below(120)) : undefined;
   return { give: randomPorts(random), get: randomPorts(random), until, renew: false };
 }
 

@@ -23,8 +23,8 @@ const SETUP_LIMIT = 60_000;
 const SETTLE = 3_000;
 /** After disturbances end, both ends agree within this. */
 const HEAL_LIMIT = 150_000;
-/** No storm and what follows it lasts longer, unless something is wrong. */
-const STORM_LIMIT = 100_000;
+/** Everything that is looked at between two of these has the same answer: nothing ends meanwhile. */
+const LOOK_LIMIT = 90_000;
 /** A trust is not looked at this close to its end: whole seconds on the wire. */
 const MARGIN = 5_000;
 /** What left a machine before its user withdrew may still arrive. */
@@ -132,6 +132,7 @@ class Sequence {
   // --- calm ------------------------------------------------------------------------------------------------------
 
   async #calmStep(): Promise<void> {
+    await this.#avoidEnds();
     const operation = this.#draw();
     const done = await this.#perform(operation);
     if (!done.isAcknowledged) {
@@ -158,7 +159,8 @@ class Sequence {
 
   /** Nobody looks while a trust is about to end; what has ended is gone, and its open questions with it. */
   async #avoidEnds(): Promise<void> {
-    const isClose = (): boolean => this.#ends().some((end) => Math.abs(end - this.#wall) < MARGIN);
+    const isClose = (): boolean =>
+      this.#ends().some((end) => end > this.#wall - MARGIN && end < this.#wall + LOOK_LIMIT);
     while (isClose()) await this.pilot.world.runFor(1_000);
     for (const [from, to] of this.#couples()) {
       if (from > to) continue;
@@ -180,18 +182,12 @@ class Sequence {
     );
   }
 
-  /** Lets every trust that would end during a storm end before it. */
-  async #outlast(): Promise<void> {
-    const close = this.#ends().filter((end) => end > this.#wall && end < this.#wall + STORM_LIMIT);
-    if (close.length > 0) await this.#wait(Math.max(...close) - this.#wall + MARGIN);
-  }
-
   // --- storms ----------------------------------------------------------------------------------------------------
 
   /** Machines die, ways close, and meanwhile users do things; then everything heals and must agree. */
   async #storm(): Promise<void> {
     const { world } = this.pilot;
-    await this.#outlast();
+    await this.#avoidEnds();
     this.pilot.note('a storm begins');
     this.#disturb();
     const done: Done[] = [];
