@@ -128,7 +128,10 @@ export class Agreements {
       return;
     }
     if (answered !== undefined || requestId === record.requestId) {
-      this.#questions.answer(node, requestId, 'accepted', '', now);
+      // The peer knows of a later serial than the one that waits for its signature.
+      const isLow = this.#book.registers.serial(node) > record.serial;
+      if (isLow && record.draft !== undefined) this.redraft(record, now);
+      else this.#questions.answer(node, requestId, 'accepted', '', now);
       return;
     }
     const current = this.#certificates.inForce(record);

@@ -296,7 +296,8 @@ export class Correspondence {
 
   #composeRequest(request: Question, timestamp: number): Uint8Array {
     const { requestId, node, hostname, justification, terms } = request;
-    const serial = node === undefined ? 0 : this.#book.registers.serial(node);
+    const { registers } = this.#book;
+    const serial = node === undefined ? registers.highestSerial() : registers.serial(node);
     // A request after a withdrawal cites it: a peer that missed the withdrawal learns of it here and asks its user.
     const replyTo = (node === undefined ? undefined : this.#book.tombstone(node)?.revokeId) ?? '';
     const letter: Letter = {

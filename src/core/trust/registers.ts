@@ -96,6 +96,13 @@ export class Registers {
     return this.#registers.get(peer)?.serial ?? 0;
   }
 
+  /** Of any pair: what a question says whose receiver is not known. */
+  highestSerial(): number {
+    let highest = 0;
+    for (const { serial } of this.#registers.values()) highest = Math.max(highest, serial);
+    return highest;
+  }
+
   usedSerial(peer: NodeId, serial: number): void {
     const register = this.#of(peer);
     register.serial = Math.max(register.serial, serial);
