@@ -25,6 +25,8 @@ interface History {
   readonly withdrawals: Map<string, number>;
   /** Step in which each message id of the peer first arrived. */
   readonly arrivals: Map<string, number>;
+  /** The same, signed with a key that the peer had replaced by then. */
+  readonly outdatedArrivals: Map<string, number>;
   /** Step in which each question of ours was asked. */
   readonly questions: Map<string, number>;
   /** Step in which the peer's withdrawal, or its time, ended trust here. */
@@ -223,7 +225,7 @@ export class TrustModel {
     const heardAt = theirs.withdrawals.get(heard) ?? -1;
     assert.ok(theirs.consent > heardAt, `${key}: the peer asked or approved after the withdrawal heard of`);
     const id = record.requestId ?? '';
-    const basis = ours.questions.get(id) ?? ours.arrivals.get(id);
+    const basis = ours.questions.get(id) ?? ours.arrivals.get(id) ?? ours.outdatedArrivals.get(id);
     assert.ok(
       basis !== undefined && basis > ours.withdrawal,
       `${key}: rests on a question newer than the own withdrawal`,
@@ -307,7 +309,11 @@ export class TrustModel {
     const text = parcel.kind === 'direct' ? fromUtf8(parcel.bytes) : parcel.message;
     const message = decodeHandshake(utf8(text));
     if (typeof message !== 'string' && message.type === 'handshake_request') {
-      const { arrivals } = this.#history(this.bus.node(parcel.to), this.bus.node(parcel.from));
+      const sender = this.bus.node(parcel.from);
+      const history = this.#history(this.bus.node(parcel.to), sender);
+      // Under a key that was replaced meanwhile it may have been refused.
+      const isCurrent = message.public_key === encodeBase64(sender.identity.publicKey);
+      const arrivals = isCurrent ? history.arrivals : history.outdatedArrivals;
       const id = message.id ?? '';
       if (!arrivals.has(id)) arrivals.set(id, this.#step);
     }
@@ -327,7 +333,13 @@ export class TrustModel {
     let history = this.#histories.get(key);
     if (history === undefined) {
       const none = { consent: -1, withdrawal: -1, ended: -1, wish: undefined };
-      history = { ...none, withdrawals: new Map(), arrivals: new Map(), questions: new Map() };
+      history = {
+        ...none,
+        withdrawals: new Map(),
+        arrivals: new Map(),
+        outdatedArrivals: new Map(),
+        questions: new Map(),
+      };
       this.#histories.set(key, history);
     }
     return history;
