@@ -74,8 +74,9 @@ export class Endings {
     const wall = this.#wall(now);
     const end = this.#certificates.inForce(record)?.notAfter;
     this.#emit({ type: 'event', event: { name: 'trust.expired', peer: node } });
-    // A certificate that the peer has not signed may never have reached it.
-    if (end === undefined || end * 1000 > wall || record.draft !== undefined) {
+    // A certificate the peer has not signed may never have reached it, and a question of ours may still be on its way.
+    const isOpen = record.draft !== undefined || this.#book.outgoingTo(node) !== undefined;
+    if (end === undefined || end * 1000 > wall || isOpen) {
       this.#takeBack(node, record.requestId, 'expired', now);
       return;
     }
