@@ -19,6 +19,8 @@ export interface DaemonConfig {
   readonly public?: boolean;
   /** Which requests for trust are approved without asking; the first rule that fits counts. @default none */
   readonly autoApprove?: readonly AutoApproveRule[];
+  /** Be in every network the registry puts this node into, not only in those its user joined. @default false */
+  readonly acceptMemberships?: boolean;
   /** Never use a direct path: peers see only the beacon. @default false */
   readonly relayOnly?: boolean;
   /** Contact given to the registry; optional. */

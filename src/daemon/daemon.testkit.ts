@@ -386,6 +386,7 @@ export class Place {
         registries: [{ host: 'registry', port: 9000 }],
         hostname: name,
         version: 'test',
+        acceptMemberships: true,
         ...config,
       },
     });

@@ -197,6 +197,8 @@ export class Daemon {
       run,
       self: () => this.#own.nodeId,
       known: parts.networks,
+      warnings: this.#identities.warnings,
+      acceptsAll: config.acceptMemberships ?? false,
     });
     this.#pings = new Pings({ node: this.#node, clock, run });
     this.#answers = new DirectoryAnswers({
@@ -351,10 +353,8 @@ export class Daemon {
     log.event('info', 'daemon.stopping');
     await this.#ipc.close();
     await this.#services?.stop();
-    this.#registration.stop();
-    this.#identities.stop();
-    this.#surroundings.stop();
-    this.#trustEffects.stop();
+    for (const part of [this.#registration, this.#identities, this.#surroundings, this.#trustEffects])
+      part.stop();
     const deadline = clock.now() + STOP_WAIT;
     while (this.#streams.unfinishedCount > 0 && clock.now() < deadline) await clock.sleep(20);
     this.#streams.abortAll();

@@ -1,6 +1,6 @@
 import { asPilotError } from '../api/errors.ts';
 import { fromUtf8Strict, utf8 } from '../base/bytes.ts';
-import type { NodeId, UnixMillis } from '../base/units.ts';
+import type { NetworkId, NodeId, UnixMillis } from '../base/units.ts';
 import type { MemberRole, OwnNetwork, SharedNetwork } from '../directory/network-types.ts';
 import type { Log, Storage } from '../runtime/ports.ts';
 import { isJsonObject, type JsonObject } from '../wire/json.ts';
@@ -18,6 +18,8 @@ export interface KnownNetworks {
   /** Who we were: ids of networks and nodes mean nothing at another registry. */
   readonly node: NodeId;
   readonly own: readonly OwnNetwork[];
+  /** Networks our user wanted to be in. */
+  readonly agreed: readonly NetworkId[];
   readonly syncedAt: UnixMillis;
   readonly peers: ReadonlyMap<NodeId, SeenRelation>;
 }
@@ -53,6 +55,7 @@ export function saveNetworks(storage: Storage, known: KnownNetworks): Promise<vo
     member_tags: perNetwork((network) => network.tags),
     synced_at: new Date(known.syncedAt).toISOString(),
     memberships: known.own.map(rowOf),
+    agreed: known.agreed,
     peers: [...known.peers].map(([node, seen]) => ({
       node_id: node,
       seen_at: seen.at,
@@ -90,7 +93,8 @@ function knownOf(file: unknown): KnownNetworks | undefined {
   const own = listOf(file.memberships, ownOf);
   const peers = listOf(file.peers, peerOf);
   if (Number.isNaN(syncedAt) || own === undefined || peers === undefined) return undefined;
-  return { node: file.node_id, own, syncedAt, peers: new Map(peers) };
+  if (!Array.isArray(file.agreed) || !file.agreed.every(isCount)) return undefined;
+  return { node: file.node_id, own, agreed: file.agreed, syncedAt, peers: new Map(peers) };
 }
 
 function ownOf(row: JsonObject): OwnNetwork | undefined {

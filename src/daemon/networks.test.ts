@@ -9,6 +9,7 @@ import { FakeNetworks, networkRequests } from './networks.testkit.ts';
 import { Networks, STALE_LIMIT } from './networks.ts';
 import { loadNetworks, NETWORKS_FILE } from './networks-file.ts';
 import type { RegistryClient, RegistryNetworks } from './registry-client.ts';
+import { Warnings } from './warnings.ts';
 
 const SELF: NodeId = 1;
 const PEER: NodeId = 2;
@@ -22,8 +23,10 @@ class Rig {
   readonly calls: string[] = [];
   readonly log: Log = { event: (_level, name) => this.events.push(name) };
   readonly registry = new FakeNetworks((to, push) => {
-    if (to === SELF) this.networks.pushed(push);
+    if (to === SELF) this.networks?.pushed(push);
   });
+  readonly warnings = new Warnings(this.log, () => this.clock.wallNow());
+  acceptsAll = true;
   rechecks = 0;
   away = false;
   memberships!: Memberships;
@@ -58,6 +61,8 @@ class Rig {
       run: (mutation) => mutation(),
       self: () => SELF,
       known: await loadNetworks(this.storage, this.log),
+      warnings: this.warnings,
+      acceptsAll: this.acceptsAll,
     });
     this.networks.start();
   }
@@ -233,5 +238,38 @@ test('a file that cannot be read, or is of another node, counts as none', async 
   rig.away = true;
   await rig.start();
   assert.deepEqual(rig.networks.own, []);
+  await rig.networks.stop();
+});
+
+test('a network that our user never joined counts for nothing until it is joined, and the user is told', async () => {
+  const rig = new Rig();
+  rig.acceptsAll = false;
+  const known = rig.registry.add('known', 'open', SELF);
+  await rig.start();
+  await rig.networks.sync();
+  rig.registry.enter(known, PEER);
+  rig.registry.enter(rig.registry.add('invented', 'open', SELF), PEER);
+  await rig.clock.advance(50);
+  assert.deepEqual(
+    rig.networks.own.map(({ name }) => name),
+    ['known'],
+    'what the registry says the first time counts',
+  );
+  assert.equal(await rig.verdict(1), 'allowed');
+  assert.equal(await rig.verdict(2), 'not_member');
+  assert.deepEqual(
+    rig.warnings.list().map(({ code }) => code),
+    ['registry.membership_invented'],
+  );
+  await rig.networks.stop();
+
+  await rig.start();
+  await rig.networks.sync();
+  assert.equal(await rig.verdict(2), 'not_member', 'also after a restart');
+  await rig.networks.agree(2);
+  assert.equal(await rig.verdict(2), 'allowed');
+  assert.deepEqual(rig.warnings.list(), []);
+  await rig.networks.disagree(2);
+  assert.equal(await rig.verdict(2), 'not_member');
   await rig.networks.stop();
 });

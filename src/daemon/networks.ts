@@ -9,6 +9,7 @@ import { Audiences } from './broadcast.ts';
 import { type KnownNetworks, NETWORKS_FILE, type SeenRelation, saveNetworks } from './networks-file.ts';
 import { PersistGate } from './persist-gate.ts';
 import type { RegistryClient } from './registry-client.ts';
+import type { Warnings } from './warnings.ts';
 
 /** Pushes tell of changes at once; this finds what a push did not tell (spec/12 §4). */
 const SYNC_INTERVAL: Millis = 300_000;
@@ -26,6 +27,8 @@ const IN_FLIGHT_LIMIT = 64;
 const OVERTAKEN_LIMIT = 5;
 /** Peers remembered for a time without the registry. */
 const PEER_LIMIT = 1024;
+/** Code of the warning about a membership our user knows nothing of. */
+const INVENTED = 'registry.membership_invented';
 const SAVE_DELAY: Millis = 2_000;
 
 /** What the networks need of the node, which was made with the same `memberships`. */
@@ -47,7 +50,11 @@ export class Networks {
   readonly #run: (mutation: () => void) => void;
   readonly #self: () => NodeId;
   readonly #gate: PersistGate<KnownNetworks>;
+  readonly #warnings: Warnings;
+  readonly #acceptsAll: boolean;
   #own: readonly OwnNetwork[] = [];
+  /** Those our user wanted to be in; undefined until the registry was asked for the first time. */
+  #agreed: Set<NetworkId> | undefined;
   /** Wall clock; 0 when never. */
   #syncedAt = 0;
   /** What the node was told, so that it is told only of changes. */
@@ -71,8 +78,13 @@ export class Networks {
     run: (mutation: () => void) => void;
     self: () => NodeId;
     known: KnownNetworks | undefined;
+    warnings: Warnings;
+    /** Also be in networks that the registry put us into. */
+    acceptsAll: boolean;
   }) {
     const { registry, clock, log, storage, memberships, node, run, self, known } = options;
+    this.#warnings = options.warnings;
+    this.#acceptsAll = options.acceptsAll;
     this.audiences = new Audiences(registry, () => clock.now());
     this.#registry = registry;
     this.#clock = clock;
@@ -89,6 +101,7 @@ export class Networks {
     });
     if (known === undefined || known.node !== self()) return;
     this.#own = known.own;
+    this.#agreed = new Set(known.agreed);
     this.#syncedAt = known.syncedAt;
     for (const [peer, seen] of known.peers) this.#peers.set(peer, seen);
   }
@@ -146,6 +159,19 @@ export class Networks {
       if (!this.#stopped && this.#timer === undefined) this.#arm(SYNC_INTERVAL);
     });
     return this.#syncing;
+  }
+
+  /** Our user made, joined or accepted the network: from now on the registry's word for it counts. */
+  agree(network: NetworkId): Promise<void> {
+    this.#agreed ??= new Set();
+    this.#agreed.add(network);
+    return this.sync();
+  }
+
+  /** Our user left the network. */
+  disagree(network: NetworkId): Promise<void> {
+    this.#agreed?.delete(network);
+    return this.sync();
   }
 
   /** Pushes may have been lost while the registry was away. */
@@ -261,7 +287,8 @@ export class Networks {
     } while (this.#again);
   }
 
-  #synced(own: readonly OwnNetwork[]): void {
+  #synced(listed: readonly OwnNetwork[]): void {
+    const own = this.#agreedOf(listed);
     const before = new Map(this.#own.map((network) => [network.network, network]));
     for (const { network, name, role } of own) {
       if (!before.delete(network)) this.#log.event('info', 'network.joined', { network, name, role });
@@ -274,6 +301,26 @@ export class Networks {
     // Pushes may have been lost with a connection: every sync looks at everybody anew.
     this.#askAgain(undefined);
     this.#saveSoon();
+  }
+
+  /**
+   * A registry can't put us into a network, and so beside strangers, that our user never wanted. What it says the
+   * first time counts: it may have known us before.
+   */
+  #agreedOf(listed: readonly OwnNetwork[]): readonly OwnNetwork[] {
+    if (this.#acceptsAll) return listed;
+    this.#agreed ??= new Set(listed.map(({ network }) => network));
+    const agreed = this.#agreed;
+    const invented = listed.filter(({ network }) => !agreed.has(network));
+    if (invented.length === 0) this.#warnings.clear(INVENTED);
+    else {
+      const named = invented.slice(0, 5).map(({ network, name }) => `${network} ("${name}")`);
+      this.#warnings.add(
+        INVENTED,
+        `The registry says that this node is in networks it never joined, so nobody there is let in: ${named.join(', ')}. If that is right: pilotctl network join ${invented[0]?.network}`,
+      );
+    }
+    return listed.filter(({ network }) => agreed.has(network));
   }
 
   /** Tells the node what counts now. */
@@ -329,6 +376,7 @@ export class Networks {
     this.#gate.put({
       node: this.#self(),
       own: this.#own,
+      agreed: [...(this.#agreed ?? [])],
       syncedAt: this.#syncedAt,
       peers: new Map(this.#peers),
     });

@@ -27,7 +27,7 @@ const HANDLERS: Handlers<NetworkMethods> = {
       ...(policy !== undefined && policy !== null && { policy: policy.document }),
       ...(params.operator_token !== undefined && { operatorToken: textParam(params, 'operator_token') }),
     });
-    await context.networks.sync();
+    await context.networks.agree(made.network);
     return {
       network_id: made.network,
       name: made.name,
@@ -52,11 +52,15 @@ const HANDLERS: Handlers<NetworkMethods> = {
     const text = textParam(params, 'network');
     const id = parseNetworkId(text);
     const { networks } = context.registry;
-    const joined = await networks.join(
-      id === undefined ? { name: text.toLowerCase() } : { network: id },
-      textParam(params, 'token', ''),
-    );
-    await context.networks.sync();
+    const joined = await networks
+      .join(id === undefined ? { name: text.toLowerCase() } : { network: id }, textParam(params, 'token', ''))
+      .catch(async (thrown: unknown) => {
+        // We are in it already, by somebody else's doing: from now on by our user's will, too.
+        if (id !== undefined && asPilotError(thrown).code === 'already_exists')
+          await context.networks.agree(id);
+        throw thrown;
+      });
+    await context.networks.agree(joined.network);
     return {
       network_id: joined.network,
       name: nameOf(context, joined.network),
@@ -66,7 +70,7 @@ const HANDLERS: Handlers<NetworkMethods> = {
   network_leave: async (context, params) => {
     const network = await networkOf(context, params);
     await context.registry.networks.leave(network);
-    await context.networks.sync();
+    await context.networks.disagree(network);
     return { network_id: network };
   },
   network_members: async (context, params) => {
@@ -100,7 +104,7 @@ const HANDLERS: Handlers<NetworkMethods> = {
     const accepted = flagParam(params, 'accept');
     const network = parseNetworkId(text) ?? (await invitedTo(context, text));
     await context.registry.networks.respondInvite(network, accepted);
-    if (accepted) await context.networks.sync();
+    if (accepted) await context.networks.agree(network);
     return { network_id: network, accepted };
   },
   network_kick: about(async ({ registry }, network, node) => {
@@ -325,11 +329,15 @@ export async function networkCall(context: CallContext, params: Given): Promise<
     context.networks.refresh();
     return reply;
   };
+  const agreed = async (reply: object): Promise<object> => {
+    if (typeof network_id === 'number') await context.networks.agree(network_id);
+    return reply;
+  };
   switch (params.sub) {
     case 'list':
       return ask('list_networks', {}, false);
     case 'join':
-      return change('join_network', { node_id, network_id, token: params.token });
+      return agreed(await change('join_network', { node_id, network_id, token: params.token }));
     case 'leave':
       return change('leave_network', { node_id, network_id });
     case 'members':
@@ -338,8 +346,10 @@ export async function networkCall(context: CallContext, params: Given): Promise<
       return ask('invite_to_network', { inviter_id: node_id, network_id, target_node_id: params.target });
     case 'pollInvites':
       return ask('poll_invites', { node_id });
-    case 'respondInvite':
-      return change('respond_invite', { node_id, network_id, accept: params.accept });
+    case 'respondInvite': {
+      const reply = await change('respond_invite', { node_id, network_id, accept: params.accept });
+      return params.accept === true ? agreed(reply) : reply;
+    }
     case 'policyGet': {
       const policy = context.networks.own.find((own) => own.network === network_id)?.policy;
       const engine = policy === undefined ? { engine: 'none' } : { engine: 'policy', expr_policy: policy };
