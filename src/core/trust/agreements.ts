@@ -69,7 +69,7 @@ export class Agreements {
     wall: UnixMillis,
   ): { readonly draft: string; readonly serial: number } {
     const { registers } = this.#book;
-    const serial = registers.serial(peer.node) + 1;
+    const serial = registers.serialFloor(peer.node) + 1;
     registers.usedSerial(peer.node, serial);
     const seconds = Math.floor(wall / 1000);
     return { draft: this.#certificates.draft(peer, agreed, { serial, reason, seconds }), serial };
@@ -129,7 +129,7 @@ export class Agreements {
     }
     if (answered !== undefined || requestId === record.requestId) {
       // The peer knows of a later serial than the one that waits for its signature.
-      const isLow = this.#book.registers.serial(node) > record.serial;
+      const isLow = this.#book.registers.serialFloor(node) > record.serial;
       if (isLow && record.draft !== undefined) this.redraft(record, now);
       else this.#questions.answer(node, requestId, 'accepted', '', now);
       return;

@@ -97,7 +97,7 @@ export class Decisions {
     if (claim.signed) registers.heardYes(from, claim.timestamp);
     if (asked.certifies) {
       registers.setCertifies(from);
-      registers.usedSerial(from, serialFrom(claim.message?.extra?.serial));
+      registers.heardSerial(from, serialFrom(claim.message?.extra?.serial));
     }
     if (asked.terms.not_after !== undefined && asked.terms.not_after * 1000 <= this.#wall(now)) {
       if (this.#book.pendingOf(from)?.requestId === id) this.#book.deletePending(from);

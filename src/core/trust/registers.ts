@@ -96,6 +96,18 @@ export class Registers {
     return this.#registers.get(peer)?.serial ?? 0;
   }
 
+  heardSerial(peer: NodeId, serial: number): void {
+    if (serial === 0) return;
+    const register = this.#of(peer);
+    register.serialHint = Math.max(register.serialHint ?? 0, serial);
+  }
+
+  /** What a new certificate of ours has to be above. */
+  serialFloor(peer: NodeId): number {
+    const register = this.#registers.get(peer);
+    return Math.max(register?.serial ?? 0, register?.serialHint ?? 0);
+  }
+
   /** Of any pair: what a question says whose receiver is not known. */
   highestSerial(): number {
     let highest = 0;

@@ -87,6 +87,7 @@ export function formatTrustFile(snapshot: TrustSnapshot): string {
       heard_revoke: register.heardRevoke,
       void_until: register.voidUntil,
       serial: register.serial,
+      serial_hint: register.serialHint,
       certifies: register.certifies,
     })),
   };
@@ -211,6 +212,7 @@ function statementRegister(item: Fields): StatementRegister {
     heardRevoke: string(item.heard_revoke),
     ...(item.void_until !== undefined && { voidUntil: whole(item.void_until) }),
     serial: whole(item.serial ?? 0),
+    ...(item.serial_hint !== undefined && { serialHint: whole(item.serial_hint) }),
     certifies: flag(item.certifies ?? false),
   };
 }

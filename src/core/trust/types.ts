@@ -124,6 +124,8 @@ export interface StatementRegister {
   readonly voidUntil?: number;
   /** Highest serial of a certificate of the pair, ever. */
   readonly serial: number;
+  /** Highest serial the peer named in a question: ours are above it, and nothing else follows from it. */
+  readonly serialHint?: number;
   /** The peer signs certificates. */
   readonly certifies: boolean;
 }
