@@ -35,7 +35,8 @@ const side = Math.ceil(Math.sqrt(pairs));
 const ports = { net: nodeNet(), clock: nodeClock(), random: nodeRandom(), crypto: nodeCrypto() };
 const log = {
   event(level: string, name: string, fields?: object) {
-    if (process.env.PILOT_BENCH_LOG === '1') console.error(performance.now().toFixed(1), level, name, JSON.stringify(fields ?? {}));
+    if (process.env.PILOT_BENCH_LOG === '1')
+      console.error(performance.now().toFixed(1), level, name, JSON.stringify(fields ?? {}));
   },
 };
 const root = mkdtempSync(join(tmpdir(), 'pilot-trust-'));

@@ -22,9 +22,7 @@ export interface Info {
   readonly handshake_pending_count: number;
   readonly version: string;
   /** Those of which we are a member; null when there is none. */
-  readonly networks:
-    | readonly { network_id: number; address: string; name: string; role: string }[]
-    | null;
+  readonly networks: readonly { network_id: number; address: string; name: string; role: string }[] | null;
   readonly peer_list: readonly {
     node_id: number;
     endpoint: string;
