@@ -176,31 +176,20 @@ export class Targets {
   }
 
   /**
-   * Whom to ask for trust: a node when one is found, else whoever has the name; then a fingerprint cannot be checked.
-   * Errors: `invalid_argument`, `identity_changed`, `not_found` with a fingerprint.
+   * Whom to ask for trust: a node when one is found, else whoever has the name. A fingerprint is compared at once where
+   * the key is known, else with the key that answers. Errors: `invalid_argument`, `identity_changed`.
    */
   async trustTarget(text: string): Promise<TrustTarget> {
     const target = parseTarget(text);
-    if (target.fingerprint !== undefined) return { node: await this.#proven(target, text) };
-    if (target.kind === 'address') return { node: target.address.node };
+    const { fingerprint } = target;
+    if (target.kind === 'address' && fingerprint === undefined) return { node: target.address.node };
     try {
-      return { node: (await this.findName(target.hostname)).node };
+      return { node: (await this.find(text)).node, fingerprint };
     } catch (thrown) {
-      if (asPilotError(thrown).code === 'not_found') return { hostname: target.hostname };
-      throw thrown;
-    }
-  }
-
-  async #proven(target: ParsedTarget, text: string): Promise<NodeId> {
-    try {
-      return (await this.find(text)).node;
-    } catch (thrown) {
-      if (asPilotError(thrown).code !== 'not_found' || target.kind !== 'name') throw thrown;
-      throw new PilotError(
-        'not_found',
-        `Cannot compare the key of "${target.hostname}": no such hostname, or it is private and does not trust this node`,
-        { hint: `ask by name alone, then compare: pilotctl lookup ${target.hostname}`, cause: thrown },
-      );
+      // A private node shows neither name nor key to those it does not know.
+      if (asPilotError(thrown).code !== 'not_found') throw thrown;
+      if (target.kind === 'address') return { node: target.address.node, fingerprint };
+      return { hostname: target.hostname, fingerprint };
     }
   }
 

@@ -104,7 +104,7 @@ export class Agreements {
       this.#rescoped(node);
       return { requestId: '', status: 'already_trusted' };
     }
-    const request = this.#questions.ask(node, undefined, justification, terms, this.#wall(now));
+    const request = this.#questions.ask({ node, hostname: undefined }, justification, terms, this.#wall(now));
     if (open !== undefined) this.#questions.close(open);
     this.#set({ ...record, terms, termsAt: request.statedAt ?? 0 }, now);
     this.#correspondence.request(request, false, now);
@@ -329,7 +329,12 @@ export class Agreements {
     };
     this.#set({ ...record, renewAsked: record.serial }, now);
     if (this.#book.outgoingTo(record.node) !== undefined || !this.#book.hasRoomForOutgoing()) return;
-    const request = this.#questions.ask(record.node, undefined, '', terms, this.#wall(now));
+    const request = this.#questions.ask(
+      { node: record.node, hostname: undefined },
+      '',
+      terms,
+      this.#wall(now),
+    );
     this.#correspondence.request(request, false, now);
   }
 

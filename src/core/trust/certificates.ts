@@ -1,6 +1,7 @@
 import { equal } from '../../base/bytes.ts';
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { NodeId } from '../../base/units.ts';
+import { fingerprintOf } from '../../wire/fingerprint.ts';
 import type { JsonObject } from '../../wire/json.ts';
 import { hasPort, type Ports } from '../../wire/ports.ts';
 import {
@@ -62,6 +63,11 @@ export class Certificates {
 
   setIdentity(identity: SigningKey): void {
     this.#identity = identity;
+  }
+
+  /** Whether the key has this fingerprint; any key will do when there is none. */
+  isKey(key: Uint8Array, fingerprint: string | undefined): boolean {
+    return fingerprint === undefined || fingerprintOf(this.#crypto, key) === fingerprint;
   }
 
   /** A certificate with our signature only. `terms` from our side. */

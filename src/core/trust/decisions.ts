@@ -116,7 +116,7 @@ export class Decisions {
     } else if (answered !== undefined && (answered.answer === 'rejected' || answered.answer === 'revoked')) {
       const reason = answered.answer === 'revoked' ? 'trust revoked' : answered.reason;
       this.#questions.answer(from, id, answered.answer, reason, now);
-    } else if (outgoing !== undefined && !missedRevocation) {
+    } else if (outgoing !== undefined && !missedRevocation && this.#isExpected(outgoing, key)) {
       // After a withdrawal we did not hear of, our own question may be the one that was withdrawn: our user decides.
       this.approvePending(asked, outgoing.terms, 'mutual', now);
     } else if (!isRepeated) {
@@ -160,6 +160,10 @@ export class Decisions {
       this.#questions.close(request);
       request = undefined;
     }
+    if (request !== undefined && !this.#isExpected(request, key)) {
+      this.refuse(from, 'key_mismatch');
+      return;
+    }
     const offered = claim.signed
       ? this.#certificates.offered(claim.message?.extra?.certificate, from, key)
       : undefined;
@@ -181,6 +185,11 @@ export class Decisions {
       return;
     }
     this.#accepted(claim, key, request, offered, now);
+  }
+
+  /** Our user said whose key must answer; whoever answers under the name has to have it. */
+  #isExpected({ fingerprint }: OutgoingRequest, key: Uint8Array): boolean {
+    return this.#certificates.isKey(key, fingerprint);
   }
 
   /** A newer statement of the peer says that it asks nothing any more, or something else than what waits here. */

@@ -8,6 +8,9 @@ import { type Claim, newId } from './messages.ts';
 import type { Terms } from './terms.ts';
 import type { OutgoingRequest, PendingRequest } from './types.ts';
 
+/** Whom a question goes to: a node, or whoever has a name; with a fingerprint, only the holder of its key. */
+export type Asked = Pick<OutgoingRequest, 'node' | 'hostname' | 'fingerprint'>;
+
 /** The questions that are open between us and peers, and the answers to them. */
 export class Questions {
   readonly #book: TrustBook;
@@ -30,15 +33,10 @@ export class Questions {
   }
 
   /** Throws PilotError `too_large`. */
-  ask(
-    node: NodeId | undefined,
-    hostname: string | undefined,
-    justification: string,
-    terms: Terms,
-    wall: UnixMillis,
-  ): OutgoingRequest {
+  ask(asked: Asked, justification: string, terms: Terms, wall: UnixMillis): OutgoingRequest {
     const requestId = newId(this.#random);
-    const question = { requestId, node, hostname, justification, terms };
+    const { node } = asked;
+    const question = { requestId, ...asked, justification, terms };
     const composed = this.#correspondence.composeRequest(question, wall);
     if (composed === undefined) {
       throw new PilotError(

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../../base/bytes.ts';
+import { fingerprintOf } from '../../wire/fingerprint.ts';
 import { decodeHandshake } from '../../wire/handshake.ts';
 import { ALL_TERMS } from './terms.ts';
-import { type Parcel, TrustBus, TrustNode, WALL } from './trust.testkit.ts';
+import { crypto, type Parcel, TrustBus, TrustNode, WALL } from './trust.testkit.ts';
 
 function two(): { bus: TrustBus; a: TrustNode; b: TrustNode } {
   const [a, b] = [new TrustNode(1), new TrustNode(2)];
@@ -346,4 +347,29 @@ test('an unanswered question ends after seven days', () => {
     bus.parcels.length = 0;
   }
   assert.deepEqual(a.trust.outgoing(), []);
+});
+
+test('a question that names a key is answered by its holder only', () => {
+  for (const isHolder of [true, false]) {
+    const [a, b] = [new TrustNode(1), new TrustNode(2)];
+    const bus = new TrustBus([a, b]);
+    const fingerprint = fingerprintOf(crypto, isHolder ? b.identity.publicKey : a.identity.publicKey);
+    const target = { hostname: b.hostname, fingerprint };
+    bus.do(a, (trust) => trust.request(target, 'please', ALL_TERMS, bus.wallOf(a), bus.now));
+    bus.flush();
+    a.restart();
+    bus.approve(b, a);
+    bus.flush();
+    assert.equal(a.trust.isTrusted(2), isHolder);
+    if (!isHolder) assert.ok(a.refused().includes('key_mismatch'));
+    // Nor does the other side's own question count as an answer.
+    if (isHolder) continue;
+    bus.untrust(b, a);
+    bus.do(a, (trust) =>
+      trust.request({ node: 2, fingerprint }, 'please', ALL_TERMS, bus.wallOf(a), bus.now),
+    );
+    bus.ask(b, a);
+    bus.flush();
+    assert.ok(!a.trust.isTrusted(2));
+  }
 });

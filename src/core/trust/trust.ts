@@ -15,7 +15,7 @@ import type { RelayedRequest, RelayedResponse, RelayedRevoke } from './inbox.ts'
 import { type Arrival, Inbox } from './inbox.ts';
 import { JUSTIFICATION_LIMIT } from './limits.ts';
 import type { Recipient } from './messages.ts';
-import { Questions } from './questions.ts';
+import { type Asked, Questions } from './questions.ts';
 import { ALL_TERMS, checkedTerms, isSameWish } from './terms.ts';
 import type {
   ApprovedBy,
@@ -212,34 +212,36 @@ export class Trust implements Machine<TrustOutput> {
     now: Instant,
   ): RequestResult {
     this.#setWall(wall, now);
-    const node = 'node' in target ? target.node : undefined;
-    const hostname = 'hostname' in target ? target.hostname.toLowerCase() : undefined;
+    const { fingerprint } = target;
+    const asked: Asked = {
+      node: 'node' in target ? target.node : undefined,
+      hostname: 'hostname' in target ? target.hostname.toLowerCase() : undefined,
+      ...(fingerprint !== undefined && { fingerprint }),
+    };
     const wanted = this.#checkTerms(terms, wall);
-    this.#checkTarget(node, hostname, justification);
-    const result = this.#ask(node, hostname, justification, wanted, now);
+    this.#checkTarget(asked.node, asked.hostname, justification);
+    const result = this.#ask(asked, justification, wanted, now);
     this.#settle();
     return result;
   }
 
-  #ask(
-    node: NodeId | undefined,
-    hostname: string | undefined,
-    justification: string,
-    terms: Terms,
-    now: Instant,
-  ): RequestResult {
+  #ask(asked: Asked, justification: string, terms: Terms, now: Instant): RequestResult {
+    const { node, hostname, fingerprint } = asked;
     const record = node === undefined ? undefined : this.#book.record(node);
     if (record !== undefined) return this.#agreements.change(record, justification, terms, now);
     const pending = node === undefined ? undefined : this.#book.pendingOf(node);
-    if (pending !== undefined && this.#decisions.approvePending(pending, terms, 'mutual', now))
+    const isExpected = pending !== undefined && this.#certificates.isKey(pending.publicKey, fingerprint);
+    if (isExpected && this.#decisions.approvePending(pending, terms, 'mutual', now))
       return { requestId: pending.requestId, status: 'approved' };
     let open = node === undefined ? this.#book.outgoingNamed(hostname ?? '') : this.#book.outgoingTo(node);
-    if (open !== undefined && !isSameWish(terms, open.terms, this.#wall(now) / 1000)) {
+    const isSame = (other: OutgoingRequest): boolean =>
+      other.fingerprint === fingerprint && isSameWish(terms, other.terms, this.#wall(now) / 1000);
+    if (open !== undefined && !isSame(open)) {
       if (open.node === undefined) this.#questions.close(open);
       else this.#endings.replaceQuestion(open.node, now);
       open = undefined;
     }
-    const request = open ?? this.#questions.ask(node, hostname, justification, terms, this.#wall(now));
+    const request = open ?? this.#questions.ask(asked, justification, terms, this.#wall(now));
     this.#correspondence.request(request, open !== undefined, now);
     return { requestId: request.requestId, status: 'sent' };
   }

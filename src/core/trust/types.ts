@@ -64,6 +64,8 @@ export interface OutgoingRequest {
   /** Known at once when asked by id or address, learned from the answer when asked by hostname. */
   readonly node: NodeId | undefined;
   readonly hostname: string | undefined;
+  /** Of the key that must answer; absent when any may. */
+  readonly fingerprint?: string;
   readonly justification: string;
   readonly createdAt: UnixMillis;
   readonly expiresAt: UnixMillis;
@@ -140,7 +142,10 @@ export interface TrustSnapshot {
   readonly registers?: readonly StatementRegister[];
 }
 
-export type TrustTarget = { readonly node: NodeId } | { readonly hostname: string };
+/** `fingerprint`: only the holder of that key can answer. */
+export type TrustTarget = ({ readonly node: NodeId } | { readonly hostname: string }) & {
+  readonly fingerprint?: string | undefined;
+};
 
 export type TrustOutput =
   /** Open a stream to port 444 of the peer and send this one message. Report failure with `directFailed`. */
