@@ -142,6 +142,8 @@ export class Agreements {
       record.terms.renew === true && this.#isUsualLength(view.not_after, current, this.#wall(now));
     const isAskedByBoth = this.#book.outgoingTo(node) !== undefined;
     if (isAskedByBoth || (isWithin && (!isRenewal || mayRenew))) {
+      // What the peer says now replaces what it asked before.
+      this.#questions.dropPending(node, 'replaced', now);
       const own = isRenewal && mayRenew ? { ...record.terms, not_after: view.not_after } : record.terms;
       this.#grant(record, asked, own as Terms, isRenewal ? 'renewal' : record.approvedBy, now);
       return;

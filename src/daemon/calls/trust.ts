@@ -107,7 +107,9 @@ async function changeTerms(
 ): Promise<HandshakeResult> {
   const { node: peer } = record;
   const before = termsInForce(context.node, record);
-  if (isSameWish(wished, before, wallSeconds(context))) {
+  // Asking for what holds takes back the question for more.
+  const isOpen = context.node.outgoing().some((request) => request.node === peer);
+  if (!isOpen && isSameWish(wished, before, wallSeconds(context))) {
     const terms = termsRow(before);
     return { status: 'already_trusted', node_id: peer, terms, before: terms };
   }
