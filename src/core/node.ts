@@ -210,7 +210,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
 
   /** We sign with another key from now on: after a key rotation of ours. */
   setIdentity(identity: SigningKey, now: Instant): void {
-    this.#tunnel.setIdentity(identity);
+    this.#tunnel.setIdentity(identity, now);
     this.trust.setIdentity(identity, now);
     this.#settle(now);
   }
@@ -413,7 +413,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
       case 'dropped':
         this.#gate.admission.forget(output.peer);
         this.#streams.abortPeer(output.peer, now, 'untrusted', TRUST_PORT);
-        this.#tunnel.unpin(output.peer);
+        this.#tunnel.unpin(output.peer, now);
         this.#forgetAt.set(
           output.peer,
           now + (this.trust.isTelling(output.peer) ? FORGET_DELAY : LAST_WORDS),

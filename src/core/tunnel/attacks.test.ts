@@ -172,7 +172,7 @@ test('a pinned key wins over what the directory says', () => {
   a.say(2, 'hello');
   internet.run(5000);
   assert.deepEqual(b.heard(), []);
-  b.tunnel.unpin(1);
+  b.tunnel.unpin(1, internet.now);
   a.say(2, 'hello again');
   internet.run(5000);
   assert.ok(b.heard().includes('hello again'));

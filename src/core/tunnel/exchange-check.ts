@@ -38,16 +38,21 @@ export class ExchangeCheck {
     if (!this.#crypto.verify(pila.ed25519, pilaSignedBytes(node, pila.x25519), pila.signature)) {
       return this.#refuse('exchange_bad_signature');
     }
-    const asker = sender === 'chosen' ? 'user' : 'exchange';
-    const outdated = this.#keys.outdated(node, now);
+    const chosen = sender === 'chosen';
+    const asker = chosen ? 'user' : 'exchange';
     if (key !== undefined && equal(key, pila.ed25519)) {
       // The key may have been replaced since: look, but go on meanwhile, the directory may be out of reach.
-      if (outdated) this.#keys.want(node, undefined, asker, now, pila.ed25519);
+      if (this.#keys.outdated(node, now)) this.#keys.want(node, undefined, asker, now, pila.ed25519);
       this.#remember(node, held.frame);
       return true;
     }
-    if (key !== undefined && !outdated) return this.#refuse('exchange_key_mismatch');
-    if (!this.#keys.want(node, { ...held, claimed: pila.ed25519 }, asker, now)) this.#drop('lookup_limit');
+    const claimed = { ...held, claimed: pila.ed25519 };
+    if (key !== undefined) {
+      // It may have taken another key. A pinned one is not up to the directory.
+      const asks = !this.#keys.pinned(node) && this.#keys.doubt(node, claimed, chosen ? 'user' : 'doubt', now);
+      return asks ? false : this.#refuse('exchange_key_mismatch');
+    }
+    if (!this.#keys.want(node, claimed, asker, now)) this.#drop('lookup_limit');
     return false;
   }
 

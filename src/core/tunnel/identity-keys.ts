@@ -15,12 +15,16 @@ const ASK_AGAIN: Millis = 5_000;
 /** A node the directory does not know is not asked for again at once, unless somebody here waits for it. */
 const REFUSED_FOR: Millis = 2_000;
 const REFUSED_FOR_USER: Millis = 500;
+/** The least time between two questions because a node signs with another key than the one known. */
+const DOUBT_PAUSE: Millis = 1_000;
+const MAX_DOUBTED = 1024;
 
 /**
- * Who causes a lookup: a user here who wants to reach the peer; a key exchange frame, signed by whoever sent it; or any
- * frame at all, which costs its sender nothing. The last two have budgets of their own.
+ * Who causes a lookup: a user here who wants to reach the peer; a key exchange frame, signed by whoever sent it, of a
+ * node whose key is unknown or (`doubt`) another one; or any frame at all, which costs its sender nothing. All but the
+ * first have budgets of their own.
  */
-export type Asker = 'user' | 'exchange' | 'frame';
+export type Asker = 'user' | 'exchange' | 'doubt' | 'frame';
 
 /** A frame that waits for the sender's identity key. */
 export interface Held {
@@ -47,7 +51,9 @@ export class IdentityKeys {
   /** By node and key named: a lie about a node must not keep the truth from being asked for. */
   readonly #refused = new Map<string, Instant>();
   readonly #exchanges = new TokenBucket(50, 100);
+  readonly #doubts = new TokenBucket(20, 60);
   readonly #frames = new TokenBucket(5, 20);
+  readonly #doubted = new Map<NodeId, Instant>();
 
   constructor(ask: (node: NodeId, claimed: Uint8Array | undefined) => void) {
     this.#ask = ask;
@@ -57,8 +63,11 @@ export class IdentityKeys {
     this.#pinned.set(node, key);
   }
 
-  unpin(node: NodeId): void {
+  /** The key last pinned is still the best known. */
+  unpin(node: NodeId, now: Instant): void {
+    const key = this.#pinned.get(node);
     this.#pinned.delete(node);
+    if (key !== undefined) this.#know(node, key, now);
   }
 
   pinned(node: NodeId): boolean {
@@ -95,10 +104,27 @@ export class IdentityKeys {
     const refusedFor = now - (this.#refused.get(question(node, claimed)) ?? Number.NEGATIVE_INFINITY);
     if (refusedFor < (asker === 'user' ? REFUSED_FOR_USER : REFUSED_FOR)) return false;
     if (asker === 'exchange' && !this.#exchanges.take(now)) return false;
+    if (asker === 'doubt' && !this.#doubts.take(now)) return false;
     if (asker === 'frame' && !this.#frames.take(now)) return false;
     const next: Waiting = { askedAt: now, claimed, held: waiting?.held ?? [] };
     if (held !== undefined) hold(next, held);
     this.#put(node, next);
+    return true;
+  }
+
+  /**
+   * As `want`, of a node that signs with another key than the one known: it may have taken a new one. The known key
+   * stays until the directory answers. Whoever claims to be the node can cause this, so it is asked seldom.
+   */
+  doubt(node: NodeId, held: Held, asker: 'user' | 'doubt', now: Instant): boolean {
+    const waiting = this.#waiting.get(node);
+    const isAsked = waiting !== undefined && now - waiting.askedAt < ASK_AGAIN;
+    if (!isAsked && now - (this.#doubted.get(node) ?? Number.NEGATIVE_INFINITY) < DOUBT_PAUSE) return false;
+    if (!this.want(node, held, asker, now)) return false;
+    if (isAsked) return true;
+    this.#doubted.delete(node);
+    limit(this.#doubted, MAX_DOUBTED - 1);
+    this.#doubted.set(node, now);
     return true;
   }
 
@@ -128,10 +154,14 @@ export class IdentityKeys {
       return { held: held.filter((one) => !others.includes(one)), changed: false };
     }
     this.#refused.delete(question(node, claimed));
+    this.#know(node, key, now);
+    return { held, changed: before !== undefined && !equal(before.key, key) };
+  }
+
+  #know(node: NodeId, key: Uint8Array, now: Instant): void {
     this.#known.delete(node);
     limit(this.#known, MAX_KEYS - 1);
     this.#known.set(node, { key: key.slice(), at: now });
-    return { held, changed: before !== undefined && !equal(before.key, key) };
   }
 
   #put(node: NodeId, waiting: Waiting): void {

@@ -73,6 +73,11 @@ export class Peer {
     return this.#session.current !== undefined;
   }
 
+  /** Packets whose arrival no proven key has taken care of, oldest first. */
+  waiting(): Uint8Array[] {
+    return this.#pending.all();
+  }
+
   /** True while a local user wants to reach the peer. */
   wanted(now: Instant): boolean {
     return now - this.#wantedAt < WANTED_FOR;

@@ -27,6 +27,10 @@ export class Pending {
     return this.#entries.shift()!.under === undefined;
   }
 
+  all(): Uint8Array[] {
+    return this.#entries.map(({ packet }) => packet);
+  }
+
   /** What is still to be sealed under `slot`, oldest first. With a proven slot nothing waits any longer. */
   take(slot: KeySlot, proven: boolean): Uint8Array[] {
     const packets: Uint8Array[] = [];

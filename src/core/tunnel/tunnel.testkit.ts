@@ -318,6 +318,14 @@ export class TestNode implements Host {
     this.tunnel = this.#boot();
   }
 
+  /** Takes the identity key of this number, first at the directory. */
+  rotate(key: number): void {
+    const identity = identityOf(key);
+    this.directory.rotated.set(this.node, identity.publicKey);
+    this.tunnel.setIdentity(identity, this.internet.now);
+    this.drain();
+  }
+
   /** Sends a datagram packet with this text. */
   say(to: NodeId, text: string): 'sent' | 'queued' | 'refused' {
     const result = this.tunnel.send(to, textPacket(this.node, to, text), this.internet.now);
@@ -425,6 +433,8 @@ export class TestDirectory {
   delay: Millis = 5;
   /** Answers nothing useful while false. */
   reachable = true;
+  /** Keys that took the place of the first ones. */
+  readonly rotated = new Map<NodeId, Uint8Array>();
   readonly #endpoints = new Map<NodeId, PeerEndpoints>();
 
   register(node: NodeId, endpoint: Endpoint | undefined, lan: readonly Endpoint[] = []): void {
@@ -434,7 +444,8 @@ export class TestDirectory {
     this.#endpoints.set(node, { endpoint, lan: this.#endpoints.get(node)?.lan ?? [] });
   }
   key(node: NodeId): Uint8Array | undefined {
-    return this.reachable && this.#endpoints.has(node) ? identityOf(node).publicKey : undefined;
+    if (!this.reachable || !this.#endpoints.has(node)) return undefined;
+    return this.rotated.get(node) ?? identityOf(node).publicKey;
   }
   find(node: NodeId): PeerEndpoints | undefined {
     return this.reachable ? this.#endpoints.get(node) : undefined;

@@ -20,6 +20,8 @@ import type { Admits, PeerStatus, TunnelOutput } from './types.ts';
 /** Commands obeyed per target and second, and in all. */
 const PUNCH_PAUSE = 500;
 const MAX_PUNCH_TARGETS = 256;
+/** Peers with which a new identity key is used at once; with others when there is something to send. Chosen. */
+const MAX_BEGUN_ANEW = 256;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export interface TunnelOptions {
@@ -117,12 +119,26 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#beacons.setNode(node);
   }
 
-  /** We sign with another key from now on. Sessions begin anew, because their offers name the old one. */
-  setIdentity(identity: SigningKey): void {
+  /** We sign with another key from now on. Sessions begin anew at once, because their offers name the old one. */
+  setIdentity(identity: SigningKey, now: Instant): void {
     this.#host.identity = identity;
     this.#beacons.setIdentity(identity);
+    const before = [...this.#peers.values()].sort((one, other) => other.activeAt - one.activeAt);
     this.#peers.clear();
     this.#strangers.clear();
+    for (const peer of before.slice(0, MAX_BEGUN_ANEW)) this.#beginAnew(peer, now);
+  }
+
+  /** Makes new keys with a peer that is in use, and keeps what waits for it. */
+  #beginAnew(before: Peer, now: Instant): void {
+    const { node } = before;
+    const isWanted = before.wanted(now);
+    const isUsed = before.established && now - before.activeAt < this.#config.idleAfter;
+    if (!isWanted && !(isUsed && this.#admission.admits(node, now) === 'yes')) return;
+    const peer = new Peer(node, this.#host, now);
+    this.#peers.set(node, peer);
+    peer.connect(now);
+    for (const packet of before.waiting()) peer.send(packet, now);
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
@@ -172,7 +188,11 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** Answers `needKey`, with its `claimed`; undefined when the directory does not know the node or can't be reached. */
   identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
     const { held, changed } = this.#keys.answer(node, key, now, claimed);
-    if (changed && !this.#keys.pinned(node)) this.forget(node);
+    if (changed && !this.#keys.pinned(node)) {
+      const before = this.#peers.get(node);
+      this.forget(node);
+      if (before?.wanted(now)) this.#beginAnew(before, now);
+    }
     for (const one of held) {
       if (this.#keys.key(node) === undefined) this.#drop('exchange_unknown_node');
       else this.#handleFrame(classifyDatagram(one.frame).kind, one.from, one.relay, one.frame, now);
@@ -196,8 +216,8 @@ export class Tunnel implements Machine<TunnelOutput> {
     if (before !== undefined && !equal(before, key)) this.forget(node);
   }
 
-  unpin(node: NodeId): void {
-    this.#keys.unpin(node);
+  unpin(node: NodeId, now: Instant): void {
+    this.#keys.unpin(node, now);
   }
 
   /** Drops keys, paths and waiting packets of the peer. */

@@ -39,7 +39,7 @@ interface Done {
 export async function runSequence(seed: string | number, steps?: number): Promise<Verdict> {
   const run = new Sequence(seed);
   try {
-    if (await run.setUp()) await run.play(steps ?? 8 + run.random.below(8));
+    if (await run.setUp()) await run.play(steps ?? 4 + run.random.below(6));
   } catch (thrown) {
     run.fail(`the world itself failed: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
   }
