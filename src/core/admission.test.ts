@@ -158,3 +158,13 @@ test('what waits is bounded, and comes back in order', () => {
   assert.equal(waiting.expired(3_000).length, 255);
   assert.equal(waiting.nextTimeout(), undefined);
 });
+
+test('nothing goes out to a peer that still has to hear of our withdrawal: it would let us in', () => {
+  const rig = new Rig();
+  rig.telling.add(PEER);
+  assert.equal(rig.ask({ direction: 'out' }), 'untrusted');
+  assert.equal(rig.ask({ direction: 'out', kind: 'datagram' }), 'untrusted');
+  assert.equal(rig.ask({ direction: 'out', port: 444 }), 'allowed', 'but for the withdrawal itself');
+  rig.telling.clear();
+  assert.equal(rig.ask({ direction: 'out' }), 'allowed');
+});

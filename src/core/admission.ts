@@ -81,8 +81,10 @@ export class Admission {
       const shared = this.#shared(opening, now);
       if (shared === 'policy') return { denied: 'policy' };
       if (shared === 'not_member') {
+        // A peer that has not heard of our withdrawal would still let us in.
+        if (direction === 'in' || this.#trust.isTelling(peer)) return UNTRUSTED;
         // Whether the peer is public, only the peer knows.
-        return direction === 'out' ? 'allowed' : UNTRUSTED;
+        return 'allowed';
       }
       return shared;
     }
