@@ -156,7 +156,7 @@ test('after untrust a peer hears that, and then nothing', () => {
   assert.deepEqual(a.outputsOf('pong'), []);
   assert.deepEqual(b.node.peers(), []);
   const before = b.outputsOf('transmit').length;
-  assert.equal(dial(pair, 7), 'timeout');
+  assert.equal(dial(pair, 7), 'untrusted');
   assert.equal(b.outputsOf('transmit').length, before);
 });
 
