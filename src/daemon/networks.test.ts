@@ -269,6 +269,10 @@ test('a network that our user never joined counts for nothing until it is joined
   await rig.networks.agree(2);
   assert.equal(await rig.verdict(2), 'allowed');
   assert.deepEqual(rig.warnings.list(), []);
+  // A crash: nothing is stopped in good order.
+  await rig.start();
+  await rig.networks.sync();
+  assert.equal(await rig.verdict(2), 'allowed');
   await rig.networks.disagree(2);
   assert.equal(await rig.verdict(2), 'not_member');
   await rig.networks.stop();

@@ -161,17 +161,27 @@ export class Networks {
     return this.#syncing;
   }
 
-  /** Our user made, joined or accepted the network: from now on the registry's word for it counts. */
-  agree(network: NetworkId): Promise<void> {
+  /**
+   * Our user made, joined or accepted the network: from now on the registry's word for it counts, also after a crash.
+   * Errors: those of the registry and of the storage.
+   */
+  async agree(network: NetworkId): Promise<void> {
     this.#agreed ??= new Set();
     this.#agreed.add(network);
-    return this.sync();
+    await this.#saved();
+    await this.sync();
   }
 
-  /** Our user left the network. */
-  disagree(network: NetworkId): Promise<void> {
+  /** Our user left the network. Errors: as `agree`. */
+  async disagree(network: NetworkId): Promise<void> {
     this.#agreed?.delete(network);
-    return this.sync();
+    await this.#saved();
+    await this.sync();
+  }
+
+  #saved(): Promise<void> {
+    this.#save();
+    return this.#gate.settled();
   }
 
   /** Pushes may have been lost while the registry was away. */
