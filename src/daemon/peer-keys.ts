@@ -136,6 +136,9 @@ export class PeerKeys {
 
   /** For the tunnel: the only key to believe of a peer, undefined when there is none. Errors: as `check`. */
   async identityKey(peer: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined> {
+    // It may have taken this key since. Who else signs as the peer is held back before it comes to this.
+    const known = this.#judged.get(peer)?.judged.key;
+    if (claimed !== undefined && known !== undefined && !equal(known, claimed)) this.#judged.delete(peer);
     try {
       return (await this.check(peer, claimed)).key;
     } catch (thrown) {

@@ -31,7 +31,10 @@ export class ExchangeCheck {
     if (key !== undefined && verified !== undefined && equal(verified, held.frame.subarray(0, PILA_LENGTH))) {
       return true;
     }
-    if (!this.#gate.admits(sender, sender === 'stranger' ? held.from.host : String(node), now)) {
+    // What was signed with another key than the known one must not use up what the peer's own frames need.
+    const isOther = key !== undefined && !equal(key, pila.ed25519);
+    const source = sender === 'stranger' ? held.from.host : String(node);
+    if (!this.#gate.admits(isOther ? 'other' : sender, source, now)) {
       return this.#refuse('exchange_limit');
     }
     // Checked under the key the frame names, before anything is asked: garbage costs the directory nothing.
@@ -40,14 +43,14 @@ export class ExchangeCheck {
     }
     const chosen = sender === 'chosen';
     const asker = chosen ? 'user' : 'exchange';
-    if (key !== undefined && equal(key, pila.ed25519)) {
+    if (key !== undefined && !isOther) {
       // The key may have been replaced since: look, but go on meanwhile, the directory may be out of reach.
       if (this.#keys.outdated(node, now)) this.#keys.want(node, undefined, asker, now, pila.ed25519);
       this.#remember(node, held.frame);
       return true;
     }
     const claimed = { ...held, claimed: pila.ed25519 };
-    if (key !== undefined) {
+    if (isOther) {
       // It may have taken another key. A pinned one is not up to the directory.
       const asks = !this.#keys.pinned(node) && this.#keys.doubt(node, claimed, chosen ? 'user' : 'doubt', now);
       return asks ? false : this.#refuse('exchange_key_mismatch');

@@ -3,17 +3,19 @@ import { TokenBucket } from './token-bucket.ts';
 
 /**
  * Who sends a key exchange frame, as far as it shows before the signature is checked: it names a peer that a user here
- * wants to reach, or one that we know already; it came through a beacon; or none of these.
+ * wants to reach, or one that we know already; it came through a beacon; or none of these. `other`: any of them, with
+ * another key than the one that is known of the peer.
  */
-export type ExchangeSender = 'chosen' | 'known' | 'relayed' | 'stranger';
+export type ExchangeSender = 'chosen' | 'known' | 'relayed' | 'stranger' | 'other';
 
-// Chosen: a check costs about 0.15 ms, so all of them together may take a sixth of a core.
+// Chosen: a check costs about 0.15 ms, so all of them together may take a fifth of a core.
 
 const RATES: Readonly<Record<ExchangeSender, number>> = {
   chosen: 300,
   known: 300,
   relayed: 200,
   stranger: 300,
+  other: 200,
 };
 const BURST = 100;
 const MAX_SOURCES = 1024;
@@ -30,6 +32,7 @@ export class ExchangeGate {
     known: new TokenBucket(RATES.known, BURST),
     relayed: new TokenBucket(RATES.relayed, BURST),
     stranger: new TokenBucket(RATES.stranger, BURST),
+    other: new TokenBucket(RATES.other, BURST),
   };
 
   /** `source`: the host of a direct stranger; else the node named, as one beacon speaks for many. */

@@ -123,9 +123,10 @@ class Sequence {
   #isUp(): boolean {
     return (
       this.pilot.rendezvous.isRunning &&
-      this.#testers.every(
-        ({ client, machine }) => client !== undefined && machine.daemon?.info().registered === true,
-      )
+      this.#testers.every(({ client, machine }) => {
+        const info = machine.daemon?.info();
+        return client !== undefined && info?.registered === true && info.registry_connected;
+      })
     );
   }
 
