@@ -5,6 +5,7 @@ import type { Context } from '../../context.ts';
 import { notFound } from '../../peers.ts';
 import { formatFields, formatTable, plural, printable } from '../../text.ts';
 import { peer, text, wholeNumber } from '../../values.ts';
+import { network } from '../networks/values.ts';
 import { serviceName, tag, tagText, VERIFIED } from './tag-values.ts';
 
 const LIMIT = 1000;
@@ -13,7 +14,7 @@ interface Filters {
   readonly tag?: string | undefined;
   readonly service?: string | undefined;
   readonly text?: string | undefined;
-  readonly network?: number | undefined;
+  readonly network?: string | undefined;
 }
 
 export const find = defineCommand({
@@ -27,7 +28,7 @@ export const find = defineCommand({
     tag: { value: tag, summary: 'nodes with this tag' },
     service: { value: serviceName, summary: 'nodes that offer this service' },
     text: { value: text, summary: 'whole words of name, tags, services and descriptions' },
-    network: { value: wholeNumber('id', 0, 65535), summary: 'members of this network of ours' },
+    network: { value: network, summary: 'members of this network of ours, by number or name' },
     limit: { value: wholeNumber('count', 1, LIMIT), summary: 'at most this many rows', fallback: '100' },
   },
   timeout: '15s',
@@ -36,7 +37,7 @@ export const find = defineCommand({
   examples: [
     { line: 'pilotctl find node-b', about: 'Where is node-b?' },
     { line: 'pilotctl find --tag weather', about: 'Public nodes with a tag' },
-    { line: 'pilotctl find --network 7 --service forecast', about: 'Members that offer a service' },
+    { line: 'pilotctl find --network lab --service forecast', about: 'Members that offer a service' },
   ],
   async run(context, { args, flags }) {
     const client = await context.client();
@@ -81,7 +82,11 @@ async function findNodes(
   filters: Filters,
   limit: number,
 ): Promise<Result> {
-  const query = Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined));
+  const { network: named, ...words } = filters;
+  const query = {
+    ...Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined)),
+    ...(named !== undefined && { network: await networkNumber(context, client, named) }),
+  };
   const nodes: FoundRow[] = [];
   let refused = 0;
   let cursor: number | undefined;
@@ -100,6 +105,15 @@ async function findNodes(
     truncated: cursor !== undefined || nodes.length > limit,
   };
   return { data, human: listText(data) };
+}
+
+async function networkNumber(context: Context, client: PilotClient, name: string): Promise<number> {
+  if (/^\d{1,5}$/.test(name) && Number(name) <= 0xffff) return Number(name);
+  const found = (await client.networks.own(context.signal)).find((row) => row.name === name.toLowerCase());
+  if (found !== undefined) return found.network_id;
+  throw new PilotError('not_found', `This node is in no network "${name}"`, {
+    hint: 'see: pilotctl network list',
+  });
 }
 
 function listText(data: { nodes: readonly FoundRow[]; refused: number; truncated: boolean }): string {
