@@ -13,6 +13,7 @@ import type { ConnId, ConnStatus, StreamOutput } from './stream/types.ts';
 import { Trust } from './trust/trust.ts';
 import type { TrustOutput } from './trust/types.ts';
 import { TRUST_PORT, TrustChannel, type TrustSendResult } from './trust-channel.ts';
+import { TokenBucket } from './tunnel/token-bucket.ts';
 import { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
 
@@ -22,8 +23,9 @@ const HEALED: ReadonlySet<string> = new Set(['tunnel.established', 'tunnel.rekey
 const FORGET_DELAY = 3_000;
 /** Resets and acknowledgements that are on their way still get out. */
 const LAST_WORDS = 200;
-/** A peer's key rotations are asked for this often at most. */
-const ROTATIONS_PAUSE = 30_000;
+/** A peer's key rotations are asked for this often at most: anybody can pretend that there are some. */
+const ROTATIONS_PAUSE = 1_000;
+const ROTATIONS_OF_ALL = { rate: 20, burst: 60 };
 
 /**
  * One whole node without I/O: tunnels, streams and trust, composed. The owner feeds datagrams, commands and
@@ -41,6 +43,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   readonly #trustChannel: TrustChannel;
   readonly #gate: Gate;
   readonly #rotations = new RecentlyAsked(ROTATIONS_PAUSE);
+  readonly #rotationsOfAll = new TokenBucket(ROTATIONS_OF_ALL.rate, ROTATIONS_OF_ALL.burst);
   readonly #outputs: NodeOutput[] = [];
   #outputAt = 0;
   readonly #dials: Dials;
@@ -459,7 +462,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   }
 
   #askRotations(peer: NodeId, now: Instant): void {
-    if (!this.#rotations.take(peer, now)) return;
+    if (!this.#rotations.take(peer, now) || !this.#rotationsOfAll.take(now)) return;
     this.#outputs.push({ type: 'query', query: { ask: 'rotations', peer } });
   }
 }

@@ -59,7 +59,7 @@ export class DirectoryAnswers {
   handle(query: NodeQuery): void {
     const { ask, peer } = query;
     if (ask === 'rotations') {
-      void this.#keys.suspect(peer);
+      void this.#keys.refresh(peer);
       return;
     }
     if (ask !== 'key' && ask !== 'endpoints') return;

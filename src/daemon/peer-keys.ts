@@ -19,8 +19,6 @@ import type { Warnings } from './warnings.ts';
 
 /** What was found out counts this long; a push about the peer ends it early. */
 const LIFETIME: Millis = 10_000;
-/** Between two look-ups because of one peer's unknown signature. */
-const SUSPICION: Millis = 2_000;
 const CACHE_LIMIT = 2048;
 /** Peers dialed in this run whose key is pinned once a tunnel proves it. */
 const DIALED_LIMIT = 4096;
@@ -225,13 +223,6 @@ export class PeerKeys {
       throw new PilotError('identity_changed', `"${name}" has the key ${actual}, not ${fingerprint}`);
     }
     if (trusted === undefined) this.pins.pin(peer, key, 'fingerprint', this.#wall());
-  }
-
-  /** Somebody signs as a trusted peer with another key: its own, rotated, or a stranger's at no cost to him. */
-  async suspect(peer: NodeId): Promise<void> {
-    const known = this.#judged.get(peer);
-    if (known !== undefined && known.until > this.#clock.now() + LIFETIME - SUSPICION) return;
-    await this.refresh(peer);
   }
 
   /** What was found out about the peer is out of date. */

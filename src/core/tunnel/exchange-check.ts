@@ -14,10 +14,18 @@ export class ExchangeCheck {
   readonly #crypto: Crypto;
   readonly #keys: IdentityKeys;
   readonly #drop: (reason: DropReason) => void;
+  readonly #needRotations: (node: NodeId) => void;
   readonly #gate = new ExchangeGate();
   readonly #verified = new Map<NodeId, Uint8Array>();
 
-  constructor(parts: { crypto: Crypto; keys: IdentityKeys; drop: (reason: DropReason) => void }) {
+  constructor(parts: {
+    crypto: Crypto;
+    keys: IdentityKeys;
+    drop: (reason: DropReason) => void;
+    /** A pinned node signs with another key. */
+    needRotations: (node: NodeId) => void;
+  }) {
+    this.#needRotations = parts.needRotations;
     this.#crypto = parts.crypto;
     this.#keys = parts.keys;
     this.#drop = parts.drop;
@@ -51,9 +59,11 @@ export class ExchangeCheck {
     }
     const claimed = { ...held, claimed: pila.ed25519 };
     if (isOther) {
-      // It may have taken another key. A pinned one is not up to the directory.
-      const asks = !this.#keys.pinned(node) && this.#keys.doubt(node, claimed, chosen ? 'user' : 'doubt', now);
-      return asks ? false : this.#refuse('exchange_key_mismatch');
+      // It may have taken another key. Where one is pinned only the old key's signature counts, not the directory.
+      const isPinned = this.#keys.pinned(node);
+      if (isPinned) this.#needRotations(node);
+      else if (this.#keys.doubt(node, claimed, chosen ? 'user' : 'doubt', now)) return false;
+      return this.#refuse('exchange_key_mismatch');
     }
     if (!this.#keys.want(node, claimed, asker, now)) this.#drop('lookup_limit');
     return false;

@@ -77,7 +77,12 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#keys = new IdentityKeys((peer, claimed) =>
       this.#outputs.push({ type: 'needKey', peer, ...(claimed && { claimed }) }),
     );
-    this.#check = new ExchangeCheck({ crypto, keys: this.#keys, drop: (reason) => this.#drop(reason) });
+    this.#check = new ExchangeCheck({
+      crypto,
+      keys: this.#keys,
+      drop: (reason) => this.#drop(reason),
+      needRotations: (peer) => this.#outputs.push({ type: 'needRotations', peer }),
+    });
     this.#beacons = new Beacons({
       random: random.fork('beacons'),
       identity,
@@ -390,9 +395,6 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#held.hold(node, { from, relay, data: data.slice(), at: now });
       return;
     }
-    const pinned = this.#keys.pinned(node) ? this.#keys.key(node) : undefined;
-    if (pinned !== undefined && !equal(pinned, pila.ed25519))
-      this.#outputs.push({ type: 'needRotations', peer: node });
     const other = peer?.established ? 'known' : relay ? 'relayed' : 'stranger';
     const sender = peer?.wanted(now) ? 'chosen' : other;
     if (!this.#check.passes(pila, { frame: data, relay, from }, sender, now)) return;
