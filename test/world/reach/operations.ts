@@ -134,7 +134,8 @@ function change(now: Now, by: number, peer: number, kind: 'narrow' | 'widen'): O
   const wish: Wish = {
     give: kind === 'widen' && give === undefined ? undefined : changed(give),
     get: kind === 'widen' && get === undefined ? undefined : changed(get),
-    until: kind === 'narrow' ? trust?.until : undefined,
+    // Left out of the command, the end stays as it is.
+    until: trust?.until,
     renew: false,
   };
   return {
@@ -144,7 +145,9 @@ function change(now: Now, by: number, peer: number, kind: 'narrow' | 'widen'): O
     isLocal: kind === 'narrow',
     apply: (state) => withPair(state, by, peer, ask(pair(state, by, peer), side, wish)),
     run: (client, { nodes }) =>
-      client.handshake(String(nodes[peer]), 'model', { terms: terms(wish, now.wall) }),
+      client.handshake(String(nodes[peer]), 'model', {
+        terms: terms({ ...wish, until: undefined }, now.wall),
+      }),
   };
 }
 
