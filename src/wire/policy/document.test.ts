@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { decidePolicy, type PolicyDecision } from './decide.ts';
 import { MAX_POLICY_BYTES, type Policy, parsePolicy } from './document.ts';
 import type { GateFacts } from './events.ts';
+
+function projectRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
+  return directory;
+}
 
 const FACTS: GateFacts = {
   event: 'connect',
@@ -116,10 +124,7 @@ test('what has no effect here is accepted and named, and leaves trust alone', ()
 });
 
 test('the example data-exchange: services serve, everybody else only echoes', () => {
-  const text = readFileSync(
-    new URL('../../../examples/policies/data-exchange.json', import.meta.url),
-    'utf8',
-  );
+  const text = readFileSync(join(projectRoot(), 'examples', 'policies', 'data-exchange.json'), 'utf8');
   const policy = parsePolicy(text);
   assert.ok(!('error' in policy));
   assert.deepEqual(policy.notes, []);
