@@ -159,6 +159,15 @@ test('what waits is bounded, and comes back in order', () => {
   assert.equal(waiting.nextTimeout(), undefined);
 });
 
+test('who only has to hear of our withdrawal may answer that, but neither asks nor pings', () => {
+  const rig = new Rig();
+  rig.telling.add(PEER);
+  assert.deepEqual([rig.ask({ port: 444 }), rig.admission.admits(PEER, 0)], ['allowed', 'yes']);
+  assert.equal(rig.admission.answers(PEER, 0), false);
+  rig.asking.add(PEER);
+  assert.equal(rig.admission.answers(PEER, 0), true);
+});
+
 test('nothing goes out to a peer that still has to hear of our withdrawal: it would let us in', () => {
   const rig = new Rig();
   rig.telling.add(PEER);

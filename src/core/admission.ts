@@ -99,7 +99,7 @@ export class Admission {
     return this.#memberships?.shares(peer, now) ?? 'no';
   }
 
-  /** Whether a peer gets answers to pings. */
+  /** Whether a peer gets answers to pings, and may ask for trust without the registry. */
   answers(peer: NodeId, now: Instant): boolean {
     return this.isKnown(peer) || this.#memberships?.shares(peer, now) === 'yes';
   }

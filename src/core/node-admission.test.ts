@@ -1,8 +1,19 @@
 /** Who reaches whom on which port, with whole nodes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { utf8 } from '../base/bytes.ts';
+import { fromUtf8, toHex, utf8 } from '../base/bytes.ts';
+import type { Instant } from '../base/units.ts';
+import { nodeCrypto } from '../platform/crypto.ts';
+import { encodeBase64 } from '../wire/base64.ts';
+import {
+  encodeHandshake,
+  type HandshakeMessage,
+  type HandshakeType,
+  handshakeContentBytes,
+} from '../wire/handshake.ts';
+import type { JsonObject } from '../wire/json.ts';
 import { TestNetwork, TestNode, WALL } from './node.testkit.ts';
+import type { PilotNode } from './node.ts';
 import type { Terms } from './trust/types.ts';
 
 const NOW = WALL / 1000;
@@ -144,6 +155,45 @@ test('a private node sends nothing at all to a stranger, not even an answer to i
   assert.ok((b.node.drops().not_admitted ?? 0) > 0);
 });
 
+test('nothing that a stranger sends through the registry makes a private node show it where it is', () => {
+  const pair = strangers();
+  const { network, a, b } = pair;
+  const timestamp = NOW;
+  const say = (type: HandshakeType, extra: JsonObject = {}, reply_to?: string): string =>
+    fromUtf8(strangersWord(a, { type, extra, ...(reply_to !== undefined && { reply_to }) }));
+  const relayed: ((node: PilotNode, now: Instant) => void)[] = [
+    (node, now) =>
+      node.relayedResponse({ from: 1, accept: true, timestamp, message: say('handshake_accept') }, now),
+    (node, now) => node.relayedRevoke({ from: 1, message: say('handshake_revoke') }, now),
+    (node, now) => {
+      const message = say('handshake_request', { terms: { ...terms('*', '*'), not_after: NOW - 60 } });
+      node.relayedRequest({ from: 1, justification: '', timestamp, message }, now);
+    },
+    (node, now) => {
+      const message = say('handshake_request', {}, '33'.repeat(16));
+      node.relayedRequest({ from: 1, justification: '', timestamp, message }, now);
+    },
+    (node, now) => node.reject(1, 'no', now),
+  ];
+  for (const attack of relayed) {
+    network.do(b, attack);
+    network.run(60_000);
+  }
+  assert.deepEqual(b.outputsOf('transmit'), []);
+  assert.ok(JSON.stringify(b.outputs).includes('relayRespond'), 'the registry takes what has to be said');
+});
+
+test('a peer that still has to hear of our withdrawal cannot ask directly', () => {
+  const pair = trusting('80', '80');
+  const { network, a, b } = pair;
+  assert.equal(dial(pair, 80), 'connected');
+  network.do(b, (node, now) => node.untrust(1, '', now));
+  network.do(a, (node, now) => node.requestTrust({ node: 2 }, '', terms('*', '*'), now));
+  network.run(500);
+  assert.ok(JSON.stringify(b.outputs).includes('not_admitted'));
+  assert.deepEqual(b.node.pending(), []);
+});
+
 test('after untrust a peer hears that, and then nothing', () => {
   const pair = trusting('*', '*');
   const { network, a, b } = pair;
@@ -216,6 +266,26 @@ test('what waits for the directory is bounded, and given up after three seconds'
 
 function terms(give: string, get: string): Terms {
   return { give: { ports: give }, get: { ports: get } };
+}
+
+/** A signed trust message of node 1 to node 2. */
+function strangersWord(
+  from: TestNode,
+  fields: Pick<HandshakeMessage, 'type'> & Partial<HandshakeMessage>,
+): Uint8Array {
+  const unsigned: HandshakeMessage = {
+    node_id: 1,
+    public_key: encodeBase64(from.publicKey),
+    justification: '',
+    signature: '',
+    reason: '',
+    timestamp: NOW,
+    id: toHex(nodeCrypto().sha256(utf8(JSON.stringify(fields)))).slice(0, 32),
+    to: 2,
+    ...fields,
+  };
+  const sig = encodeBase64(from.identity.sign(handshakeContentBytes(unsigned)));
+  return encodeHandshake({ ...unsigned, sig });
 }
 
 function isRejection(output: { type: string }): boolean {

@@ -1,4 +1,5 @@
 /** Two or more whole nodes over a perfect link with a directory and a relaying registry, on one virtual clock. */
+import type { SigningKey } from '../base/crypto.ts';
 import { endpointKey } from '../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../base/units.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
@@ -16,6 +17,7 @@ export class TestNode {
   readonly name: string;
   readonly endpoint: Endpoint;
   readonly publicKey: Uint8Array;
+  readonly identity: SigningKey;
   readonly node: PilotNode;
   readonly outputs: NodeOutput[] = [];
   /** Unreachable: datagrams to and from it vanish. */
@@ -30,6 +32,7 @@ export class TestNode {
     const random = seededRandom(`node ${id}`);
     const identity = crypto.signingKey(random.bytes(32));
     this.publicKey = identity.publicKey;
+    this.identity = identity;
     this.node = new PilotNode({
       crypto,
       random,

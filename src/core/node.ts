@@ -371,8 +371,10 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         }
         const arrived = this.#trustChannel.readable(output.conn, now);
         if (arrived !== undefined) {
-          this.trust.directMessage(arrived.peer, arrived.message, this.wall(now), now);
-          this.#heardFrom(arrived.peer, now);
+          const { peer, message } = arrived;
+          const mayAsk = this.#gate.admission.answers(peer, now);
+          this.trust.directMessage(peer, message, this.wall(now), now, mayAsk);
+          this.#heardFrom(peer, now);
         }
         return;
       }
@@ -404,7 +406,10 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   #onTrust(output: TrustOutput, now: Instant): void {
     switch (output.type) {
       case 'sendDirect':
-        this.#trustChannel.send(output.to, output.message, output.ref, now);
+        // An answer that we owe a stranger is left to the registry: a tunnel would show it where we are.
+        if (this.#gate.admission.admits(output.to, now) === 'yes')
+          this.#trustChannel.send(output.to, output.message, output.ref, now);
+        else this.trust.directFailed(output.ref, now);
         return;
       case 'needKey':
         this.#askKey(output.peer);

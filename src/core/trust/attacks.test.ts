@@ -430,6 +430,54 @@ test('an approval that comes after the question has ended is contradicted, so th
   assert.ok(!a.trust.isTrusted(2) && !b.trust.isTrusted(1));
 });
 
+test('the same holds for a question by hostname, whose end leaves no word to anyone in particular', () => {
+  const { bus, a, b } = scene();
+  bus.do(a, (trust) => trust.request({ hostname: b.hostname }, '', ALL_TERMS, bus.wall, bus.now));
+  bus.flush();
+  assert.equal(b.trust.pending().length, 1);
+  for (let day = 0; day < 8; day++) {
+    bus.pass(86_400_000);
+    bus.parcels.length = 0;
+  }
+  assert.deepEqual(a.trust.outgoing(), []);
+  bus.approve(b, a);
+  bus.heal();
+  assert.ok(!a.trust.isTrusted(2) && !b.trust.isTrusted(1));
+});
+
+test('an accept of somebody we never asked is not answered: nothing is told, and nobody let in to hear it', () => {
+  const { bus, a, eve } = scene();
+  const accept = (fields: Partial<HandshakeMessage>): Uint8Array =>
+    signedMessage(eve, { type: 'handshake_accept', to: 1, ...fields }, bus.wall);
+  for (const bytes of [accept({}), accept({ reply_to: '22'.repeat(16) })]) {
+    refuses(a, 'unsolicited', () => inject(bus, a, eve, bytes));
+    const timestamp = Math.floor(bus.wall / 1000);
+    const message = fromUtf8(bytes);
+    refuses(a, 'unsolicited', () =>
+      bus.do(a, (trust) =>
+        trust.relayedResponse({ from: eve.id, accept: true, timestamp, message }, bus.wall, bus.now),
+      ),
+    );
+  }
+  assert.deepEqual([a.trust.isTelling(eve.id), bus.parcels], [false, []]);
+});
+
+test('of somebody who may not ask directly only answers and withdrawals are taken', () => {
+  const { bus, a, b } = trusting();
+  bus.untrust(a, b);
+  bus.parcels.length = 0;
+  assert.ok(a.trust.isTelling(2));
+  const revokeId = a.trust.tombstone(2)?.revokeId ?? '';
+  const hear = (fields: Partial<HandshakeMessage> & Pick<HandshakeMessage, 'type'>): void =>
+    bus.do(a, (trust) =>
+      trust.directMessage(2, signedMessage(b, { to: 1, ...fields }, bus.wall), bus.wall, bus.now, false),
+    );
+  refuses(a, 'not_admitted', () => hear({ type: 'handshake_request' }));
+  hear({ type: 'handshake_reject', reply_to: revokeId });
+  bus.answerKeys();
+  assert.equal(a.trust.isTelling(2), false);
+});
+
 test('a clock set back during a restart does not make our next word older than our last', () => {
   const { bus, a, b } = scene();
   a.skew = 3_600_000;

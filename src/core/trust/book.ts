@@ -1,5 +1,12 @@
 import type { NodeId } from '../../base/units.ts';
-import { ANSWER_LIMIT, OUTGOING_LIMIT, PENDING_LIMIT, TOMBSTONE_LIMIT, TRUSTED_LIMIT } from './limits.ts';
+import {
+  ANSWER_LIMIT,
+  CLOSED_LIMIT,
+  OUTGOING_LIMIT,
+  PENDING_LIMIT,
+  TOMBSTONE_LIMIT,
+  TRUSTED_LIMIT,
+} from './limits.ts';
 import { Registers } from './registers.ts';
 import type {
   OutgoingRequest,
@@ -17,6 +24,7 @@ export class TrustBook {
   readonly #pending = new Map<NodeId, PendingRequest>();
   readonly #outgoing = new Map<string, OutgoingRequest>();
   readonly #tombstones = new Map<NodeId, TrustTombstone>();
+  readonly #closed = new Set<string>();
   readonly #answers = new Map<string, RequestAnswer>();
   #changed = false;
   /** Grows whenever a record or a question of ours changes. */
@@ -95,6 +103,15 @@ export class TrustBook {
   deleteOutgoing(requestId: string): boolean {
     this.version++;
     return this.#note(this.#outgoing.delete(requestId));
+  }
+
+  /** Whether a request or revocation of ours with this id is over: a second copy of its answer is no surprise. */
+  isClosed(id: string): boolean {
+    return this.#closed.has(id);
+  }
+  rememberClosed(id: string): void {
+    if (this.#closed.size >= CLOSED_LIMIT) this.#closed.delete(this.#closed.keys().next().value!);
+    this.#closed.add(id);
   }
 
   tombstone(node: NodeId): TrustTombstone | undefined {

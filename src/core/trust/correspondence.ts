@@ -273,6 +273,7 @@ export class Correspondence {
     const request = this.#book.outgoingBy(departure.errand.requestId);
     if (request === undefined || request.expiresAt <= this.#wall(now)) {
       this.#book.deleteOutgoing(departure.errand.requestId);
+      this.#book.rememberClosed(departure.errand.requestId);
       this.#errands.cancel(`request:${departure.errand.requestId}`);
       return;
     }

@@ -175,7 +175,9 @@ export class Decisions {
     }
     if (request === undefined) {
       this.refuse(from, 'unsolicited');
-      if (claim.signed && !this.#isStaleYes(claim)) this.#endings.contradict(from, replyTo, now);
+      // Whoever was never asked anything gets no answer: it would tell a stranger that we are here.
+      const isKnown = this.#book.registers.hasSpokenTo(from) || this.#book.isClosed(replyTo);
+      if (isKnown && claim.signed && !this.#isStaleYes(claim)) this.#endings.contradict(from, replyTo, now);
       return;
     }
     const tombstone = this.#book.tombstone(from);
@@ -248,7 +250,7 @@ export class Decisions {
     }
     const request = this.#questions.answeredBy(claim);
     if (request === undefined) {
-      if (!this.#questions.isClosed(replyTo)) this.refuse(from, 'unsolicited');
+      if (!this.#book.isClosed(replyTo)) this.refuse(from, 'unsolicited');
       return;
     }
     this.#questions.close(request);
@@ -319,7 +321,7 @@ export class Decisions {
     }
     const wall = this.#wall(now);
     const tombstone = this.#book.tombstone(node);
-    if (tombstone?.revokeId !== undefined) this.#questions.rememberClosed(tombstone.revokeId);
+    if (tombstone?.revokeId !== undefined) this.#book.rememberClosed(tombstone.revokeId);
     this.#book.deleteTombstone(node);
     this.#questions.dropPending(node, 'replaced', now);
     this.#correspondence.cancel(node, 'revoke', 'reject');

@@ -48,6 +48,7 @@ export type RefusalReason =
   | 'too_many_waiting'
   | 'wrong_type'
   | 'stale'
+  | 'not_admitted'
   | 'unsolicited'
   | 'too_many_trusted'
   | 'certificate_invalid';
@@ -72,9 +73,16 @@ export class Inbox {
     this.#pinnedKey = pinnedKey;
   }
 
-  direct(source: NodeId, bytes: Uint8Array, us: Recipient, wall: UnixMillis, now: Instant): Arrival {
+  /** Without `mayAsk` only answers and withdrawals are taken. */
+  direct(
+    source: NodeId,
+    bytes: Uint8Array,
+    us: Recipient,
+    { mayAsk, wall, now }: { mayAsk: boolean; wall: UnixMillis; now: Instant },
+  ): Arrival {
     const claim = readClaim(bytes, source, us, 'direct', wall);
     if (typeof claim === 'string') return refused(source, claim);
+    if (!mayAsk && claim.type === 'handshake_request') return refused(source, 'not_admitted');
     if (!claim.signed && this.#isRepeated(bytes, now)) return refused(source, 'replayed');
     return this.#identify(claim, us, now);
   }

@@ -3,7 +3,7 @@ import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import type { TrustBook } from './book.ts';
 import type { Correspondence } from './correspondence.ts';
-import { CLOSED_LIMIT, REQUEST_LIFETIME } from './limits.ts';
+import { REQUEST_LIFETIME } from './limits.ts';
 import { type Claim, newId } from './messages.ts';
 import type { Terms } from './terms.ts';
 import type { OutgoingRequest, PendingRequest } from './types.ts';
@@ -17,8 +17,6 @@ export class Questions {
   readonly #correspondence: Correspondence;
   readonly #random: Random;
   readonly #wall: (now: Instant) => UnixMillis;
-  /** Ids of our requests and revocations that are over: a second copy of their answer is no surprise. */
-  readonly #closed = new Set<string>();
 
   constructor(parts: {
     book: TrustBook;
@@ -76,16 +74,7 @@ export class Questions {
   close(request: OutgoingRequest): void {
     this.#book.deleteOutgoing(request.requestId);
     this.#correspondence.cancelRequest(request.requestId);
-    this.rememberClosed(request.requestId);
-  }
-
-  isClosed(id: string): boolean {
-    return this.#closed.has(id);
-  }
-
-  rememberClosed(id: string): void {
-    if (this.#closed.size >= CLOSED_LIMIT) this.#closed.delete(this.#closed.keys().next().value!);
-    this.#closed.add(id);
+    this.#book.rememberClosed(request.requestId);
   }
 
   answer(

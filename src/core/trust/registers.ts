@@ -48,6 +48,11 @@ export class Registers {
     register.saidAt = Math.max(register.saidAt, at);
   }
 
+  /** Whether we ever asked, approved or withdrew anything: what the peer says may be about that. */
+  hasSpokenTo(peer: NodeId): boolean {
+    return (this.#registers.get(peer)?.saidAt ?? 0) > 0;
+  }
+
   /** True when the peer has said something newer. At the same second a withdrawal counts as newer. */
   isStaleYes(peer: NodeId, at: number, citedRevoke: string): boolean {
     const register = this.#registers.get(peer);

@@ -287,10 +287,10 @@ export class Trust implements Machine<TrustOutput> {
     return isWithdrawn ? 'revoked' : 'not_trusted';
   }
 
-  /** A message that came to port 444 over the tunnel of `source`. */
-  directMessage(source: NodeId, bytes: Uint8Array, wall: UnixMillis, now: Instant): void {
+  /** A message that came to port 444 over the tunnel of `source`. Without `mayAsk` no request is taken from it. */
+  directMessage(source: NodeId, bytes: Uint8Array, wall: UnixMillis, now: Instant, mayAsk = true): void {
     this.#setWall(wall, now);
-    this.#arrived(this.#inbox.direct(source, bytes, this.#us(), wall, now), now);
+    this.#arrived(this.#inbox.direct(source, bytes, this.#us(), { mayAsk, wall, now }), now);
     this.#settle();
   }
 
