@@ -15,7 +15,7 @@ import {
   writePilsHeader,
 } from '../../src/wire/tunnel-frames.ts';
 import { pause, Stranger, UdpLine } from './attacks-stranger.testkit.ts';
-import { Victims } from './attacks-victims.testkit.ts';
+import { type Victim, Victims } from './attacks-victims.testkit.ts';
 
 let victims: Victims;
 let line: UdpLine;
@@ -62,6 +62,24 @@ function packetFromB(fields: Partial<Parameters<typeof encodePacket>[0]>): Uint8
 
 function shouts(data: Uint8Array): void {
   line.send(victims.a.endpoint, data);
+}
+
+/** Runs attacks at a while anybody may set up a tunnel with it. */
+async function whilePublic(victim: Victim, attacks: () => Promise<void>): Promise<void> {
+  await victim.client.setVisibility(true);
+  try {
+    await attacks();
+  } finally {
+    await victim.client.setVisibility(false);
+  }
+}
+
+/** A private victim drops what the stranger shouts unread, and sends nothing to where it came from. */
+async function assertSilent(attack: () => void, count = 1): Promise<void> {
+  const heard = [line.received.length, stranger.frames.length];
+  await victims.assertDropped(victims.a, 'not_admitted', attack, count);
+  await pause(300);
+  assert.deepEqual([line.received.length, stranger.frames.length], heard, 'no answer at all');
 }
 
 test('random datagrams at daemon and beacon change nothing', async () => {
@@ -126,8 +144,10 @@ test('a key exchange signed by another key than the registered one is dropped', 
   await victims.assertDropped(victims.a, 'exchange_bad_signature', () =>
     shouts(encodePila({ node: victims.b.id, x25519, ed25519, signature: randomBytes(64) })),
   );
-  await victims.assertDropped(victims.a, 'exchange_bad_signature', () =>
-    shouts(encodePila({ node: stranger.node, x25519: randomBytes(32), ed25519, signature })),
+  const forOtherKey = encodePila({ node: stranger.node, x25519: randomBytes(32), ed25519, signature });
+  await assertSilent(() => shouts(forOtherKey));
+  await whilePublic(victims.a, () =>
+    victims.assertDropped(victims.a, 'exchange_bad_signature', () => shouts(forOtherKey)),
   );
   await victims.assertFine();
 });
@@ -136,8 +156,10 @@ test('a key of low order is refused', async () => {
   const { identity, node } = stranger;
   const x25519 = new Uint8Array(32);
   const signature = identity.sign(pilaSignedBytes(node, x25519));
-  await victims.assertDropped(victims.a, 'exchange_weak_key', () =>
-    shouts(encodePila({ node, x25519, ed25519: identity.publicKey, signature })),
+  const frame = encodePila({ node, x25519, ed25519: identity.publicKey, signature });
+  await assertSilent(() => shouts(frame));
+  await whilePublic(victims.a, () =>
+    victims.assertDropped(victims.a, 'exchange_weak_key', () => shouts(frame)),
   );
 });
 
@@ -145,8 +167,8 @@ test('a replayed key exchange moves nothing: the peer stays where it is', async 
   const { a, b } = victims;
   const before = await pathToB();
   assert.ok(before !== undefined);
-  // Any registered node gets a key exchange frame of b, which is signed but not bound to its receiver.
-  await stranger.openTunnel(b.id);
+  // While b is public any registered node gets a key exchange frame of it, signed but not bound to its receiver.
+  await whilePublic(b, () => stranger.openTunnel(b.id));
   const captured = stranger.frames.filter((frame) => frame.readUInt32BE(0) === MAGIC.pila);
   assert.ok(captured.length > 0, 'b answered the key exchange of the stranger');
   for (let i = 0; i < 50; i++) {
@@ -181,33 +203,60 @@ test('forged encrypted frames in the name of a peer are counted, and lock nobody
 
 test('a node that has a tunnel cannot speak as another one', async () => {
   const { a, b } = victims;
-  await stranger.openTunnel(a.id);
   const asB = { source: { network: 0, node: b.id } };
-  await victims.assertDropped(
-    a,
-    'inner_source',
-    () => {
-      stranger.sendPacket(a.id, asB);
-      stranger.sendPacket(a.id, { ...asB, protocol: PROTOCOL_STREAM, flags: FLAG_SYN });
-    },
-    2,
-  );
-  await victims.assertDropped(a, 'inner_destination', () =>
-    stranger.sendPacket(a.id, { destination: { network: 0, node: b.id } }),
-  );
+  const speakAsB = (): void => {
+    stranger.sendPacket(a.id, asB);
+    stranger.sendPacket(a.id, { ...asB, protocol: PROTOCOL_STREAM, flags: FLAG_SYN });
+  };
+  await whilePublic(a, async () => {
+    await stranger.openTunnel(a.id);
+    await victims.assertDropped(a, 'inner_source', speakAsB, 2);
+    await victims.assertDropped(a, 'inner_destination', () =>
+      stranger.sendPacket(a.id, { destination: { network: 0, node: b.id } }),
+    );
+  });
+  // The stranger still has the keys; they are worth nothing now.
+  await assertSilent(speakAsB, 2);
   await victims.assertFine();
 });
 
-test('a node that has a tunnel but no trust reaches no port, and gets no answer', async () => {
+test('a node that has keys but no trust reaches no port of a private node, and gets no answer', async () => {
   const { a } = victims;
-  await stranger.openTunnel(a.id);
+  await whilePublic(a, () => stranger.openTunnel(a.id));
   const before = stranger.packets.filter((packet) => packet.protocol === PROTOCOL_STREAM).length;
+  const heard = stranger.frames.length;
   for (const port of [7, 444, 1001, 65_000]) {
-    assert.equal(await stranger.say(a.id, port, Buffer.from('hello'), 300), false, `port ${port}`);
-    stranger.sendPacket(a.id, { destinationPort: port });
+    await victims.assertDropped(a, 'not_admitted', async () => {
+      assert.equal(await stranger.say(a.id, port, Buffer.from('hello'), 300), false, `port ${port}`);
+      stranger.sendPacket(a.id, { destinationPort: port });
+    });
   }
+  assert.equal(stranger.frames.length, heard, 'not one datagram comes back');
   const after = stranger.packets.filter((packet) => packet.protocol === PROTOCOL_STREAM).length;
   assert.equal(after, before, 'not even a reset comes back');
+  await victims.assertFine();
+});
+
+test('a member of a network whose policy opens no port has a tunnel, and reaches nothing', async () => {
+  const { a } = victims;
+  const policy = {
+    version: 1,
+    rules: [{ name: 'no', on: 'connect', match: 'true', actions: [{ type: 'deny' }] }],
+  };
+  const made = await a.client.networks.create({ name: 'shut', policy });
+  const joined = await stranger.ask({
+    type: 'join_network',
+    node_id: stranger.node,
+    network_id: made.network_id,
+  });
+  assert.equal(joined.type, 'join_network_ok', JSON.stringify(joined));
+  await stranger.openTunnel(a.id);
+  const resets = (): number => stranger.packets.filter(({ flags }) => (flags & FLAG_RST) !== 0).length;
+  const before = resets();
+  for (const port of [7, 1001, 65_000]) {
+    assert.equal(await stranger.say(a.id, port, Buffer.from('hello'), 300), false, `port ${port}`);
+  }
+  assert.equal(resets(), before);
   await victims.assertFine();
 });
 
