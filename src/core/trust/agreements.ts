@@ -140,10 +140,14 @@ export class Agreements {
     const isRenewal = current !== undefined && !isTimeWithin(view.not_after, current.notAfter);
     const mayRenew =
       record.terms.renew === true && this.#isUsualLength(view.not_after, current, this.#wall(now));
-    const isAskedByBoth = this.#book.outgoingTo(node) !== undefined;
+    // A successor of ours for what is in force is no wish of our user for more.
+    const open = this.#book.outgoingTo(node);
+    const isOpenWithin =
+      open !== undefined &&
+      current !== undefined &&
+      isScopeWithin(open.terms, this.#certificates.termsOf(current));
+    const isAskedByBoth = open !== undefined && !isOpenWithin;
     if (isAskedByBoth || (isWithin && (!isRenewal || mayRenew))) {
-      // What the peer says now replaces what it asked before.
-      this.#questions.dropPending(node, 'replaced', now);
       const own = isRenewal && mayRenew ? { ...record.terms, not_after: view.not_after } : record.terms;
       this.#grant(record, asked, own as Terms, isRenewal ? 'renewal' : record.approvedBy, now);
       return;

@@ -290,3 +290,21 @@ test("terms that are none, or over, are the caller's mistake", () => {
     assert.throws(() => bus.ask(a, b, wrong), { code: 'invalid_argument' });
   assert.deepEqual(a.trust.outgoing(), []);
 });
+
+test('a key that changes does not answer what waits for the user', () => {
+  const { bus, a, b } = trusting(terms('7', '80'));
+  bus.ask(a, b, terms('7', '80,443'));
+  bus.flush();
+  const [question] = b.trust.pending();
+  for (const node of [b, a]) {
+    node.rotate(NOW);
+    bus.do(node, (trust) => trust.setIdentity(node.identity, bus.now));
+    bus.heal(600_000);
+    assert.deepEqual(
+      b.trust.pending().map(({ requestId }) => requestId),
+      [question?.requestId],
+    );
+    assert.equal(a.trust.outgoing()[0]?.requestId, question?.requestId);
+    assert.equal(certificateOf(a, 2).b.offers.ports, '80', 'nor does the peer get it');
+  }
+});

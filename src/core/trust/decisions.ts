@@ -101,7 +101,8 @@ export class Decisions {
     }
     if (asked.terms.not_after !== undefined && asked.terms.not_after * 1000 <= this.#wall(now)) {
       if (this.#book.pendingOf(from)?.requestId === id) this.#book.deletePending(from);
-      this.#questions.answer(from, id, 'rejected', OUTDATED, now);
+      // To a stranger an answer would say that we exist; its own question ends with its time.
+      if (this.#isTrusted(from)) this.#questions.answer(from, id, 'rejected', OUTDATED, now);
       return;
     }
     const answered = id === '' ? undefined : this.#book.answer(from, id);
@@ -148,6 +149,8 @@ export class Decisions {
   #onStaleRequest({ from, id, signed }: Claim, now: Instant): void {
     this.refuse(from, 'stale');
     if (!signed) return;
+    // What waits for our user is not answered by what its asker agreed to meanwhile.
+    if (this.#book.pendingOf(from)?.requestId === id) return;
     if (this.#isTrusted(from)) this.#questions.answer(from, id, 'accepted', '', now);
     else if (this.#book.pendingOf(from) === undefined)
       this.#questions.answer(from, id, 'revoked', 'overtaken by a withdrawal: ask again', now);

@@ -107,8 +107,10 @@ async function changeTerms(
 ): Promise<HandshakeResult> {
   const { node: peer } = record;
   const before = termsInForce(context.node, record);
-  // Asking for what holds takes back the question for more.
-  const isOpen = context.node.outgoing().some((request) => request.node === peer);
+  // Asking for what holds takes back our question for more, and answers the peer's.
+  const isOpen = [...context.node.outgoing(), ...context.node.pending()].some(
+    (request) => request.node === peer,
+  );
   if (!isOpen && isSameWish(wished, before, wallSeconds(context))) {
     const terms = termsRow(before);
     return { status: 'already_trusted', node_id: peer, terms, before: terms };

@@ -193,7 +193,8 @@ function networkOperation({ random, state, count }: Now): Operation {
     name: isKick ? `${FOUNDER} kicks ${node}` : `${node} leaves the network`,
     by: isKick ? FOUNDER : node,
     peer: undefined,
-    isLocal: !isKick,
+    // Others believe in a membership until they hear that it is over.
+    isLocal: false,
     apply: (now) => withMember(now, node, false),
     run: (client, { network, nodes }) =>
       isKick

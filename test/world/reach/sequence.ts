@@ -320,7 +320,10 @@ class Sequence {
       .map(([from, to]) => {
         const open = PORTS.filter((port) => reaches(state, from, to, port, 'plain', this.#wall));
         const wish = settle(pair(state, from, to), this.#wall).asked[pairOf(from, to).side];
-        const asked = wish === undefined ? '' : questionText(portsText(wish.give), portsText(wish.get));
+        const asked =
+          wish === undefined
+            ? ''
+            : questionText(portsText(wish.give), portsText(wish.get), wish.until !== undefined);
         const isShared = PORTS.some((port) => reaches(state, from, to, port, 'network', this.#wall));
         return `${from}>${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
       })
@@ -422,7 +425,9 @@ class Sequence {
     const client = this.#testers[who]?.client;
     const pending = client === undefined ? [] : await client.pending();
     const row = pending.find((each) => each.node_id === this.#ids.nodes[by]);
-    return row === undefined ? '' : questionText(row.asks.get.ports, row.asks.give.ports);
+    return row === undefined
+      ? ''
+      : questionText(row.asks.get.ports, row.asks.give.ports, row.asks.not_after !== undefined);
   }
 
   /** Called for everything that reaches a program, also during storms. */
@@ -463,8 +468,8 @@ class Sequence {
 }
 
 /** A question as both the model and the network tell it: what its asker gives and gets. */
-function questionText(give: string, get: string): string {
-  return `?[gives ${give}, gets ${get}]`;
+function questionText(give: string, get: string, ends: boolean): string {
+  return `?[gives ${give}, gets ${get}${ends ? ', for a time' : ''}]`;
 }
 
 /** Two operations on one pair, or one on the network: their order would matter. */
