@@ -305,12 +305,14 @@ class Sequence {
   /** Everything that can be seen of the state, as text. */
   async #observe(): Promise<string> {
     const rows = this.#couples().map(async ([from, to]) => {
-      const [open, shared, asked] = await Promise.all([
+      const [open, shared, asked, trusts] = await Promise.all([
         Promise.all(PORTS.map((port) => this.#try(from, to, port))),
         this.#openInNetwork(from, to),
         this.#questionOf(from, to),
+        this.#trusts(from, to),
       ]);
-      return `${from}>${to}:${PORTS.filter((_, i) => open[i] === 'reached').join(',')}${shared}${asked}`;
+      const ports = PORTS.filter((_, i) => open[i] === 'reached').join(',');
+      return `${from}${trusts ? '=' : '>'}${to}:${ports}${shared}${asked}`;
     });
     return (await this.pilot.world.await(Promise.all(rows))).join(' ');
   }
@@ -325,7 +327,8 @@ class Sequence {
             ? ''
             : questionText(portsText(wish.give), portsText(wish.get), wish.until !== undefined);
         const isShared = PORTS.some((port) => reaches(state, from, to, port, 'network', this.#wall));
-        return `${from}>${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
+        const trusts = settle(pair(state, from, to), this.#wall).trust !== undefined;
+        return `${from}${trusts ? '=' : '>'}${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
       })
       .join(' ');
   }
@@ -412,6 +415,11 @@ class Sequence {
   async #openQuestions(a: number, b: number): Promise<boolean> {
     const both = Promise.all([this.#questionOf(a, b), this.#questionOf(b, a)]);
     return (await this.pilot.world.await(both)).some((question) => question !== '');
+  }
+
+  async #trusts(who: number, peer: number): Promise<boolean> {
+    const rows = (await this.#testers[who]?.client?.trusted()) ?? [];
+    return rows.some((row) => row.node_id === this.#ids.nodes[peer]);
   }
 
   async #openInNetwork(from: number, to: number): Promise<string> {
