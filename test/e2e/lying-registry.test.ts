@@ -244,6 +244,8 @@ test('a name nobody is told of, redirected to somebody else, makes no trust agai
   assert.ok(!(await a.client.trusted()).some((row) => row.node_id === malloryId));
   assert.equal(await mallory.says('hello', a.id), false);
   await a.client.untrust('b3').catch(() => {});
+  // Mallory did say yes, and would let a in.
+  await mallory.client.untrust(String(a.id));
   await mallory.client.setHostname('mallory');
 });
 
