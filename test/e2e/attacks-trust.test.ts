@@ -145,7 +145,9 @@ test('a request sent twice waits once, and only its owner can turn it into trust
     await stranger.say(a.id, 444, message('handshake_accept'));
     const pending = await eventually(async () => {
       const waiting = await a.client.pending();
-      assert.equal(waiting.length, 1);
+      // The first may come before the key of its sender is known; senders repeat what is not answered.
+      if (waiting.length === 0) await stranger.say(a.id, 444, request);
+      assert.equal(waiting.length, 1, 'one waits');
       return waiting;
     });
     assert.equal(pending[0]?.node_id, stranger.node);
