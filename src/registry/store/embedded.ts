@@ -12,8 +12,9 @@ import { NetworkTable } from './embedded/networks.ts';
 import { NodeTable } from './embedded/nodes.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
 import { Sql, storeError } from './embedded/sql.ts';
-import { TrustTable } from './embedded/trust.ts';
+import { TrustTables } from './embedded/trust.ts';
 import type { Store } from './store.ts';
+import { TrustLedger } from './trust-ledger.ts';
 
 /** How long a heartbeat may stay in memory only. */
 const SOFT_DELAY: Millis = 5000;
@@ -128,7 +129,8 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
   const documents = new DocumentTable(sql);
   const nodes = new NodeTable(sql, documents);
   const inbox = new InboxTable(sql);
-  const trust = new TrustTable(sql, inbox);
+  const trustRows = new TrustTables(sql);
+  const trust = new TrustLedger(trustRows, inbox);
   const networks = new NetworkTable(sql);
   const invites = new InviteTable(sql, networks);
   let softTimer: Timer | undefined;
@@ -175,7 +177,7 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
     gaveWord: (giver, peer) => commit.read(() => trust.gaveWord(giver, peer)),
     trustProof: (a, b) => commit.read(() => trust.proof(a, b)),
     trustDocuments: (a, b) => commit.read(() => trust.documents(a, b)),
-    trustPeers: (id, limit, at) => commit.read(() => trust.peers(id, limit, at)),
+    trustPeers: (id, limit, at) => commit.read(() => trustRows.peers(id, limit, at)),
     certifyTrust: (certified) => commit.write(() => trust.certify(certified)),
     reportTrust: (from, peer, at, askedAfter) => commit.write(() => trust.report(from, peer, at, askedAfter)),
     revokeTrust: (revocation) => commit.write(() => trust.revoke(revocation)),

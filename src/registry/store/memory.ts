@@ -6,11 +6,13 @@ import { MemoryNetworks } from './memory-networks.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryTrust } from './memory-trust.ts';
 import type { Store } from './store.ts';
+import { TrustLedger } from './trust-ledger.ts';
 
 export function memoryStore(): Store {
   const nodes = new MemoryNodes();
   const inbox = new MemoryInbox();
-  const trust = new MemoryTrust(inbox);
+  const trustRows = new MemoryTrust();
+  const trust = new TrustLedger(trustRows, inbox);
   const invites = new MemoryInvites();
   const networks = new MemoryNetworks(invites);
 
@@ -35,7 +37,7 @@ export function memoryStore(): Store {
     gaveWord: async (giver, peer) => trust.gaveWord(giver, peer),
     trustProof: async (a, b) => trust.proof(a, b),
     trustDocuments: async (a, b) => trust.documents(a, b),
-    trustPeers: async (id, limit, at) => trust.peers(id, limit, at),
+    trustPeers: async (id, limit, at) => trustRows.peers(id, limit, at),
     certifyTrust: async (certified) => trust.certify(certified),
     reportTrust: async (from, peer, at, askedAfter) => trust.report(from, peer, at, askedAfter),
     revokeTrust: async (revocation) => trust.revoke(revocation),
