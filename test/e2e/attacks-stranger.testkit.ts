@@ -15,11 +15,11 @@ import { decodeBase64, encodeBase64 } from '../../src/wire/base64.ts';
 import { encodePacket, type Packet } from '../../src/wire/packet.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../../src/wire/registry-frame.ts';
 import { contentSignedBytes } from '../../src/wire/registry-signatures.ts';
+import { pause } from './children.testkit.ts';
 
 export type Json = Record<string, unknown>;
 
-export const pause = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
+export { pause };
 
 /** A plaintext connection to the registry that can say anything. */
 export class RegistryLine {

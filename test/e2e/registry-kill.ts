@@ -3,12 +3,12 @@
  * and checks after every restart that each acknowledged change is there and none is half done:
  * `node dist/test/e2e/registry-kill.js --rounds 200`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { firstLine, killChild, pause, scriptBeside, startChild } from './children.testkit.ts';
 import { bond } from './registry-documents.testkit.ts';
 import { couple, namer, registrar, type Tally } from './registry-workers.testkit.ts';
 
@@ -22,9 +22,7 @@ export interface KillReport extends Tally {
   readonly seconds: number;
 }
 
-const CHILD = fileURLToPath(
-  new URL(`./registry-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
-);
+const CHILD = scriptBeside(import.meta.url, 'registry-child');
 
 /** Rejects with what was lost. */
 export async function killRounds(rounds: number): Promise<KillReport> {
@@ -44,26 +42,26 @@ export async function killRounds(rounds: number): Promise<KillReport> {
   try {
     for (let round = 0; round < rounds; round++) {
       if (round % 10 === 9) {
-        const doomed = start(store);
+        const doomed = startChild(CHILD, [store]);
         await pause(Math.random() * 400);
-        await kill(doomed);
+        await killChild(doomed);
         killedStarting++;
       }
-      const child = start(store);
+      const child = startChild(CHILD, [store]);
       const began = Date.now();
-      const port = await portOf(child);
+      const port = Number(await firstLine(child));
       slowestStart = Math.max(slowestStart, Date.now() - began);
       await Promise.all(workers.map((worker) => worker.begin(port)));
       const load = Promise.all(workers.map((worker) => worker.run(tally)));
       await pause(20 + Math.random() * 400);
-      await kill(child);
+      await killChild(child);
       await load;
     }
-    const child = start(store);
-    const port = await portOf(child);
+    const child = startChild(CHILD, [store]);
+    const port = Number(await firstLine(child));
     await Promise.all(workers.map((worker) => worker.begin(port)));
     const counts = await Promise.all(registrars.map((worker) => worker.verifyAll(port)));
-    await kill(child);
+    await killChild(child);
     return {
       ...tally,
       rounds,
@@ -75,39 +73,6 @@ export async function killRounds(rounds: number): Promise<KillReport> {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-function start(store: string): ChildProcess {
-  return spawn(
-    process.execPath,
-    [...process.execArgv.filter((flag) => !flag.startsWith('--test')), CHILD, store],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  );
-}
-
-function portOf(child: ChildProcess): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout!.on('data', (chunk) => {
-      text += String(chunk);
-      if (text.endsWith('\n')) resolve(Number(text));
-    });
-    child.once('exit', (code) => reject(new Error(`the registry ended by itself with status ${code}`)));
-  });
-}
-
-function kill(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) resolve();
-    else child.once('exit', () => resolve());
-    child.kill('SIGKILL');
-  });
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -3,7 +3,7 @@
  * and checks in the end that both ends and the registry agree on every pair:
  * `node dist/test/e2e/trust-kill.js --changes 10000`.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { asPilotError } from '../../src/api/errors.ts';
 import { nodeClock, nodeCrypto, nodeLog, nodeNet } from '../../src/platform/index.ts';
 import { openEmbeddedStore } from '../../src/registry/index.ts';
 import { PilotClient } from '../../src/sdk/client.ts';
+import { firstLine, killChild, pause, scriptBeside, startChild } from './children.testkit.ts';
 import { freePort } from './pilotctl.ts';
 
 export interface TrustKillReport {
@@ -28,9 +29,7 @@ export interface TrustKillReport {
   readonly seconds: number;
 }
 
-const CHILD = fileURLToPath(
-  new URL(`./trust-kill-child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
-);
+const CHILD = scriptBeside(import.meta.url, 'trust-kill-child');
 const DAEMONS = 6;
 const AGREE_LIMIT = 90_000;
 const PORTS = ['*', '80', '80,1001', '1001,7000-7010'] as const;
@@ -200,7 +199,7 @@ class Stage {
     while (!isDone()) {
       await pause(300 + Math.random() * 900);
       if (Math.random() < 0.3) {
-        await kill(this.#registry);
+        await killChild(this.#registry);
         this.kills.registry++;
         await pause(Math.random() * 300);
         await this.#startRegistry();
@@ -210,7 +209,7 @@ class Stage {
       if (node.child === undefined) continue;
       const doomed = node.child;
       node.child = undefined;
-      await kill(doomed);
+      await killChild(doomed);
       this.kills.daemons++;
       comingBack.push(pause(Math.random() * 300).then(() => this.#startDaemon(node)));
     }
@@ -241,7 +240,7 @@ class Stage {
     const until = Date.now() + AGREE_LIMIT;
     for (;;) {
       const held = await Promise.all(this.nodes.map((node) => node.trusted()));
-      await kill(this.#registry);
+      await killChild(this.#registry);
       const log = nodeLog({ level: 'error', stream: process.stderr });
       const store = await openEmbeddedStore({
         path: join(this.#directory, 'registry.db'),
@@ -286,44 +285,16 @@ class Stage {
   }
 
   async #startRegistry(): Promise<void> {
-    const child = start(['rendezvous', this.#directory, ...this.#ports]);
+    const child = startChild(CHILD, ['rendezvous', this.#directory, ...this.#ports]);
     this.#fingerprint = await firstLine(child);
     this.#registry = child;
   }
 
   async #startDaemon(node: Node): Promise<void> {
-    const child = start(['daemon', node.home, ...this.#ports, this.#fingerprint]);
+    const child = startChild(CHILD, ['daemon', node.home, ...this.#ports, this.#fingerprint]);
     await firstLine(child);
     node.child = child;
   }
-}
-
-function start(args: readonly string[]): ChildProcess {
-  const flags = process.execArgv.filter((flag) => !flag.startsWith('--test'));
-  return spawn(process.execPath, [...flags, CHILD, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-}
-
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stdout!.on('data', (chunk) => {
-      text += String(chunk);
-      if (text.endsWith('\n')) resolve(text.trim());
-    });
-    child.once('exit', (code) => reject(new Error(`a process ended by itself with status ${code}`)));
-  });
-}
-
-function kill(child: ChildProcess | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) resolve();
-    else child.once('exit', () => resolve());
-    child?.kill('SIGKILL');
-  });
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

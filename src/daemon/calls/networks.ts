@@ -337,7 +337,7 @@ export async function networkCall(context: CallContext, params: Given): Promise<
     case 'list':
       return ask('list_networks', {}, false);
     case 'join':
-      return agreed(await change('join_network', { node_id, network_id, token: params.token }));
+      return agreed(await ask('join_network', { node_id, network_id, token: params.token }));
     case 'leave':
       return change('leave_network', { node_id, network_id });
     case 'members':
