@@ -35,3 +35,8 @@ export function parseHostPort(text: string): Endpoint | undefined {
   if (host === '') return undefined;
   return { host, port };
 }
+
+/** True for the endpoint of a byte stream that carries datagrams: its host is a `wss://` or `ws://` URL. */
+export function isCarrier(endpoint: Endpoint): boolean {
+  return endpoint.host.startsWith('wss://') || endpoint.host.startsWith('ws://');
+}
