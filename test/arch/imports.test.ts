@@ -38,16 +38,19 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Inside core: `node.ts` sees all machines, the tunnel is made of session and path, the others know nobody.
+ * Inside core: `node.ts` sees all machines, the tunnel is made of session, path and punch, the others know nobody.
  * Contracts (`types.ts`, `node-types.ts`) hold no behaviour and are open to all.
  */
 const MACHINES: Readonly<Record<string, readonly string[]>> = {
   session: [],
-  path: [],
+  nat: [],
+  path: ['nat'],
+  punch: ['nat', 'path'],
+  'port-mapping': [],
   stream: [],
   trust: [],
   relay: [],
-  tunnel: ['session', 'path'],
+  tunnel: ['session', 'path', 'nat', 'punch'],
 };
 
 /** Where a library may be used: one place each, so that replacing it is one change. */
