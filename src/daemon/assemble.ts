@@ -1,0 +1,239 @@
+import type { Instant, NodeId, UnixMillis } from '../base/units.ts';
+import { Memberships } from '../core/network/memberships.ts';
+import { PilotNode } from '../core/node.ts';
+import type { NodeOutput } from '../core/node-types.ts';
+import { Directory } from '../directory/directory.ts';
+import type { Registered } from '../directory/types.ts';
+import { drive } from '../runtime/drive.ts';
+import { DirectoryAnswers } from './directory-answers.ts';
+import { Identities } from './identities.ts';
+import type { Traffic } from './info.ts';
+import { KnownPeers } from './known-peers.ts';
+import { MessageDesk } from './message-desk.ts';
+import { Networks } from './networks.ts';
+import type { DaemonOptions } from './options.ts';
+import { OwnState } from './own-state.ts';
+import type { Parts } from './parts.ts';
+import { PersistGate } from './persist-gate.ts';
+import { Pings } from './pings.ts';
+import { Registration } from './registration.ts';
+import type { RegistryClient } from './registry-client.ts';
+import { NODE_FILE, type NodeState, saveNodeState } from './state-file.ts';
+import { StreamTable } from './streams.ts';
+import { Surroundings } from './surroundings.ts';
+import { Targets } from './targets.ts';
+import { TrustEffects } from './trust-effects.ts';
+
+const DEFAULT_HEARTBEAT = 30_000;
+
+/** What the daemon itself decides on, beyond its parts. */
+export interface AssemblyHost {
+  onOutput(output: NodeOutput): void;
+  registered(result: Registered): Promise<void>;
+  trustChanged(peer: NodeId): void;
+}
+
+/** Everything of a running daemon, wired together and not yet started. */
+export type Assembly = ReturnType<typeof assemble>;
+
+/** Builds the parts of a daemon. They refer to each other only in calls, so the order here is free. */
+export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHost) {
+  const { clock, random, crypto, log, net, storage, config } = options;
+  const { identity, socket, ipc } = opened;
+  const now = (): Instant => clock.now();
+  const wall = (at: Instant): UnixMillis => clock.wallNow() + (at - clock.now());
+
+  const memberships = new Memberships({ wall });
+  const node = new PilotNode({
+    crypto,
+    random: random.fork('node'),
+    identity,
+    wall,
+    memberships,
+    beacons: [],
+    public: opened.state.public,
+    ...(opened.trust !== undefined && { trust: opened.trust }),
+    ...(config.relayOnly === true && { relayOnly: true }),
+  });
+  const driver = drive(node, clock, (output) => host.onOutput(output));
+  const run = (mutation: () => void): void => driver.run(mutation);
+
+  const stateGate = new PersistGate<NodeState>({
+    save: (saved) => saveNodeState(storage, saved),
+    clock,
+    log,
+    name: NODE_FILE,
+  });
+  const registry: RegistryClient =
+    options.registry ??
+    new Directory({
+      net,
+      clock,
+      random: random.fork('directory'),
+      crypto,
+      log,
+      identity,
+      addresses: config.registries,
+      ...(config.tls !== undefined && { tls: config.tls }),
+    });
+  const own: OwnState = new OwnState(
+    {
+      node,
+      registry,
+      run,
+      now,
+      untold: () => registration.tellAgain(),
+      changed: () => identities.record.changed(),
+    },
+    stateGate,
+    opened.state,
+    log,
+  );
+  const messages = new MessageDesk(() => own.address);
+  const known = new KnownPeers({
+    storage,
+    clock,
+    log,
+    peers: opened.peers,
+    pins: opened.pins,
+    isKept: (peer) => isAcquainted(node, peer),
+    isTrusted: (peer) => node.isTrusted(peer),
+  });
+  const identities: Identities = new Identities({
+    identity,
+    staged: opened.staged,
+    pins: known.pins,
+    storage,
+    crypto,
+    random: random.fork('rotation'),
+    clock,
+    log,
+    registry,
+    host: {
+      node,
+      own,
+      run,
+      now,
+      locate: (peer) => answers.handle({ ask: 'endpoints', peer }),
+      place: () =>
+        registration.isRegistered ? JSON.stringify([node.observed(), surroundings.lan]) : undefined,
+    },
+  });
+  const streams = new StreamTable({
+    node,
+    run,
+    now,
+    address: () => own.address,
+    unresolved: (peer, detail) => answers.unresolved(peer, detail),
+  });
+  const networks = new Networks({
+    registry,
+    clock,
+    log,
+    storage,
+    memberships,
+    node,
+    run,
+    self: () => own.nodeId,
+    known: opened.networks,
+    warnings: identities.warnings,
+    acceptsAll: config.acceptMemberships ?? false,
+  });
+  const pings = new Pings({ node, clock, run });
+  const answers: DirectoryAnswers = new DirectoryAnswers({
+    registry,
+    book: known.book,
+    keys: identities.keys,
+    clock,
+    log,
+    receiver: {
+      key: (peer, key, claimed) => run(() => node.answerKey(peer, key, now(), claimed)),
+      endpoints: (peer, found, detail) => {
+        run(() => node.answerEndpoints(peer, found, now(), detail));
+        if (found === undefined && node.peer(peer)?.established !== true) {
+          pings.failed(peer, answers.unresolved(peer, detail));
+        }
+      },
+      recallTrust: (peer) => trustEffects.recall(peer),
+    },
+  });
+  const trustEffects: TrustEffects = new TrustEffects({
+    host: {
+      node,
+      run,
+      now,
+      changed: (peer) => host.trustChanged(peer),
+      book: known.book,
+      networkName: (network) => networks.nameOf(network),
+    },
+    registry,
+    storage,
+    revocations: opened.revocations,
+    rules: config.autoApprove ?? [],
+    crypto,
+    clock,
+    log,
+  });
+  const targets = new Targets({
+    registry,
+    book: known.book,
+    keys: identities.keys,
+    clock,
+    isMember: (network) => networks.own.some((joined) => joined.network === network),
+    own: () => {
+      const { nodeId, hostname, current } = own;
+      const { fingerprint } = identities;
+      return { node: nodeId, hostname, public: current.public, fingerprint };
+    },
+  });
+  const surroundings: Surroundings = new Surroundings({
+    net,
+    clock,
+    log,
+    node,
+    run,
+    local: socket.local,
+    onMoved: () => registration.presenceChanged(),
+  });
+  const registration: Registration = new Registration({
+    registry,
+    clock,
+    random: random.fork('registration'),
+    log,
+    heartbeatInterval: config.heartbeatInterval ?? DEFAULT_HEARTBEAT,
+    host: {
+      presence: () => ({
+        listenEndpoint: node.observed() ?? { host: '0.0.0.0', port: socket.local.port },
+        lan: surroundings.lan,
+        hostname: own.current.hostname,
+        public: own.current.public,
+        tags: own.current.tags,
+        version: config.version,
+        owner: config.owner,
+        relayOnly: config.relayOnly ?? false,
+      }),
+      ready: () => identities.rotation.settle(),
+      registered: (result) => host.registered(result),
+      told: () => {
+        identities.registered();
+        networks.refresh();
+        trustEffects.registered();
+      },
+      poll: () => void Promise.all([trustEffects.poll(), identities.keys.recheck()]),
+    },
+  });
+  const traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
+  return {
+    ...{ node, driver, socket, ipc, registry, stateGate, own, known, identities, streams, networks },
+    ...{ pings, answers, trustEffects, targets, surroundings, registration, messages, traffic },
+  };
+}
+
+/** Trusted, or asking or asked for trust. */
+export function isAcquainted(node: PilotNode, peer: NodeId): boolean {
+  return (
+    node.isTrusted(peer) ||
+    node.pending().some((request) => request.node === peer) ||
+    node.outgoing().some((request) => request.node === peer)
+  );
+}

@@ -1,0 +1,18 @@
+import type { Crypto } from '../base/crypto.ts';
+import type { Random } from '../base/random.ts';
+import type { Clock, Log, Net, Storage } from '../runtime/ports.ts';
+import type { DaemonConfig } from './config.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+export interface DaemonOptions {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly log: Log;
+  /** The daemon's own directory. */
+  readonly storage: Storage;
+  readonly config: DaemonConfig;
+  /** Replaces the client of the registry, in tests. */
+  readonly registry?: RegistryClient;
+}

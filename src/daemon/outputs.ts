@@ -1,0 +1,69 @@
+import type { Endpoint } from '../base/units.ts';
+import type { NodeOutput } from '../core/node-types.ts';
+import type { Log } from '../runtime/ports.ts';
+import type { Assembly } from './assemble.ts';
+
+type NodeEvent = Extract<NodeOutput, { type: 'event' }>['event'];
+
+/** Hands what the node puts out to the part of the daemon that acts on it. */
+export class Outputs {
+  readonly #parts: Assembly;
+  readonly #log: Log;
+
+  constructor(parts: Assembly, log: Log) {
+    this.#parts = parts;
+    this.#log = log;
+  }
+
+  handle(output: NodeOutput): void {
+    const { trustEffects, networks, answers, ipc, pings, streams } = this.#parts;
+    switch (output.type) {
+      case 'transmit':
+        if (!trustEffects.isHolding) this.#transmit(output.to, output.data);
+        else trustEffects.hold(() => this.#transmit(output.to, output.data));
+        return;
+      case 'query':
+        if (output.query.ask === 'relation') networks.ask(output.query.peer);
+        else answers.handle(output.query);
+        return;
+      case 'trust':
+        trustEffects.handle(output.output);
+        return;
+      case 'datagram':
+        ipc.deliver({
+          source: output.from,
+          sourcePort: output.fromPort,
+          destinationPort: output.toPort,
+          data: output.payload,
+        });
+        return;
+      case 'pong':
+        pings.onPong(output.token, output.rtt);
+        return;
+      case 'event':
+        this.#onEvent(output.event);
+        return;
+      default:
+        streams.onOutput(output);
+    }
+  }
+
+  #onEvent(event: NodeEvent): void {
+    const { trustEffects, known, identities, registration } = this.#parts;
+    const { name, ...fields } = event;
+    this.#log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
+    if (event.name === 'trust.delivered') queueMicrotask(() => trustEffects.delivered(event.peer));
+    if (event.name === 'tunnel.path_changed' && event.path !== 'relay') {
+      known.book.seenAt(event.peer, event.path, event.endpoint);
+    }
+    if (event.name === 'tunnel.established') identities.established(event.peer);
+    if (name === 'beacon.observed') queueMicrotask(() => registration.presenceChanged());
+  }
+
+  #transmit(to: Endpoint, data: Uint8Array): void {
+    const { traffic, socket } = this.#parts;
+    traffic.packetsSent++;
+    traffic.bytesSent += data.length;
+    socket.send(data, to);
+  }
+}
