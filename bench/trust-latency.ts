@@ -1,8 +1,9 @@
 /**
  * How fast trust takes effect, application to application, on loopback: from `approve` until both sides have echoed a
- * byte, and from `untrust` until the last byte was delivered and the streams are over. Daemons, registry and beacon run
- * in this process over real sockets and a real disk; every pair is new to both.
- * Run: node dist/bench/trust-latency.js [--pairs 1000] [--public]
+ * byte, and from `untrust` until the last byte was delivered and the streams are over. Peers that were away meanwhile are
+ * counted from the moment their daemon serves again until it knows, with what both sides still let through. Daemons,
+ * registry and beacon run in this process over real sockets and a real disk; every pair is new to both.
+ * Run: node dist/bench/trust-latency.js [--pairs 1000] [--away 100] [--public]
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -30,6 +31,7 @@ function option(name: string, fallback: number): number {
   return at < 0 ? fallback : Number(process.argv[at + 1]);
 }
 const pairs = option('pairs', 1000);
+const away = option('away', 100);
 const side = Math.ceil(Math.sqrt(pairs));
 
 const ports = { net: nodeNet(), clock: nodeClock(), random: nodeRandom(), crypto: nodeCrypto() };
@@ -172,6 +174,47 @@ async function pair(a: Agent, b: Agent): Promise<void> {
   results.ended.push(Math.max(...seen.map(({ ended }) => (ended ?? limit) - untrusted)));
 }
 
+interface Absence {
+  /** From the daemon's return until it no longer lists the peer. */
+  readonly told: number;
+  /** Echoes that either side still got through after the return; none is right. */
+  readonly leaked: number;
+}
+
+/** Trust is withdrawn while one side is away. */
+async function absence(home: Agent, name: string): Promise<Absence> {
+  const before = await agent(name);
+  await home.client.handshake(name, 'bench');
+  while (!(await before.client.pending()).some((row) => row.node_id === home.node)) await sleep(1);
+  const known = home.client.waitForTrust(String(before.node), 20_000);
+  await before.client.approve(String(home.node));
+  await known;
+  await echo(before.client, home.node);
+  before.client.close();
+  await before.daemon.stop();
+  await home.client.untrust(String(before.node));
+
+  const after = await agent(name);
+  const began = performance.now();
+  let leaked = 0;
+  const attempt = (from: Agent, to: Agent): Promise<void> =>
+    from.client
+      .dial(String(to.node), 7, { timeout: 1_000 })
+      .then(async (conn) => {
+        await conn.write(FLOW_BYTES);
+        if ((await conn.read()) !== undefined) leaked++;
+        conn.abort();
+      })
+      .catch(() => {});
+  const attempts = [attempt(after, home), attempt(home, after)];
+  while ((await after.client.trusted()).length > 0 && performance.now() - began < 10_000) await sleep(1);
+  const told = performance.now() - began;
+  await Promise.all(attempts);
+  after.client.close();
+  await after.daemon.stop();
+  return { told, leaked };
+}
+
 /** Bare UDP round trips between two sockets of this process. */
 async function bareRoundTrips(count: number): Promise<number[]> {
   const [here, there] = [createSocket('udp4'), createSocket('udp4')];
@@ -210,6 +253,9 @@ for (const a of left) {
   }
 }
 
+const absences: Absence[] = [];
+for (let i = 0; i < away; i++) absences.push(await absence(left[0]!, `away-${i}`));
+
 const row = (name: string, times: readonly number[]): string[] => [
   name,
   ...[0.5, 0.9, 0.99].map((fraction) => percentile(times, fraction).toFixed(2)),
@@ -221,7 +267,19 @@ table([
   row('approve -> echo both ways', results.approved),
   row('untrust -> last byte', results.last),
   row('untrust -> streams over', results.ended),
+  ...(away > 0
+    ? [
+        row(
+          'back after an untrust -> told',
+          absences.map(({ told }) => told),
+        ),
+      ]
+    : []),
 ]);
+if (away > 0) {
+  const leaked = absences.reduce((sum, one) => sum + one.leaked, 0);
+  console.log(`${leaked} echoes got through after the return in ${away} absences`);
+}
 if (results.late > 0) console.log(`${results.late} pairs had a stream that was not over within 5 s`);
 
 for (const { client, daemon } of [...left, ...right]) {
