@@ -305,14 +305,14 @@ class Sequence {
   /** Everything that can be seen of the state, as text. */
   async #observe(): Promise<string> {
     const rows = this.#couples().map(async ([from, to]) => {
-      const [open, shared, asked, trusts] = await Promise.all([
+      const [open, shared, asked, granted] = await Promise.all([
         Promise.all(PORTS.map((port) => this.#try(from, to, port))),
         this.#openInNetwork(from, to),
         this.#questionOf(from, to),
-        this.#trusts(from, to),
+        this.#granted(from, to),
       ]);
       const ports = PORTS.filter((_, i) => open[i] === 'reached').join(',');
-      return `${from}${trusts ? '=' : '>'}${to}:${ports}${shared}${asked}`;
+      return `${from}${granted}${to}:${ports}${shared}${asked}`;
     });
     return (await this.pilot.world.await(Promise.all(rows))).join(' ');
   }
@@ -327,8 +327,9 @@ class Sequence {
             ? ''
             : questionText(portsText(wish.give), portsText(wish.get), wish.until !== undefined);
         const isShared = PORTS.some((port) => reaches(state, from, to, port, 'network', this.#wall));
-        const trusts = settle(pair(state, from, to), this.#wall).trust !== undefined;
-        return `${from}${trusts ? '=' : '>'}${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
+        const { trust } = settle(pair(state, from, to), this.#wall);
+        const granted = grantText(trust && portsText(trust.offers[pairOf(from, to).side]));
+        return `${from}${granted}${to}:${open.join(',')}${isShared ? '+net' : ''}${asked}`;
       })
       .join(' ');
   }
@@ -417,9 +418,10 @@ class Sequence {
     return (await this.pilot.world.await(both)).some((question) => question !== '');
   }
 
-  async #trusts(who: number, peer: number): Promise<boolean> {
+  /** Trust itself: what it allows may be hidden by a network that allows more. */
+  async #granted(who: number, peer: number): Promise<string> {
     const rows = (await this.#testers[who]?.client?.trusted()) ?? [];
-    return rows.some((row) => row.node_id === this.#ids.nodes[peer]);
+    return grantText(rows.find((row) => row.node_id === this.#ids.nodes[peer])?.gives.ports);
   }
 
   async #openInNetwork(from: number, to: number): Promise<string> {
@@ -484,4 +486,8 @@ function questionText(give: string, get: string, ends: boolean): string {
 function isEntangled(a: Operation, b: Operation): boolean {
   if (a.peer === undefined || b.peer === undefined) return true;
   return pairOf(a.by, a.peer).key === pairOf(b.by, b.peer).key;
+}
+
+function grantText(ports: string | undefined): string {
+  return ports === undefined ? '>' : `=${ports}=`;
 }
