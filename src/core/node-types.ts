@@ -43,7 +43,10 @@ export type NodeQuery =
   | { readonly ask: 'rotations'; readonly peer: NodeId };
 
 export type NodeOutput =
-  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
+  /** From the local socket of this number. @default 0, the tunnel's own */
+  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array; readonly via?: number }
+  /** Open or close a further local UDP socket. What arrives there comes back with its number. */
+  | { readonly type: 'socket'; readonly via: number; readonly open: boolean }
   | { readonly type: 'query'; readonly query: NodeQuery }
   /** Effects of the trust machine that only the shell can carry out (registry calls, persistence). */
   | {

@@ -1,11 +1,11 @@
 import type { SigningKey } from '../base/crypto.ts';
 import type { Machine } from '../base/machine.ts';
-import type { Address, Endpoint, Instant, NodeId, Port } from '../base/units.ts';
+import type { Address, Instant, NodeId, Port } from '../base/units.ts';
 import { encodePacket, type Packet } from '../wire/packet.ts';
 import { Dials } from './dials.ts';
 import { Gate } from './gate.ts';
 import type { Relation } from './network/memberships.ts';
-import { NodeTrust } from './node-trust.ts';
+import { NodeReach } from './node-reach.ts';
 import type { NodeOptions, NodeOutput, PeerEndpoints } from './node-types.ts';
 import { RecentlyAsked } from './recently-asked.ts';
 import { type DialOptions, Streams } from './stream/streams.ts';
@@ -15,7 +15,7 @@ import type { TrustOutput } from './trust/types.ts';
 import { TRUST_PORT, TrustChannel, type TrustSendResult } from './trust-channel.ts';
 import { TokenBucket } from './tunnel/token-bucket.ts';
 import { Tunnel } from './tunnel/tunnel.ts';
-import type { PeerStatus, TunnelOutput } from './tunnel/types.ts';
+import type { TunnelOutput } from './tunnel/types.ts';
 
 /** After these, what waits for the peer may go out at once. */
 const HEALED: ReadonlySet<string> = new Set(['tunnel.established', 'tunnel.rekeyed', 'tunnel.path_changed']);
@@ -37,8 +37,7 @@ const ROTATIONS_OF_ALL = { rate: 20, burst: 60 };
  * - results of `trust` outputs: `registryDone`; what the registry relays: `relayedRequest`, `relayedResponse`, `relayedRevoke`
  * - commands: the rest
  */
-export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
-  readonly #tunnel: Tunnel;
+export class PilotNode extends NodeReach implements Machine<NodeOutput> {
   readonly #streams: Streams;
   readonly #trustChannel: TrustChannel;
   readonly #gate: Gate;
@@ -59,8 +58,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
       snapshot: options.trust,
       wall,
     });
-    super(trust, wall);
-    this.#tunnel = new Tunnel({
+    const tunnel = new Tunnel({
       crypto,
       random: random.fork('tunnel'),
       identity,
@@ -71,6 +69,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         answersPings: (peer, now) => this.#answersPings(peer, now),
       },
     });
+    super(tunnel, trust, wall);
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
@@ -95,7 +94,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   /** Our node id, given by the registry; 0 until then. Nothing is sent to peers before it is set. */
   setNode(node: NodeId, hostname: string | undefined, now: Instant): void {
     this.#node = node;
-    this.#tunnel.setNode(node);
+    this.tunnel.setNode(node);
     this.#streams.setNode(node);
     this.trust.setNode(node);
     this.setHostname(hostname, now);
@@ -112,29 +111,14 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     this.#settle(now);
   }
 
-  setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
-    this.settled(this.#tunnel.setBeacons(endpoints, now), now);
-  }
-
-  /** Our own addresses on local networks, with the tunnel socket's port. A change means that we may have moved. */
-  setLocalEndpoints(lan: readonly Endpoint[], now: Instant): void {
-    this.#tunnel.setLocalEndpoints(lan);
-    this.#tunnel.networkChanged(now);
-    this.#settle(now);
-  }
-
-  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
-    this.settled(this.#tunnel.handleDatagram(from, data, now), now);
-  }
-
   /** Of a private peer the directory tells only who names its key: the tunnel knows it. */
   #askKey(peer: NodeId): void {
-    const claimed = this.#tunnel.keyOf(peer);
+    const claimed = this.tunnel.keyOf(peer);
     this.#outputs.push({ type: 'query', query: { ask: 'key', peer, ...(claimed && { claimed }) } });
   }
 
   answerKey(peer: NodeId, key: Uint8Array | undefined, now: Instant, claimed?: Uint8Array): void {
-    this.#tunnel.identityKey(peer, key, now, claimed);
+    this.tunnel.identityKey(peer, key, now, claimed);
     this.trust.identityKey(peer, key, now);
     this.#settle(now);
   }
@@ -145,8 +129,8 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
    * with the last endpoints known or with none: the relay is tried all the same.
    */
   answerEndpoints(peer: NodeId, found: PeerEndpoints | undefined, now: Instant, detail = ''): void {
-    this.#tunnel.endpoints(peer, found, now);
-    if (found === undefined && this.#tunnel.peer(peer)?.established !== true)
+    this.tunnel.endpoints(peer, found, now);
+    if (found === undefined && this.tunnel.peer(peer)?.established !== true)
       this.#dials.fail(peer, detail, now);
     this.#settle(now);
   }
@@ -206,14 +190,9 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     return this.settled(this.#streams.ping(node, now), now);
   }
 
-  /** Makes sure a tunnel to the peer exists, and looks for a better path. */
-  connectPeer(node: NodeId, now: Instant): void {
-    this.settled(this.#tunnel.connect(node, now), now);
-  }
-
   /** We sign with another key from now on: after a key rotation of ours. */
   setIdentity(identity: SigningKey, now: Instant): void {
-    this.#tunnel.setIdentity(identity, now);
+    this.tunnel.setIdentity(identity, now);
     this.trust.setIdentity(identity, now);
     this.#settle(now);
   }
@@ -221,7 +200,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   /** Answers `relation`; undefined when the directory can't be reached. */
   answerRelation(peer: NodeId, relation: Relation | undefined, now: Instant): void {
     this.#gate.answerRelation(peer, relation, now);
-    this.settled(this.#tunnel.admitHeld(peer, now), now);
+    this.settled(this.tunnel.admitHeld(peer, now), now);
   }
 
   /** Our networks, their policies or what we know of members changed: streams that are not allowed any more end. */
@@ -229,12 +208,6 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     this.settled(this.#gate.recheck(now), now);
   }
 
-  peers(): readonly PeerStatus[] {
-    return this.#tunnel.peers();
-  }
-  peer(node: NodeId): PeerStatus | undefined {
-    return this.#tunnel.peer(node);
-  }
   connections(): readonly ConnStatus[] {
     return this.#streams
       .status()
@@ -243,17 +216,8 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   connection(conn: ConnId): ConnStatus | undefined {
     return this.#streams.statusOf(conn);
   }
-  /** Our endpoint as the beacon sees it. */
-  observed(): Endpoint | undefined {
-    return this.#tunnel.observed();
-  }
-  /** Counted drops by reason. */
-  drops(): Readonly<Record<string, number>> {
-    return this.#tunnel.drops();
-  }
-
   handleTimeout(now: Instant): void {
-    this.#tunnel.handleTimeout(now);
+    this.tunnel.handleTimeout(now);
     this.#streams.handleTimeout(now);
     this.trust.handleTimeout(now);
     this.#trustChannel.handleTimeout(now);
@@ -261,13 +225,13 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     for (const [node, at] of this.#forgetAt) {
       if (at > now) continue;
       this.#forgetAt.delete(node);
-      if (!this.trust.isTrusted(node)) this.#tunnel.forget(node);
+      if (!this.trust.isTrusted(node)) this.tunnel.forget(node);
     }
     this.#settle(now);
   }
 
   nextTimeout(): Instant | undefined {
-    let next = earliest(this.#tunnel.nextTimeout(), this.#streams.nextTimeout());
+    let next = earliest(this.tunnel.nextTimeout(), this.#streams.nextTimeout());
     next = earliest(next, this.trust.nextTimeout());
     next = earliest(next, this.#trustChannel.nextTimeout());
     next = earliest(next, this.#gate.nextTimeout());
@@ -299,7 +263,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         moved = true;
         this.#onStream(output, now);
       }
-      for (let output = this.#tunnel.poll(); output !== undefined; output = this.#tunnel.poll()) {
+      for (let output = this.tunnel.poll(); output !== undefined; output = this.tunnel.poll()) {
         moved = true;
         this.#onTunnel(output, now);
       }
@@ -309,6 +273,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   #onTunnel(output: TunnelOutput, now: Instant): void {
     switch (output.type) {
       case 'transmit':
+      case 'socket':
         this.#outputs.push(output);
         return;
       case 'event':
@@ -346,7 +311,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
     switch (output.type) {
       case 'packet':
         if (output.to === this.#node) this.#streams.handlePacket(output.packet, now);
-        else this.#tunnel.send(output.to, encodePacket(output.packet), now);
+        else this.tunnel.send(output.to, encodePacket(output.packet), now);
         return;
       case 'connected':
         this.#dials.connected(output.conn);
@@ -421,7 +386,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
       case 'dropped':
         this.#gate.admission.forget(output.peer);
         this.#streams.abortPeer(output.peer, now, 'untrusted', TRUST_PORT);
-        this.#tunnel.unpin(output.peer, now);
+        this.tunnel.unpin(output.peer, now);
         this.#forgetAt.set(
           output.peer,
           now + (this.trust.isTelling(output.peer) ? FORGET_DELAY : LAST_WORDS),
@@ -436,7 +401,7 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
         this.#gate.recheckPeer(output.peer, now);
         return;
       case 'repinned':
-        this.#tunnel.pin(output.peer, output.publicKey);
+        this.tunnel.pin(output.peer, output.publicKey);
         return;
       default:
         this.#outputs.push({ type: 'trust', output });
@@ -444,14 +409,14 @@ export class PilotNode extends NodeTrust implements Machine<NodeOutput> {
   }
 
   #pinTrusted(): void {
-    for (const record of this.trust.trusted()) this.#tunnel.pin(record.node, record.publicKey);
+    for (const record of this.trust.trusted()) this.tunnel.pin(record.node, record.publicKey);
   }
 
   /** Those whom we still have to tell that trust is over learn nothing else. */
   #answersPings(peer: NodeId, now: Instant): boolean {
     if (this.#gate.admission.answers(peer, now)) return true;
     if (this.trust.isTelling(peer)) return false;
-    return this.#streams.has(peer) || this.#tunnel.isWanted(peer, now);
+    return this.#streams.has(peer) || this.tunnel.isWanted(peer, now);
   }
 
   /** Between the end of trust and that of the keys only trust itself is spoken of. */

@@ -22,6 +22,8 @@ export type PathPhase = 'unproven' | 'proven' | 'failed';
 export class Path {
   readonly kind: PathKind;
   readonly endpoint: Endpoint;
+  /** The local socket it goes by; 0 is the tunnel's own. */
+  readonly via: number;
   origin: PathOrigin;
   readonly addedAt: Instant;
   phase: PathPhase = 'unproven';
@@ -32,13 +34,16 @@ export class Path {
   sentAt: Instant = Number.NEGATIVE_INFINITY;
   /** When a key exchange that came by this path was last answered. */
   answeredAt: Instant = Number.NEGATIVE_INFINITY;
+  probes = 0;
+  firstProbeAt: Instant | undefined;
   #misses = 0;
   #probeAt: Instant | undefined;
   #missAt: Instant | undefined;
   #burstStart: Instant = 0;
   #burstNext: number = BURST.length;
 
-  constructor(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant) {
+  constructor(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant, via = 0) {
+    this.via = via;
     this.kind = kind;
     this.endpoint = endpoint;
     this.origin = origin;
@@ -108,6 +113,8 @@ export class Path {
 
   /** A probe left. Only a proven path can miss an answer. */
   probed(now: Instant): void {
+    this.probes++;
+    this.firstProbeAt ??= now;
     this.sentAt = now;
     if (this.phase !== 'proven' || this.#missAt !== undefined) return;
     const timeout = this.stale(now)

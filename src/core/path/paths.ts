@@ -13,6 +13,7 @@ import {
   type PathConfig,
   SILENCE,
 } from './constants.ts';
+import type { CandidateFacts } from './facts.ts';
 import { Path, type PathOrigin } from './path.ts';
 
 export type PathChange = { readonly path: Path | undefined; readonly reason: string };
@@ -58,17 +59,23 @@ export class Paths {
     return this.#selected;
   }
 
-  find(relay: boolean, endpoint: Endpoint): Path | undefined {
+  find(relay: boolean, endpoint: Endpoint, via = 0): Path | undefined {
     for (const path of this.#paths) {
-      if (path.relay === relay && sameEndpoint(path.endpoint, endpoint)) return path;
+      if (path.via === via && path.relay === relay && sameEndpoint(path.endpoint, endpoint)) return path;
     }
     return undefined;
   }
 
   /** Adds a candidate and starts probing it; undefined when better ones hold every place. */
-  add(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant): Path | undefined {
+  add(
+    kind: PathKind,
+    endpoint: Endpoint,
+    origin: PathOrigin,
+    now: Instant,
+    via = 0,
+  ): Path | undefined {
     if ((this.#config.relayOnly && kind !== 'relay') || endpoint.port === 0) return undefined;
-    const known = this.find(kind === 'relay', endpoint);
+    const known = this.find(kind === 'relay', endpoint, via);
     if (known !== undefined) {
       if (ORIGINS.indexOf(origin) < ORIGINS.indexOf(known.origin)) known.origin = origin;
       return known;
@@ -81,7 +88,7 @@ export class Paths {
     ) {
       return undefined;
     }
-    const path = new Path(kind, endpoint, origin, now);
+    const path = new Path(kind, endpoint, origin, now, via);
     this.#paths.push(path);
     path.burst(now);
     return path;
@@ -181,6 +188,23 @@ export class Paths {
       rtt: path.rtt,
       provenAt: path.provenAt,
       selected: path === this.#selected,
+    }));
+  }
+
+  facts(): CandidateFacts[] {
+    return this.#paths.map((path) => ({
+      kind: path.kind,
+      endpoint: path.endpoint,
+      origin: path.origin,
+      phase: path.phase,
+      selected: path === this.#selected,
+      addedAt: path.addedAt,
+      probes: path.probes,
+      firstProbeAt: path.firstProbeAt,
+      heardAt: path.heardAt,
+      provenAt: path.provenAt,
+      rtt: path.rtt,
+      loss: undefined,
     }));
   }
 

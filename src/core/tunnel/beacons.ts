@@ -1,6 +1,6 @@
 import { equal } from '../../base/bytes.ts';
 import type { SigningKey } from '../../base/crypto.ts';
-import { sameEndpoint } from '../../base/endpoint.ts';
+import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { discoverSignedBytes, encodeDiscover } from '../../wire/beacon.ts';
@@ -27,6 +27,9 @@ interface Registration {
   signed: { readonly challenge: Uint8Array; readonly message: Uint8Array } | undefined;
   sentAt: Instant;
   nextAt: Instant;
+  /** A byte stream: it is usable while its owner says that it is up, and never registered at from here. */
+  readonly carrier: boolean;
+  up: boolean;
 }
 
 /** Keeps our node registered at each beacon and learns our endpoint as they see it. spec/04 §2.2, §3.2 */
@@ -63,7 +66,7 @@ export class Beacons {
     this.#node = node;
     for (const one of this.#registrations) {
       one.signed = undefined;
-      one.nextAt = 0;
+      if (!one.carrier) one.nextAt = 0;
     }
   }
 
@@ -79,9 +82,19 @@ export class Beacons {
           proofs: 0,
           signed: undefined,
           sentAt: Number.NEGATIVE_INFINITY,
-          nextAt: now,
+          nextAt: isCarrier(endpoint) ? Number.POSITIVE_INFINITY : now,
+          carrier: isCarrier(endpoint),
+          up: false,
         },
     );
+    this.#rank();
+  }
+
+  /** The byte stream to this beacon works, or does not any more. */
+  setCarrier(endpoint: Endpoint, up: boolean): void {
+    const one = this.#find(endpoint);
+    if (one?.carrier !== true) return;
+    one.up = up;
     this.#rank();
   }
 
@@ -128,7 +141,7 @@ export class Beacons {
   /** Registers again soon: relaying does not seem to work, our endpoint may have changed. */
   refresh(now: Instant): void {
     for (const one of this.#registrations) {
-      if (now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
+      if (!one.carrier && now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
     }
   }
 
@@ -175,7 +188,8 @@ export class Beacons {
   }
 
   #rank(): void {
-    const alive = this.#registrations.filter((one) => !one.lost);
-    this.#usable = (alive.length > 0 ? alive : this.#registrations).map((one) => one.endpoint);
+    const alive = this.#registrations.filter((one) => (one.carrier ? one.up : !one.lost));
+    const any = this.#registrations.filter((one) => !one.carrier);
+    this.#usable = (alive.length > 0 ? alive : any).map((one) => one.endpoint);
   }
 }

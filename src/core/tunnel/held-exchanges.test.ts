@@ -6,6 +6,7 @@ const from = { host: '192.0.2.1', port: 1 };
 const exchange = (at: number, byte = 0): HeldExchange => ({
   from,
   relay: false,
+  via: 0,
   data: new Uint8Array([byte]),
   at,
 });

@@ -1,12 +1,11 @@
-import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
+import type { Instant, Millis, NodeId } from '../../base/units.ts';
+import type { Arrival } from './types.ts';
 
 /** Chosen: longer than news takes by way of the registry; a sender of ours has repeated itself by then. */
 const KEPT: Millis = 3_000;
 const LIMIT = 64;
 
-export interface HeldExchange {
-  readonly from: Endpoint;
-  readonly relay: boolean;
+export interface HeldExchange extends Arrival {
   readonly data: Uint8Array;
   readonly at: Instant;
 }

@@ -6,6 +6,7 @@ const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 const held = (host: string, claimed?: Uint8Array): Held => ({
   frame: new Uint8Array(1),
   relay: false,
+  via: 0,
   from: { host, port: 1 },
   ...(claimed && { claimed }),
 });

@@ -1,6 +1,7 @@
 import { equal, toHex } from '../../base/bytes.ts';
-import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
+import type { Instant, Millis, NodeId } from '../../base/units.ts';
 import { TokenBucket } from './token-bucket.ts';
+import type { Arrival } from './types.ts';
 
 // Chosen.
 
@@ -27,10 +28,8 @@ const MAX_DOUBTED = 1024;
 export type Asker = 'user' | 'exchange' | 'doubt' | 'frame';
 
 /** A frame that waits for the sender's identity key. */
-export interface Held {
+export interface Held extends Arrival {
   readonly frame: Uint8Array;
-  readonly relay: boolean;
-  readonly from: Endpoint;
   /** The key the frame names and was signed with. */
   readonly claimed?: Uint8Array;
 }

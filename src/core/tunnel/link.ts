@@ -1,13 +1,23 @@
 import { writeU32 } from '../../base/bytes.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import type { Packet } from '../../wire/packet.ts';
 import { PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
+import type { PathFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
 import { type PathChange, Paths } from '../path/paths.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import type { PeerHost } from './peer-host.ts';
 import { Probes, pongTo } from './probes.ts';
+import type { Arrival } from './types.ts';
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** What is remembered of the way the paths were found. */
+export type Milestones = Pick<
+  PathFacts,
+  'reason' | 'changedAt' | 'startedAt' | 'firstProvenAt' | 'firstDirectAt'
+>;
 
 /** Puts frames for one peer on its paths: sealing, the wrapping for a relay, and the pings that prove paths. */
 export class Link {
@@ -17,6 +27,17 @@ export class Link {
   readonly #probes: Probes;
   /** Bytes of packets, without any framing. */
   bytesSent = 0;
+  readonly #milestones: Mutable<Milestones> = {
+    reason: undefined,
+    changedAt: undefined,
+    startedAt: undefined,
+    firstProvenAt: undefined,
+    firstDirectAt: undefined,
+  };
+
+  get milestones(): Milestones {
+    return this.#milestones;
+  }
 
   constructor(peer: NodeId, host: PeerHost) {
     this.#peer = peer;
@@ -38,11 +59,12 @@ export class Link {
       message[0] = BEACON.relay;
       writeU32(message, 1, this.#host.node);
       writeU32(message, 5, this.#peer);
-      if (slot.seal(packet, message.subarray(RELAY_OVERHEAD))) this.#host.transmit(path.endpoint, message);
+      if (slot.seal(packet, message.subarray(RELAY_OVERHEAD)))
+        this.#host.transmit(path.endpoint, message, path.via);
       else this.#host.drop('key_exhausted');
     } else {
       const frame = this.#seal(slot, packet);
-      if (frame !== undefined) this.#host.transmit(path.endpoint, frame);
+      if (frame !== undefined) this.#host.transmit(path.endpoint, frame, path.via);
     }
     this.#host.rearm(this.paths.nextTimeout());
   }
@@ -56,30 +78,37 @@ export class Link {
   }
 
   /** Answers a ping under the key and by the way it came. */
-  pong(slot: KeySlot, ping: Packet, relay: boolean, to: Endpoint): void {
+  pong(slot: KeySlot, ping: Packet, way: Arrival): void {
     const frame = this.#seal(slot, pongTo(ping));
-    if (frame !== undefined) this.frameTo(relay, to, frame);
+    if (frame !== undefined) this.frameTo(way, frame);
   }
 
   /** True when the pong answers one of our pings. */
   pongReceived(pong: Packet, now: Instant): boolean {
     const answer = this.#probes.answer(pong, now);
     if (answer === undefined) return false;
-    this.report(this.paths.answered(answer.path, answer.rtt, now));
+    this.#milestones.firstProvenAt ??= now;
+    if (!answer.path.relay) this.#milestones.firstDirectAt ??= now;
+    this.report(this.paths.answered(answer.path, answer.rtt, now), now);
     return true;
   }
 
   frame(path: Path, frame: Uint8Array, now: Instant): void {
     path.sentAt = now;
-    this.frameTo(path.relay, path.endpoint, frame);
+    this.#milestones.startedAt ??= now;
+    this.frameTo({ from: path.endpoint, relay: path.relay, via: path.via }, frame);
   }
 
-  frameTo(relay: boolean, to: Endpoint, frame: Uint8Array): void {
-    this.#host.transmit(to, relay ? encodeRelay(this.#host.node, this.#peer, frame) : frame);
+  /** Back by the way something came. */
+  frameTo({ from, relay, via }: Arrival, frame: Uint8Array): void {
+    this.#host.transmit(from, relay ? encodeRelay(this.#host.node, this.#peer, frame) : frame, via);
   }
 
-  report(change: PathChange | undefined): void {
-    if (change?.path === undefined) return;
+  report(change: PathChange | undefined, now: Instant): void {
+    if (change === undefined) return;
+    this.#milestones.reason = change.reason;
+    this.#milestones.changedAt = now;
+    if (change.path === undefined) return;
     const { kind, endpoint } = change.path;
     this.#host.event({
       name: 'tunnel.path_changed',

@@ -2,6 +2,7 @@ import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
+import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { TunnelConfig } from './config.ts';
 import type { PathKind, TunnelEvent } from './types.ts';
 
@@ -50,13 +51,23 @@ export interface PeerHost {
   readonly node: NodeId;
   readonly lan: readonly Endpoint[];
   observed(): Endpoint | undefined;
+  /** How the translator in front of us behaves, as far as it is known. */
+  nat(): NatBehaviour;
+  /** External endpoints that a port mapping gave us. */
+  readonly mapped: readonly Endpoint[];
   /** True when the peer's identity key is pinned or was looked up. */
   knowsKey(peer: NodeId): boolean;
   /** Beacons to relay through, best first. */
   relays(): readonly Endpoint[];
+  /** Where frames for this peer can be relayed, best first. */
+  relaysFor(peer: NodeId): readonly Endpoint[];
   /** Relaying does not seem to work. */
   refreshBeacons(now: Instant): void;
-  transmit(to: Endpoint, data: Uint8Array): void;
+  /** `via`: the local socket. @default 0 */
+  transmit(to: Endpoint, data: Uint8Array, via?: number): void;
+  /** A further local socket, opened for this peer; undefined when there are too many. */
+  openSocket(peer: NodeId): number | undefined;
+  closeSocket(via: number): void;
   deliver(peer: NodeId, packet: Packet, path: PathKind): void;
   event(event: TunnelEvent): void;
   needEndpoints(peer: NodeId): void;

@@ -1,9 +1,10 @@
-import { sameEndpoint } from '../../base/endpoint.ts';
+import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { encodePunchRequest } from '../../wire/beacon.ts';
 import { decodePacket } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
+import type { PathFacts } from '../path/facts.ts';
 import { plausibleLan, sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
 import { FRESH } from '../session/constants.ts';
@@ -28,7 +29,7 @@ import type { PeerHost } from './peer-host.ts';
 import { Pending } from './pending.ts';
 import { isPing, isPong } from './probes.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { PeerStatus } from './types.ts';
+import type { Arrival, PeerStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
@@ -152,43 +153,43 @@ export class Peer {
 
   /** Replaces relays through beacons that are no longer ours. */
   beaconsChanged(now: Instant): void {
-    const relays = this.#host.relays();
+    const relays = this.#host.relaysFor(this.node);
     const { paths } = this.#link;
     const gone = (path: Path): boolean =>
       path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
     if (!paths.all.some(gone)) return;
-    this.#link.report(paths.remove(gone, now));
+    this.#link.report(paths.remove(gone, now), now);
     this.#relayAt = now;
     this.#host.rearm(now);
   }
 
   /** Takes a key exchange whose signature was verified with the peer's identity key. */
-  receivePila(pila: Pila, relay: boolean, from: Endpoint, now: Instant): void {
+  receivePila(pila: Pila, way: Arrival, now: Instant): void {
     const outcome = this.#session.receiveKey(pila.x25519, now);
     if (outcome.kind === 'retired' || outcome.kind === 'weak_key') {
       this.#host.drop(outcome.kind === 'retired' ? 'exchange_retired_key' : 'exchange_weak_key');
       return;
     }
     const { slot } = outcome;
-    const path = this.#suggestedPath(relay, from, now);
+    const path = this.#suggestedPath(way, now);
     if (outcome.kind === 'new') {
       // In an exchange of ours the peer's frame most likely answers the one we have just sent.
       if (!outcome.answered || this.#exchange?.awaitsAnswer(now) !== true) {
-        this.#answer(slot, path, relay, from, now);
+        this.#answer(slot, path, way, now);
       }
       if (path !== undefined) this.#link.ping(slot, path, now);
       this.#flush(slot, now);
     } else if (slot.heardAt === undefined || now - slot.heardAt >= FRESH) {
       const pause = slot.confirmedAt === undefined ? ANSWER_PAUSE : HELLO_PAUSE;
       if (now - (path?.answeredAt ?? this.#answeredAt) >= pause) {
-        if (this.#exchange?.awaitsAnswer(now) !== true) this.#answer(slot, path, relay, from, now);
+        if (this.#exchange?.awaitsAnswer(now) !== true) this.#answer(slot, path, way, now);
         if (path !== undefined) this.#link.ping(slot, path, now);
       }
     }
     this.#host.rearm(this.nextTimeout());
   }
 
-  receivePils(frame: Pils, relay: boolean, from: Endpoint, now: Instant): void {
+  receivePils(frame: Pils, way: Arrival, now: Instant): void {
     if (frame.counterHigh >= COUNTER_HIGH_LIMIT) {
       this.#host.drop('counter_range');
       return;
@@ -201,11 +202,11 @@ export class Peer {
     const opened = this.#session.open(frame.prefix, counter, frame.nonce, frame.sealed, now);
     if (typeof opened === 'string') {
       this.#host.drop(opened);
-      if (opened !== 'replayed') this.greet(relay, from, now);
+      if (opened !== 'replayed') this.greet(way, now);
       return;
     }
     const { paths } = this.#link;
-    const path = paths.find(relay, from) ?? paths.add(this.#kind(relay, from), from, 'heard', now);
+    const path = this.#at(way) ?? paths.add(this.#kind(way), way.from, 'heard', now, way.via);
     if (path !== undefined) {
       path.heard(now);
       this.#host.rearm(path.due);
@@ -214,14 +215,14 @@ export class Peer {
     if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
     const { slot, plaintext, proved } = opened;
     if (proved !== 'no') this.#proved(proved, slot, path, now);
-    this.#deliver(plaintext, slot, path, relay, from, now);
+    this.#deliver(plaintext, slot, path, way, now);
   }
 
   /**
    * A frame came that no key opens: we, or the peer, lost the keys. Answers with a key exchange, too seldom to be of use
    * to a forger, and only while nothing better is known.
    */
-  greet(relay: boolean, from: Endpoint, now: Instant): void {
+  greet(way: Arrival, now: Instant): void {
     if (this.#exchange !== undefined) {
       this.#unopenedAt ??= now;
       return;
@@ -232,8 +233,8 @@ export class Peer {
     this.#greetedAt = now;
     const offer = current?.offer ?? this.#session.offered(now);
     offer.sendings++;
-    this.#link.frameTo(relay, from, offer.pila);
-    const path = this.#link.paths.find(relay, from);
+    this.#link.frameTo(way, offer.pila);
+    const path = this.#at(way);
     if (current !== undefined && path !== undefined) this.#link.ping(current, path, now);
   }
 
@@ -242,10 +243,10 @@ export class Peer {
     const { paths } = this.#link;
     if (this.#relayAt <= now) {
       this.#relayAt = NEVER;
-      for (const relay of this.#host.relays()) paths.add('relay', relay, 'beacon', now);
+      for (const relay of this.#host.relaysFor(this.node)) paths.add('relay', relay, 'beacon', now);
     }
     const work = paths.work(now);
-    this.#link.report(work.change);
+    this.#link.report(work.change, now);
     if (work.failed) this.#fellSilent(now);
     if (work.upgrade) this.#upgrade(now);
     for (const path of work.probe) this.#probe(path, now);
@@ -261,6 +262,9 @@ export class Peer {
     );
   }
 
+  /** It is forgotten: nothing of it stays open. */
+  close(): void {}
+
   status(): PeerStatus {
     const paths = this.#link.paths.status();
     return {
@@ -271,6 +275,18 @@ export class Peer {
       bytesSent: this.#link.bytesSent,
       bytesReceived: this.#bytesReceived,
       keyAt: this.#session.current?.confirmedAt,
+    };
+  }
+
+  /** What is known about the ways to this peer. */
+  facts(): PathFacts {
+    return {
+      established: this.established,
+      candidates: this.#link.paths.facts(),
+      ...this.#link.milestones,
+      own: this.#host.nat(),
+      peer: undefined,
+      punch: undefined,
     };
   }
 
@@ -346,7 +362,8 @@ export class Peer {
   #punch(now: Instant): void {
     this.#punchedAt = now;
     if (this.#host.config.relayOnly) return;
-    for (const beacon of this.#host.relays().slice(0, MAX_PUNCH_BEACONS)) {
+    const beacons = this.#host.relaysFor(this.node).filter((one) => !isCarrier(one));
+    for (const beacon of beacons.slice(0, MAX_PUNCH_BEACONS)) {
       this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.node));
     }
   }
@@ -364,11 +381,11 @@ export class Peer {
   }
 
   /** Sends our half by the way the peer's came. */
-  #answer(slot: KeySlot, path: Path | undefined, relay: boolean, to: Endpoint, now: Instant): void {
+  #answer(slot: KeySlot, path: Path | undefined, way: Arrival, now: Instant): void {
     this.#answeredAt = now;
     if (path !== undefined) path.answeredAt = now;
     slot.offer.sendings++;
-    this.#link.frameTo(relay, to, slot.offer.pila);
+    this.#link.frameTo(way, slot.offer.pila);
   }
 
   #proved(
@@ -393,8 +410,7 @@ export class Peer {
     plaintext: Uint8Array,
     slot: KeySlot,
     path: Path | undefined,
-    relay: boolean,
-    from: Endpoint,
+    way: Arrival,
     now: Instant,
   ): void {
     const packet = decodePacket(plaintext);
@@ -405,14 +421,14 @@ export class Peer {
     } else if (packet.destination.node !== this.#host.node) {
       this.#host.drop('inner_destination');
     } else if (isPing(packet)) {
-      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, relay, from);
+      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, way);
       else this.#host.drop('not_admitted');
     } else if (isPong(packet) && this.#link.pongReceived(packet, now)) {
       this.#host.rearm(this.nextTimeout());
     } else {
       this.#bytesReceived += plaintext.length;
       this.#host.rearm(this.#link.paths.used(now));
-      this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(relay, from));
+      this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(way));
       if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }
   }
@@ -423,15 +439,19 @@ export class Peer {
     for (const packet of this.#pending.take(slot, proven)) this.#link.data(slot, packet, now);
   }
 
-  #suggestedPath(relay: boolean, from: Endpoint, now: Instant): Path | undefined {
+  #suggestedPath(way: Arrival, now: Instant): Path | undefined {
     const { paths } = this.#link;
-    const known = paths.find(relay, from);
+    const known = this.#at(way);
     if (known !== undefined) return known;
-    if (!relay && !this.#suggestions.take(now)) return undefined;
-    return paths.add(this.#kind(relay, from), from, 'exchange', now);
+    if (!way.relay && !this.#suggestions.take(now)) return undefined;
+    return paths.add(this.#kind(way), way.from, 'exchange', now, way.via);
   }
 
-  #kind(relay: boolean, from: Endpoint): 'lan' | 'direct' | 'relay' {
+  #at({ relay, from, via }: Arrival): Path | undefined {
+    return this.#link.paths.find(relay, from, via);
+  }
+
+  #kind({ relay, from }: Arrival): 'lan' | 'direct' | 'relay' {
     if (relay) return 'relay';
     const lan =
       this.#lan.some((one) => sameEndpoint(one, from)) ||

@@ -388,6 +388,7 @@ export class TestNode implements Host {
         this.events.push(output.event);
         if (output.event.name === 'beacon.observed') this.directory.moved(this.node, output.event.endpoint);
         return;
+      case 'socket':
       case 'needRelation':
       case 'needRotations':
         return;

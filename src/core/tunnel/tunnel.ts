@@ -1,25 +1,26 @@
 import { equal, readU32 } from '../../base/bytes.ts';
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
-import { endpointKey } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
+import { type NatBehaviour, UNKNOWN_NAT } from '../nat/behaviour.ts';
 import type { PeerEndpoints } from '../node-types.ts';
+import type { PathFacts } from '../path/facts.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
 import { HeldExchanges } from './held-exchanges.ts';
-import { IdentityKeys } from './identity-keys.ts';
-import { Peer } from './peer.ts';
+import { type Held, IdentityKeys } from './identity-keys.ts';
+import type { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
+import { PeerTable } from './peer-table.ts';
+import { PunchCommands } from './punch-commands.ts';
+import { Sockets } from './sockets.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { Admits, PeerStatus, TunnelOutput } from './types.ts';
+import type { Admits, Arrival, PeerStatus, TunnelOutput } from './types.ts';
 
-/** Commands obeyed per target and second, and in all. */
-const PUNCH_PAUSE = 500;
-const MAX_PUNCH_TARGETS = 256;
 /** Peers with which a new identity key is used at once; with others when there is something to send. Chosen. */
 const MAX_BEGUN_ANEW = 256;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -48,31 +49,30 @@ const ADMIT_ALL: Admits = { admits: () => 'yes', answersPings: () => true };
  */
 export class Tunnel implements Machine<TunnelOutput> {
   readonly #config: TunnelConfig;
-  readonly #host: PeerHost & { node: NodeId; lan: readonly Endpoint[] };
+  readonly #host: PeerHost & { node: NodeId; lan: readonly Endpoint[]; mapped: readonly Endpoint[] };
   readonly #beacons: Beacons;
   readonly #keys: IdentityKeys;
-  readonly #peers = new Map<NodeId, Peer>();
-  /** Peers that contacted us and proved nothing yet, oldest first. */
-  readonly #strangers = new Set<NodeId>();
+  readonly #peers: PeerTable;
   readonly #held = new HeldExchanges();
   readonly #check: ExchangeCheck;
   readonly #greetings = new TokenBucket(20, 40);
-  readonly #punched = new Map<string, Instant>();
-  readonly #punches = new TokenBucket(20, 40);
+  readonly #commands = new PunchCommands();
   readonly #drops: Record<string, number> = {};
   readonly #admission: Admits;
   readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
-  #peersDue: Instant = NEVER;
   #node: NodeId = 0;
+  readonly #sockets = new Sockets((output) => this.#outputs.push(output));
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
     this.#admission = options.admission ?? ADMIT_ALL;
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
-    const transmit = (to: Endpoint, data: Uint8Array): void => {
-      this.#outputs.push({ type: 'transmit', to, data });
+    const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
+      this.#outputs.push(
+        via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via },
+      );
     };
     this.#keys = new IdentityKeys((peer, claimed) =>
       this.#outputs.push({ type: 'needKey', peer, ...(claimed && { claimed }) }),
@@ -98,20 +98,24 @@ export class Tunnel implements Machine<TunnelOutput> {
       config: this.#config,
       node: 0,
       lan: [],
+      mapped: [],
+      nat: () => this.nat(),
       observed: () => this.#beacons.observed(),
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
+      relaysFor: () => this.#beacons.usable(),
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
+      openSocket: (peer) => this.#sockets.open(peer),
+      closeSocket: (via) => this.#sockets.close(via),
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
       answersPings: (peer, now) => this.#admission.answersPings(peer, now),
       drop: (reason) => this.#drop(reason),
-      rearm: (when) => {
-        if (when < this.#peersDue) this.#peersDue = when;
-      },
+      rearm: (when) => this.#peers.rearm(when),
     };
+    this.#peers = new PeerTable(this.#host);
   }
 
   /** Our node id, given by the registry. A change drops every session: keys are bound to the id. */
@@ -120,7 +124,6 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#node = node;
     this.#host.node = node;
     this.#peers.clear();
-    this.#strangers.clear();
     this.#beacons.setNode(node);
   }
 
@@ -128,9 +131,8 @@ export class Tunnel implements Machine<TunnelOutput> {
   setIdentity(identity: SigningKey, now: Instant): void {
     this.#host.identity = identity;
     this.#beacons.setIdentity(identity);
-    const before = [...this.#peers.values()].sort((one, other) => other.activeAt - one.activeAt);
+    const before = [...this.#peers.all()].sort((one, other) => other.activeAt - one.activeAt);
     this.#peers.clear();
-    this.#strangers.clear();
     for (const peer of before.slice(0, MAX_BEGUN_ANEW)) this.#beginAnew(peer, now);
   }
 
@@ -140,15 +142,14 @@ export class Tunnel implements Machine<TunnelOutput> {
     const isWanted = before.wanted(now);
     const isUsed = before.established && now - before.activeAt < this.#config.idleAfter;
     if (!isWanted && !(isUsed && this.#admission.admits(node, now) === 'yes')) return;
-    const peer = new Peer(node, this.#host, now);
-    this.#peers.set(node, peer);
+    const peer = this.#peers.renew(node, now);
     peer.connect(now);
     for (const packet of before.waiting()) peer.send(packet, now);
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
     this.#beacons.set(endpoints, now);
-    for (const peer of this.#peers.values()) peer.beaconsChanged(now);
+    for (const peer of this.#peers.all()) peer.beaconsChanged(now);
   }
 
   /** Our own addresses on local networks, with the port of the tunnel socket. */
@@ -156,17 +157,40 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#host.lan = lan;
   }
 
+  /** External endpoints that a port mapping gave us, best first. */
+  setMapped(mapped: readonly Endpoint[], _now: Instant): void {
+    this.#host.mapped = mapped;
+  }
+
+  mapped(): readonly Endpoint[] {
+    return this.#host.mapped;
+  }
+
+  /** The byte stream to this beacon works, or does not any more. */
+  setCarrier(endpoint: Endpoint, up: boolean, now: Instant): void {
+    this.#beacons.setCarrier(endpoint, up);
+    for (const peer of this.#peers.all()) peer.beaconsChanged(now);
+  }
+
+  /** How the translator in front of us behaves, as far as it is known. */
+  nat(): NatBehaviour {
+    return UNKNOWN_NAT;
+  }
+
   /** The host changed networks, or may have: registers again and tries the paths in use. */
   networkChanged(now: Instant): void {
     this.#beacons.refresh(now);
-    for (const peer of this.#peers.values()) peer.recheck(now);
+    for (const peer of this.#peers.all()) peer.recheck(now);
   }
 
-  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
+  /** `via`: the local socket it came by. */
+  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant, via = 0): void {
     const { kind } = classifyDatagram(data);
+    if (via !== 0 && this.#sockets.owner(via) === undefined) return;
     if (kind === 'beacon') this.#handleBeacon(from, data, now);
     else if (this.#config.relayOnly) this.#drop('relay_only');
-    else if (kind !== 'pilp' && kind !== 'empty') this.#handleFrame(kind, from, false, data, now);
+    else if (kind !== 'pilp' && kind !== 'empty')
+      this.#handleFrame(kind, { from, relay: false, via }, data, now);
   }
 
   /** Sends an encoded packet; `queued` while there is no key, `refused` when it never can be sent. */
@@ -181,7 +205,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** The node may be admitted by now: a key exchange of it that was turned away is looked at again. */
   admitHeld(node: NodeId, now: Instant): void {
     const held = this.#held.take(node, now);
-    if (held !== undefined) this.#handlePila(held.from, held.relay, held.data, now);
+    if (held !== undefined) this.#handlePila(held, held.data, now);
   }
 
   /** Makes sure there is a session, and looks for better paths. */
@@ -200,7 +224,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     for (const one of held) {
       if (this.#keys.key(node) === undefined) this.#drop('exchange_unknown_node');
-      else this.#handleFrame(classifyDatagram(one.frame).kind, one.from, one.relay, one.frame, now);
+      else this.#handleFrame(classifyDatagram(one.frame).kind, one, one.frame, now);
     }
   }
 
@@ -228,16 +252,20 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** Drops keys, paths and waiting packets of the peer. */
   forget(node: NodeId): void {
     this.#peers.delete(node);
-    this.#strangers.delete(node);
     this.#check.forget(node);
   }
 
   peers(): PeerStatus[] {
-    return [...this.#peers.values()].map((peer) => peer.status());
+    return [...this.#peers.all()].map((peer) => peer.status());
   }
 
   peer(node: NodeId): PeerStatus | undefined {
     return this.#peers.get(node)?.status();
+  }
+
+  /** What is known about the ways to the peer; undefined when there is no such peer. */
+  pathFacts(node: NodeId): PathFacts | undefined {
+    return this.#peers.get(node)?.facts();
   }
 
   /** Somebody here wants to reach the peer. */
@@ -257,21 +285,11 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   handleTimeout(now: Instant): void {
     this.#beacons.handleTimeout(now);
-    if (this.#peersDue > now) return;
-    let next = NEVER;
-    for (const peer of this.#peers.values()) {
-      let due = peer.nextTimeout();
-      if (due <= now) {
-        peer.handleTimeout(now);
-        due = Math.max(peer.nextTimeout(), now + 1);
-      }
-      if (due < next) next = due;
-    }
-    this.#peersDue = next;
+    this.#peers.handleTimeout(now);
   }
 
   nextTimeout(): Instant | undefined {
-    const next = Math.min(this.#beacons.nextTimeout(), this.#peersDue);
+    const next = Math.min(this.#beacons.nextTimeout(), this.#peers.nextTimeout());
     return next === NEVER ? undefined : next;
   }
 
@@ -310,7 +328,7 @@ export class Tunnel implements Machine<TunnelOutput> {
           this.#drop('relay_sender');
           return;
         }
-        if (kind === 'pils' || kind === 'pila') this.#handleFrame(kind, from, true, message.frame, now);
+        if (kind === 'pils' || kind === 'pila') this.#handleFrame(kind, { from, relay: true, via: 0 }, message.frame, now);
         else this.#drop('bad_frame');
         return;
       }
@@ -321,8 +339,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   #handleFrame(
     kind: ReturnType<typeof classifyDatagram>['kind'],
-    from: Endpoint,
-    relay: boolean,
+    way: Arrival,
     data: Uint8Array,
     now: Instant,
   ): void {
@@ -332,10 +349,10 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     switch (kind) {
       case 'pils':
-        this.#handlePils(from, relay, data, now);
+        this.#handlePils(way, data, now);
         return;
       case 'pila':
-        this.#handlePila(from, relay, data, now);
+        this.#handlePila(way, data, now);
         return;
       case 'pilt':
         this.#drop('plaintext_refused');
@@ -348,7 +365,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
   }
 
-  #handlePils(from: Endpoint, relay: boolean, data: Uint8Array, now: Instant): void {
+  #handlePils(way: Arrival, data: Uint8Array, now: Instant): void {
     const frame = decodePils(data);
     if (frame === 'too_short') {
       this.#drop('bad_frame');
@@ -357,16 +374,16 @@ export class Tunnel implements Machine<TunnelOutput> {
     const peer = this.#peers.get(frame.node);
     if (!this.#isAdmitted(frame.node, peer, now)) return;
     if (peer !== undefined) {
-      peer.receivePils(frame, relay, from, now);
-      if (this.#strangers.size > 0 && peer.established) this.#strangers.delete(frame.node);
+      peer.receivePils(frame, way, now);
+      this.#peers.proven(peer);
       return;
     }
     this.#drop('no_session');
-    this.#greet(frame.node, { frame: data, relay, from }, now);
+    this.#greet(frame.node, { frame: data, ...arrival(way) }, now);
   }
 
   /** A registered node uses keys we do not have: we restarted, or forgot it. Offer new ones. */
-  #greet(node: NodeId, held: { frame: Uint8Array; relay: boolean; from: Endpoint }, now: Instant): void {
+  #greet(node: NodeId, held: Held, now: Instant): void {
     if (node === this.#node || node === 0) return;
     if (this.#keys.key(node) === undefined) {
       if (!this.#keys.want(node, held, 'frame', now)) this.#drop('lookup_limit');
@@ -376,10 +393,10 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#drop('exchange_limit');
       return;
     }
-    this.#stranger(node, now)?.greet(held.relay, held.from, now);
+    this.#peers.stranger(node, now)?.greet(held, now);
   }
 
-  #handlePila(from: Endpoint, relay: boolean, data: Uint8Array, now: Instant): void {
+  #handlePila(way: Arrival, data: Uint8Array, now: Instant): void {
     const pila = decodePila(data);
     if (pila === 'too_short') {
       this.#drop('bad_frame');
@@ -392,13 +409,13 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     const peer = this.#peers.get(node);
     if (!this.#isAdmitted(node, peer, now)) {
-      this.#held.hold(node, { from, relay, data: data.slice(), at: now });
+      this.#held.hold(node, { ...arrival(way), data: data.slice(), at: now });
       return;
     }
-    const other = peer?.established ? 'known' : relay ? 'relayed' : 'stranger';
+    const other = peer?.established ? 'known' : way.relay ? 'relayed' : 'stranger';
     const sender = peer?.wanted(now) ? 'chosen' : other;
-    if (!this.#check.passes(pila, { frame: data, relay, from }, sender, now)) return;
-    this.#stranger(node, now)?.receivePila(pila, relay, from, now);
+    if (!this.#check.passes(pila, { frame: data, ...arrival(way) }, sender, now)) return;
+    this.#peers.stranger(node, now)?.receivePila(pila, way, now);
   }
 
   /** Strangers get no answer that would tell them that we are here. */
@@ -416,72 +433,29 @@ export class Tunnel implements Machine<TunnelOutput> {
   }
 
   #punch(target: Endpoint, now: Instant): void {
-    const name = endpointKey(target);
-    const last = this.#punched.get(name);
-    if (target.port === 0 || (last !== undefined && now - last < PUNCH_PAUSE) || !this.#punches.take(now)) {
+    if (!this.#commands.admits(target, now)) {
       this.#drop('punch_limit');
       return;
     }
-    this.#punched.delete(name);
-    if (this.#punched.size >= MAX_PUNCH_TARGETS) {
-      for (const oldest of this.#punched.keys()) {
-        this.#punched.delete(oldest);
-        break;
-      }
-    }
-    this.#punched.set(name, now);
     const punch = encodePilp();
     for (let i = 0; i < 2; i++) this.#host.transmit(target, punch);
-    for (const peer of this.#peers.values()) peer.punchCommanded(target, now);
+    for (const peer of this.#peers.all()) peer.punchCommanded(target, now);
   }
 
   /** The peer a local user wants to reach, with room made for it. */
   #chosen(node: NodeId, now: Instant): Peer | undefined {
     if (this.#node === 0 || node === this.#node || node === 0) return undefined;
-    const known = this.#peers.get(node);
-    if (known !== undefined) {
-      this.#strangers.delete(node);
-      return known;
-    }
-    if (this.#keys.key(node) === undefined) this.#keys.want(node, undefined, 'user', now);
-    if (this.#peers.size >= this.#config.maxPeers) this.#evict(0, now);
-    const peer = new Peer(node, this.#host, now);
-    this.#peers.set(node, peer);
-    return peer;
-  }
-
-  /** A peer that contacted us; undefined when every place is in use. */
-  #stranger(node: NodeId, now: Instant): Peer | undefined {
-    const known = this.#peers.get(node);
-    if (known !== undefined) return known;
-    if (this.#strangers.size >= this.#config.maxStrangers) {
-      for (const oldest of this.#strangers) {
-        this.forget(oldest);
-        this.#drop('peer_evicted');
-        break;
-      }
-    }
-    if (this.#peers.size >= this.#config.maxPeers && !this.#evict(this.#config.idleAfter, now))
-      return undefined;
-    this.#strangers.add(node);
-    const peer = new Peer(node, this.#host, now);
-    this.#peers.set(node, peer);
-    return peer;
-  }
-
-  /** Forgets the longest unused peer, if it was not used for at least `unused`. */
-  #evict(unused: Millis, now: Instant): boolean {
-    let oldest: Peer | undefined;
-    for (const peer of this.#peers.values()) {
-      if (oldest === undefined || peer.activeAt < oldest.activeAt) oldest = peer;
-    }
-    this.#drop('peer_evicted');
-    if (oldest === undefined || now - oldest.activeAt < unused) return false;
-    this.forget(oldest.node);
-    return true;
+    if (this.#peers.get(node) === undefined && this.#keys.key(node) === undefined)
+      this.#keys.want(node, undefined, 'user', now);
+    return this.#peers.chosen(node, now);
   }
 
   #drop(reason: DropReason): void {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
   }
+}
+
+/** Held frames are arrivals, too: only the way is taken from them. */
+function arrival({ from, relay, via }: Arrival): Arrival {
+  return { from, relay, via };
 }

@@ -4,6 +4,13 @@ import type { Packet } from '../../wire/packet.ts';
 /** How a datagram travels. `lan` and `direct` are UDP to the peer; `relay` goes through a beacon. */
 export type PathKind = 'lan' | 'direct' | 'relay';
 
+/** By which way a frame came: from whom, through a beacon or not, at which local socket. */
+export interface Arrival {
+  readonly from: Endpoint;
+  readonly relay: boolean;
+  readonly via: number;
+}
+
 export interface PathStatus {
   readonly kind: PathKind;
   readonly endpoint: Endpoint;
@@ -25,8 +32,10 @@ export interface PeerStatus {
 }
 
 export type TunnelOutput =
-  /** Put these bytes on the wire. */
-  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
+  /** Put these bytes on the wire, from the local socket of this number. @default 0, the tunnel's own */
+  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array; readonly via?: number }
+  /** Open or close a further local socket: nothing is sent from it before, or after. */
+  | { readonly type: 'socket'; readonly via: number; readonly open: boolean }
   /** An authenticated packet: opened under the peer's key, source node = peer, destination node = us. */
   | { readonly type: 'packet'; readonly peer: NodeId; readonly packet: Packet; readonly path: PathKind }
   /** Ask the directory for the peer's identity key; answer with `identityKey()`. `claimed`: the key the peer names. */

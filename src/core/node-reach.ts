@@ -1,0 +1,70 @@
+import type { Endpoint, Instant, NodeId } from '../base/units.ts';
+import type { NatBehaviour } from './nat/behaviour.ts';
+import { NodeTrust } from './node-trust.ts';
+import type { PathFacts } from './path/facts.ts';
+import type { Trust } from './trust/trust.ts';
+import type { Tunnel } from './tunnel/tunnel.ts';
+import type { PeerStatus } from './tunnel/types.ts';
+
+/** What a node's owner tells it about the host's surroundings, and what it knows about the ways to its peers. */
+export abstract class NodeReach extends NodeTrust {
+  protected readonly tunnel: Tunnel;
+
+  constructor(tunnel: Tunnel, trust: Trust, wall: NodeTrust['wall']) {
+    super(trust, wall);
+    this.tunnel = tunnel;
+  }
+
+  setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
+    this.settled(this.tunnel.setBeacons(endpoints, now), now);
+  }
+
+  /** Our own addresses on local networks, with the tunnel socket's port. A change means that we may have moved. */
+  setLocalEndpoints(lan: readonly Endpoint[], now: Instant): void {
+    this.tunnel.setLocalEndpoints(lan);
+    this.settled(this.tunnel.networkChanged(now), now);
+  }
+
+  /** External endpoints that a port mapping leads to the tunnel's socket, best first. */
+  setMapped(endpoints: readonly Endpoint[], now: Instant): void {
+    this.settled(this.tunnel.setMapped(endpoints, now), now);
+  }
+
+  /** The byte stream to this beacon works, or does not any more. */
+  setCarrier(endpoint: Endpoint, up: boolean, now: Instant): void {
+    this.settled(this.tunnel.setCarrier(endpoint, up, now), now);
+  }
+
+  /** `via`: the local socket it came by. */
+  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant, via = 0): void {
+    this.settled(this.tunnel.handleDatagram(from, data, now, via), now);
+  }
+
+  /** Makes sure a tunnel to the peer exists, and looks for a better path. */
+  connectPeer(node: NodeId, now: Instant): void {
+    this.settled(this.tunnel.connect(node, now), now);
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.tunnel.peers();
+  }
+  peer(node: NodeId): PeerStatus | undefined {
+    return this.tunnel.peer(node);
+  }
+  /** What is known about the ways to the peer; undefined when there is no tunnel to it. */
+  pathFacts(node: NodeId): PathFacts | undefined {
+    return this.tunnel.pathFacts(node);
+  }
+  /** How the translator in front of us behaves, as far as it is known. */
+  nat(): NatBehaviour {
+    return this.tunnel.nat();
+  }
+  /** Our endpoint as others should use it: of a port mapping, else as the beacon sees it. */
+  observed(): Endpoint | undefined {
+    return this.tunnel.mapped()[0] ?? this.tunnel.observed();
+  }
+  /** Counted drops by reason. */
+  drops(): Readonly<Record<string, number>> {
+    return this.tunnel.drops();
+  }
+}
