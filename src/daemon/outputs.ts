@@ -19,6 +19,8 @@ export class Outputs {
     const { trustEffects, networks, answers, ipc, pings, streams } = this.#parts;
     switch (output.type) {
       case 'transmit':
+        // A node with one socket has no other to send from.
+        if (output.via !== undefined) return;
         if (!trustEffects.isHolding) this.#transmit(output.to, output.data);
         else trustEffects.hold(() => this.#transmit(output.to, output.data));
         return;
@@ -42,6 +44,8 @@ export class Outputs {
         return;
       case 'event':
         this.#onEvent(output.event);
+        return;
+      case 'socket':
         return;
       default:
         streams.onOutput(output);

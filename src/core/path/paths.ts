@@ -67,13 +67,7 @@ export class Paths {
   }
 
   /** Adds a candidate and starts probing it; undefined when better ones hold every place. */
-  add(
-    kind: PathKind,
-    endpoint: Endpoint,
-    origin: PathOrigin,
-    now: Instant,
-    via = 0,
-  ): Path | undefined {
+  add(kind: PathKind, endpoint: Endpoint, origin: PathOrigin, now: Instant, via = 0): Path | undefined {
     if ((this.#config.relayOnly && kind !== 'relay') || endpoint.port === 0) return undefined;
     const known = this.find(kind === 'relay', endpoint, via);
     if (known !== undefined) {

@@ -406,13 +406,7 @@ export class Peer {
     this.#host.rearm(this.nextTimeout());
   }
 
-  #deliver(
-    plaintext: Uint8Array,
-    slot: KeySlot,
-    path: Path | undefined,
-    way: Arrival,
-    now: Instant,
-  ): void {
+  #deliver(plaintext: Uint8Array, slot: KeySlot, path: Path | undefined, way: Arrival, now: Instant): void {
     const packet = decodePacket(plaintext);
     if (typeof packet === 'string') {
       this.#host.drop('bad_packet');

@@ -70,9 +70,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#admission = options.admission ?? ADMIT_ALL;
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
     const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
-      this.#outputs.push(
-        via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via },
-      );
+      this.#outputs.push(via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via });
     };
     this.#keys = new IdentityKeys((peer, claimed) =>
       this.#outputs.push({ type: 'needKey', peer, ...(claimed && { claimed }) }),
@@ -328,7 +326,8 @@ export class Tunnel implements Machine<TunnelOutput> {
           this.#drop('relay_sender');
           return;
         }
-        if (kind === 'pils' || kind === 'pila') this.#handleFrame(kind, { from, relay: true, via: 0 }, message.frame, now);
+        if (kind === 'pils' || kind === 'pila')
+          this.#handleFrame(kind, { from, relay: true, via: 0 }, message.frame, now);
         else this.#drop('bad_frame');
         return;
       }
