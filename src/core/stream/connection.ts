@@ -163,7 +163,8 @@ export class Connection implements Deadlined {
   #confirm(now: Instant): void {
     if (this.#opening.confirmedAt !== undefined) return;
     this.#opening.confirmedAt = now;
-    this.#opening.measure(this.#sender.rtt, now);
+    // Karn: the word may answer a repetition, and the time since the first one is that of an outage.
+    if (this.#sender.retransmits === 0) this.#opening.measure(this.#sender.rtt, now);
   }
 
   // ---- packets in

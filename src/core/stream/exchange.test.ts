@@ -4,17 +4,36 @@ import {
   checkCase,
   checkOldCase,
   checkTruth,
+  type ExchangeCase,
   exchangeCase,
   runCase,
   runOldCase,
 } from './exchange-cases.testkit.ts';
+
+/** The listener's first word is heard only after an outage: the time until then is no round trip. */
+const lateConfirmation: ExchangeCase = {
+  seed: 0,
+  link: {
+    delay: 50,
+    jitter: 1,
+    loss: 0,
+    duplicate: 0,
+    reorder: 0,
+    rate: Number.POSITIVE_INFINITY,
+    queue: Number.POSITIVE_INFINITY,
+  },
+  plans: [
+    { sizes: [0, 1], writes: [1_048_576, 1_048_576], readPauses: [0, 0], closes: ['at_end', 'when_written'] },
+  ],
+  outage: { after: 100, length: 25_000 },
+};
 
 const SEEDS = Number(process.env.PILOT_SEEDS ?? 100);
 
 test('every byte arrives once and in order in both directions, and both ends close cleanly', () => {
   fc.assert(
     fc.property(exchangeCase, (given) => checkCase(given, runCase(given))),
-    { numRuns: SEEDS },
+    { numRuns: SEEDS, examples: [[lateConfirmation]] },
   );
 });
 
