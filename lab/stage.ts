@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const PROJECT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const PILOTCTL = join(PROJECT, 'dist', 'bin', 'pilotctl.js');
+export const PILOTCTL = join(PROJECT, 'dist', 'bin', 'pilotctl.js');
 const COLOR = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 
 function paint(code: string, text: string): string {
