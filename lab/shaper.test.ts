@@ -62,6 +62,8 @@ describe('a shaped cable', { skip }, () => {
 
   it('delays every frame, keeps all and their order', () => {
     net.link('a', 'eth0', { delayMs: 20, jitterMs: 5 });
+    // The kernel keeps only some datagrams while it looks for the neighbour's address.
+    measure(1);
     const { back, best, disorder } = measure(200);
     assert.equal(back, 200);
     assert.equal(disorder, 0);
