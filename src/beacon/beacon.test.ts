@@ -10,11 +10,11 @@ import type { Log, Net, Pipe, UdpSocket } from '../runtime/ports.ts';
 import {
   type BeaconMessage,
   decodeBeaconMessage,
-  discoverSignedBytes,
   encodeDiscover,
   encodePunchRequest,
   encodeRelay,
 } from '../wire/beacon.ts';
+import { discoverSignedBytes } from '../wire/beacon-extension.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { type Beacon, type BeaconOptions, startBeacon } from './beacon.ts';
 

@@ -7,7 +7,7 @@ import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import { Relay } from '../core/relay/relay.ts';
 import type { RelayConfig, RelayEntry, RelayEvent, RelayStats } from '../core/relay/types.ts';
 import { drive } from '../runtime/drive.ts';
-import type { Clock, Log, Net, Timer } from '../runtime/ports.ts';
+import type { Clock, Log, Net, Timer, UdpSocket } from '../runtime/ports.ts';
 import { KeyLookups } from './key-lookups.ts';
 import { type DiscoverPeersOptions, discoverPeers } from './peer-discovery.ts';
 
@@ -25,6 +25,10 @@ export interface BeaconOptions {
   readonly log: Log;
   /** Where to listen; the usual UDP port is 9001. */
   readonly bind: Endpoint;
+  /** A second port, from which nodes learn how their NAT maps and filters. @default none */
+  readonly alternateBind?: Endpoint | undefined;
+  /** Takes what is for a node on one of the streams told with `attach`. */
+  readonly onStreamTransmit?: ((stream: Endpoint, data: Uint8Array) => void) | undefined;
   /** Identity key registered for a node, undefined when there is none. Without it no node can prove itself. */
   readonly lookupKey?: ((node: NodeId) => Promise<Uint8Array | undefined>) | undefined;
   /** Peer beacons whose gossip counts. */
@@ -36,33 +40,46 @@ export interface BeaconOptions {
 
 export interface Beacon {
   readonly endpoint: Endpoint;
+  readonly alternateEndpoint: Endpoint | undefined;
   stats(): RelayStats;
   entries(): readonly RelayEntry[];
   /** Replaces the peer beacons. */
   setPeers(peers: readonly Endpoint[]): void;
+  /**
+   * A node holds a byte stream open, named `ws:<n>` with port 0: it can be reached there until `detach`. False when
+   * the node is held by somebody else, or there is no room.
+   */
+  attach(node: NodeId, stream: Endpoint, proven: boolean): boolean;
+  detach(stream: Endpoint): void;
+  /** A datagram that came by a stream. */
+  handleStream(stream: Endpoint, data: Uint8Array): void;
   close(): Promise<void>;
 }
 
 /** Binds the socket and serves until closed. Errors: `port_in_use`, `io_error`. */
 export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
   const { net, clock, random, crypto, log, lookupKey } = options;
+  const socket = await net.udp(options.bind);
+  const second = await bindSecond(net, options.alternateBind, socket);
   const relay = new Relay({
     crypto,
     random: random.fork('relay'),
     config: {
       beaconId: options.discovery?.beaconId ?? 0,
       ...options.config,
+      alternatePort: second?.local.port ?? 0,
       challenges: (options.config?.challenges ?? true) && lookupKey !== undefined,
     },
   });
-  const socket = await net.udp(options.bind);
   const lookups = new KeyLookups(lookupKey, (node, key) => {
     driver.run(() => relay.identityKey(node, key, clock.now()));
   });
   const driver = drive(relay, clock, (output) => {
     switch (output.type) {
       case 'transmit':
-        socket.send(output.data, output.to);
+        if (output.to.port === 0) options.onStreamTransmit?.(output.to, output.data);
+        else if (output.alternate === true) second?.send(output.data, output.to);
+        else socket.send(output.data, output.to);
         return;
       case 'needKey':
         lookups.request(output.node);
@@ -75,6 +92,7 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
     }
   });
   socket.onDatagram((data, from) => driver.run(() => relay.handleDatagram(from, data, clock.now())));
+  second?.onDatagram((data, from) => driver.run(() => relay.handleDatagram(from, data, clock.now(), true)));
   const setPeers = (peers: readonly Endpoint[]): void => driver.run(() => relay.setPeers(peers));
   if (options.peers !== undefined && options.peers.length > 0) setPeers(options.peers);
   const discovery =
@@ -102,9 +120,19 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
 
   return {
     endpoint: socket.local,
+    alternateEndpoint: second?.local,
     stats: () => relay.stats(),
     entries: () => relay.entries(),
     setPeers,
+    attach(node, stream, proven) {
+      let taken = false;
+      driver.run(() => {
+        taken = relay.attach(node, stream, proven, clock.now());
+      });
+      return taken;
+    },
+    detach: (stream) => driver.run(() => relay.detach(stream)),
+    handleStream: (stream, data) => driver.run(() => relay.handleDatagram(stream, data, clock.now())),
     async close() {
       summary?.cancel();
       discovery?.stop();
@@ -112,10 +140,25 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
       driver.stop();
       reporting.cancel();
       await socket.close();
+      await second?.close();
       report();
       log.event('info', 'beacon.stopped');
     },
   };
+}
+
+async function bindSecond(
+  net: Net,
+  bind: Endpoint | undefined,
+  first: UdpSocket,
+): Promise<UdpSocket | undefined> {
+  if (bind === undefined) return undefined;
+  try {
+    return await net.udp(bind);
+  } catch (error) {
+    await first.close();
+    throw error;
+  }
 }
 
 function logEvent(log: Log, event: RelayEvent): void {

@@ -8,7 +8,8 @@ import type { Endpoint, NodeId } from '../base/units.ts';
 import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../platform/index.ts';
 import type { Log, Storage } from '../runtime/ports.ts';
 import { encodeBase64 } from '../wire/base64.ts';
-import { decodeBeaconMessage, discoverSignedBytes, encodeDiscover } from '../wire/beacon.ts';
+import { decodeBeaconMessage, encodeDiscover } from '../wire/beacon.ts';
+import { discoverSignedBytes } from '../wire/beacon-extension.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { type Rendezvous, type RendezvousOptions, startRendezvous } from './rendezvous.ts';
 

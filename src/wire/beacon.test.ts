@@ -7,7 +7,6 @@ import { nodeCrypto } from '../platform/crypto.ts';
 import {
   type BeaconMessage,
   decodeBeaconMessage,
-  discoverSignedBytes,
   encodeDiscover,
   encodeDiscoverReply,
   encodePunchCommand,
@@ -17,6 +16,7 @@ import {
   encodeSync,
   SYNC_MAX_NODES,
 } from './beacon.ts';
+import { discoverSignedBytes } from './beacon-extension.ts';
 import { arbitrary, everyTruncationFails, hex, loadVectors, neverThrows } from './codec.testkit.ts';
 
 interface Vector {
@@ -113,8 +113,8 @@ describe('beacon messages', () => {
     const signature = key.sign(discoverSignedBytes(5, challenge));
     const decoded = decodeBeaconMessage(encodeDiscover(5, { challenge, signature }));
     assert.ok(typeof decoded !== 'string' && decoded.type === 'discover');
-    const signed = discoverSignedBytes(decoded.node, decoded.challenge!);
-    assert.ok(nodeCrypto().verify(key.publicKey, signed, decoded.signature!));
+    const signed = discoverSignedBytes(decoded.node, decoded.proof!.challenge);
+    assert.ok(nodeCrypto().verify(key.publicKey, signed, decoded.proof!.signature));
     assert.equal(toHex(signed), `70696c6f742d626561636f6e2d72656769737465723a00000005${'09'.repeat(16)}`);
     assert.equal(nodeCrypto().verify(key.publicKey, discoverSignedBytes(6, challenge), signature), false);
   });
@@ -135,6 +135,50 @@ describe('beacon messages', () => {
     for (let length = 5; length < whole.length; length++) {
       assert.deepEqual(decodeBeaconMessage(whole.subarray(0, length)), { type: 'discover', node: 5 });
     }
+  });
+
+  it('lose what was cut of a question or its answer, not the rest', () => {
+    const question = { token: 0xdeadbeef, elsewhere: true };
+    const proof = { challenge: new Uint8Array(16), signature: new Uint8Array(64) };
+    const whole = encodeDiscover(5, proof, question);
+    for (let length = 5; length < whole.length; length++) {
+      assert.deepEqual(decodeBeaconMessage(whole.slice(0, length)), {
+        type: 'discover',
+        node: 5,
+        ...(length >= 13 && { question }),
+      });
+    }
+    const endpoint = { host: '192.0.2.1', port: 9 };
+    const answer = { token: 1, elsewhere: false, settled: false, alternatePort: 9003 };
+    const mark = new Uint8Array(8).fill(3);
+    const reply = encodeDiscoverReply(endpoint, new Uint8Array(16).fill(2), { ...answer, mark });
+    for (let length = 8; length < reply.length; length++) {
+      assert.deepEqual(decodeBeaconMessage(reply.slice(0, length)), {
+        type: 'discoverReply',
+        endpoint,
+        ...(length >= 18 && { answer }),
+      });
+    }
+  });
+
+  it('in the second version of the extension have these bytes', () => {
+    const question = { token: 0x01020304, elsewhere: true };
+    assert.equal(toHex(encodeDiscover(7, undefined, question)), '01000000075058020101020304');
+    const answer = { token: 0x01020304, elsewhere: true, settled: true, alternatePort: 9003 };
+    assert.equal(
+      toHex(encodeDiscoverReply({ host: '127.0.0.1', port: 9001 }, undefined, answer)),
+      '02047f0000012329505802032' + '32b01020304',
+    );
+  });
+
+  it('name the beacon in the proof of the second version', () => {
+    const challenge = new Uint8Array(16).fill(9);
+    const [one, other] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)];
+    assert.notDeepEqual(discoverSignedBytes(5, challenge, one), discoverSignedBytes(5, challenge, other));
+    assert.equal(
+      toHex(discoverSignedBytes(5, challenge, one)),
+      `70696c6f742d626561636f6e2d7265676973746572323a00000005${'09'.repeat(16)}${'01'.repeat(8)}`,
+    );
   });
 
   it('with an endpoint that is neither IPv4 nor IPv6 are refused', () => {
@@ -160,13 +204,29 @@ const host = fc.oneof(
 const endpoint = arbitrary.record({ host, port: arbitrary.u16 });
 const challenge = arbitrary.exactly(16);
 const frame = arbitrary.bytes(80);
+const proof = arbitrary.record({ challenge, signature: arbitrary.exactly(64) });
+const question = arbitrary.record({ token: arbitrary.u32, elsewhere: fc.boolean() });
+const answer = {
+  token: arbitrary.u32,
+  elsewhere: fc.boolean(),
+  settled: fc.boolean(),
+  alternatePort: arbitrary.u16,
+};
 const tagged = <T extends BeaconMessage>(type: T['type'], model: Record<string, fc.Arbitrary<unknown>>) =>
   arbitrary.record({ type: fc.constant(type), ...model }) as fc.Arbitrary<unknown> as fc.Arbitrary<T>;
 const messages: fc.Arbitrary<BeaconMessage> = fc.oneof(
   tagged('discover', { node: arbitrary.u32 }),
-  tagged('discover', { node: arbitrary.u32, challenge, signature: arbitrary.exactly(64) }),
+  tagged('discover', { node: arbitrary.u32, proof }),
+  tagged('discover', { node: arbitrary.u32, question }),
+  tagged('discover', { node: arbitrary.u32, question, proof }),
   tagged('discoverReply', { endpoint }),
   tagged('discoverReply', { endpoint, challenge }),
+  tagged('discoverReply', { endpoint, answer: arbitrary.record(answer) }),
+  tagged('discoverReply', {
+    endpoint,
+    challenge,
+    answer: arbitrary.record({ ...answer, mark: arbitrary.exactly(8) }),
+  }),
   tagged('punchRequest', { requester: arbitrary.u32, target: arbitrary.u32 }),
   tagged('punchCommand', { endpoint }),
   tagged('relay', { sender: arbitrary.u32, destination: arbitrary.u32, frame }),
@@ -176,12 +236,10 @@ const messages: fc.Arbitrary<BeaconMessage> = fc.oneof(
 
 function encode(message: BeaconMessage): Uint8Array {
   switch (message.type) {
-    case 'discover': {
-      const { challenge, signature } = message;
-      return encodeDiscover(message.node, challenge && signature && { challenge, signature });
-    }
+    case 'discover':
+      return encodeDiscover(message.node, message.proof, message.question);
     case 'discoverReply':
-      return encodeDiscoverReply(message.endpoint, message.challenge);
+      return encodeDiscoverReply(message.endpoint, message.challenge, message.answer);
     case 'punchRequest':
       return encodePunchRequest(message.requester, message.target);
     case 'punchCommand':

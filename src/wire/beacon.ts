@@ -1,6 +1,15 @@
-/** Beacon messages 0x01 to 0x07, and our proof of node ownership in their ignored trailing bytes. spec/04 §1 */
-import { concat, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
+/** Beacon messages 0x01 to 0x07, with what our peers add in ignored trailing bytes. spec/04 §1 */
+import { concat, readU16, readU32, writeU16, writeU32 } from '../base/bytes.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
+import {
+  type DiscoverAnswer,
+  type DiscoverProof,
+  type DiscoverQuestion,
+  decodeDiscoverTrailer,
+  decodeReplyTrailer,
+  encodeDiscoverTrailer,
+  encodeReplyTrailer,
+} from './beacon-extension.ts';
 import { formatIp, parseIp } from './ip.ts';
 
 export const BEACON = {
@@ -19,29 +28,19 @@ export const RELAY_DELIVER_OVERHEAD = 5;
 /** Node ids of one Sync that still fit a UDP datagram over IPv4. */
 export const SYNC_MAX_NODES = 16_375;
 
-/** Bytes of a registration challenge. Chosen: 128 bits, so that none is ever guessed or repeated. */
-export const CHALLENGE_LENGTH = 16;
-const SIGNATURE_LENGTH = 64;
-/** `PX` and version 1: begins our extension where old peers ignore trailing bytes. */
-const EXTENSION = Uint8Array.of(0x50, 0x58, 0x01);
-const SIGNED_PREFIX = 'pilot-beacon-register:';
-
-/** Proves that the sender of a Discover holds the identity key registered for the node. */
-export interface DiscoverProof {
-  /** 16 bytes, as the beacon gave it. */
-  readonly challenge: Uint8Array;
-  /** 64 bytes, Ed25519 over `discoverSignedBytes`. */
-  readonly signature: Uint8Array;
-}
-
 export type BeaconMessage =
   | {
       readonly type: 'discover';
       readonly node: NodeId;
-      readonly challenge?: Uint8Array;
-      readonly signature?: Uint8Array;
+      readonly proof?: DiscoverProof;
+      readonly question?: DiscoverQuestion;
     }
-  | { readonly type: 'discoverReply'; readonly endpoint: Endpoint; readonly challenge?: Uint8Array }
+  | {
+      readonly type: 'discoverReply';
+      readonly endpoint: Endpoint;
+      readonly challenge?: Uint8Array;
+      readonly answer?: DiscoverAnswer;
+    }
   | { readonly type: 'punchRequest'; readonly requester: NodeId; readonly target: NodeId }
   | { readonly type: 'punchCommand'; readonly endpoint: Endpoint }
   | {
@@ -56,28 +55,21 @@ export type BeaconMessage =
 export type BeaconMessageError = 'too_short' | 'unknown_type' | 'bad_endpoint';
 
 /** Registers a node id at the beacon; node 0 only asks for the observed endpoint. */
-export function encodeDiscover(node: NodeId, proof?: DiscoverProof): Uint8Array {
+export function encodeDiscover(node: NodeId, proof?: DiscoverProof, question?: DiscoverQuestion): Uint8Array {
   const message = withU32s(BEACON.discover, node);
-  if (proof === undefined) return message;
-  expectLength('challenge', proof.challenge, CHALLENGE_LENGTH);
-  expectLength('signature', proof.signature, SIGNATURE_LENGTH);
-  return concat(message, EXTENSION, proof.challenge, proof.signature);
-}
-
-/** What the signature of a proven Discover covers: ASCII `pilot-beacon-register:` ‖ node u32 ‖ challenge. */
-export function discoverSignedBytes(node: NodeId, challenge: Uint8Array): Uint8Array {
-  expectLength('challenge', challenge, CHALLENGE_LENGTH);
-  const id = new Uint8Array(4);
-  writeU32(id, 0, node);
-  return concat(utf8(SIGNED_PREFIX), id, challenge);
+  if (proof === undefined && question === undefined) return message;
+  return concat(message, encodeDiscoverTrailer({ ...(proof && { proof }), ...(question && { question }) }));
 }
 
 /** `endpoint.host` must be an IP literal; throws TypeError otherwise. */
-export function encodeDiscoverReply(endpoint: Endpoint, challenge?: Uint8Array): Uint8Array {
+export function encodeDiscoverReply(
+  endpoint: Endpoint,
+  challenge?: Uint8Array,
+  answer?: DiscoverAnswer,
+): Uint8Array {
   const message = withEndpoint(BEACON.discoverReply, endpoint);
-  if (challenge === undefined) return message;
-  expectLength('challenge', challenge, CHALLENGE_LENGTH);
-  return concat(message, EXTENSION, challenge);
+  if (challenge === undefined && answer === undefined) return message;
+  return concat(message, encodeReplyTrailer({ ...(challenge && { challenge }), ...(answer && { answer }) }));
 }
 
 export function encodePunchRequest(requester: NodeId, target: NodeId): Uint8Array {
@@ -124,12 +116,12 @@ export function decodeBeaconMessage(bytes: Uint8Array): BeaconMessage | BeaconMe
   if (bytes.length === 0) return 'too_short';
   switch (bytes[0]) {
     case BEACON.discover:
-      return bytes.length < 5 ? 'too_short' : decodeDiscover(bytes);
+      if (bytes.length < 5) return 'too_short';
+      return { type: 'discover', node: readU32(bytes, 1), ...decodeDiscoverTrailer(bytes, 5) };
     case BEACON.discoverReply: {
       const found = decodeEndpoint(bytes, 1);
       if (typeof found === 'string') return found;
-      const challenge = extension(bytes, found.end, CHALLENGE_LENGTH);
-      return { type: 'discoverReply', endpoint: found.endpoint, ...(challenge && { challenge }) };
+      return { type: 'discoverReply', endpoint: found.endpoint, ...decodeReplyTrailer(bytes, found.end) };
     }
     case BEACON.punchRequest:
       if (bytes.length < 9) return 'too_short';
@@ -160,18 +152,6 @@ export function decodeBeaconMessage(bytes: Uint8Array): BeaconMessage | BeaconMe
   }
 }
 
-function decodeDiscover(bytes: Uint8Array): BeaconMessage {
-  const node = readU32(bytes, 1);
-  const proof = extension(bytes, 5, CHALLENGE_LENGTH + SIGNATURE_LENGTH);
-  if (proof === undefined) return { type: 'discover', node };
-  return {
-    type: 'discover',
-    node,
-    challenge: proof.subarray(0, CHALLENGE_LENGTH),
-    signature: proof.subarray(CHALLENGE_LENGTH),
-  };
-}
-
 function decodeSync(bytes: Uint8Array): BeaconMessage | 'too_short' {
   if (bytes.length < 7) return 'too_short';
   const count = readU16(bytes, 5);
@@ -194,13 +174,6 @@ function decodeEndpoint(
   return { endpoint: { host, port: readU16(bytes, end - 2) }, end };
 }
 
-function extension(bytes: Uint8Array, at: number, length: number): Uint8Array | undefined {
-  const body = at + EXTENSION.length;
-  if (bytes.length < body + length) return undefined;
-  for (let i = 0; i < EXTENSION.length; i++) if (bytes[at + i] !== EXTENSION[i]) return undefined;
-  return bytes.subarray(body, body + length);
-}
-
 function withU32s(type: number, ...values: readonly number[]): Uint8Array {
   const out = new Uint8Array(1 + 4 * values.length);
   out[0] = type;
@@ -218,9 +191,4 @@ function withEndpoint(type: number, endpoint: Endpoint): Uint8Array {
   out.set(ip, 2);
   writeU16(out, 2 + ip.length, endpoint.port);
   return out;
-}
-
-function expectLength(what: string, bytes: Uint8Array, length: number): void {
-  if (bytes.length !== length)
-    throw new RangeError(`Cannot encode a ${what} of ${bytes.length} bytes: it has ${length}`);
 }

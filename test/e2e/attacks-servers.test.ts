@@ -9,12 +9,12 @@ import { after, before, test } from 'node:test';
 import { utf8 } from '../../src/base/bytes.ts';
 import {
   decodeBeaconMessage,
-  discoverSignedBytes,
   encodeDiscover,
   encodePunchRequest,
   encodeRelay,
   encodeSync,
 } from '../../src/wire/beacon.ts';
+import { discoverSignedBytes } from '../../src/wire/beacon-extension.ts';
 import { CMD, decodeError, encodeIpcFrame, IPC_FRAME_LIMIT, IpcFrameReader } from '../../src/wire/ipc.ts';
 import { BINARY_PREAMBLE } from '../../src/wire/registry-binary.ts';
 import { REGISTRY_FRAME_LIMIT } from '../../src/wire/registry-frame.ts';

@@ -2,7 +2,7 @@ import { concat, equal, utf8, writeU32 } from '../../base/bytes.ts';
 import type { Crypto } from '../../base/crypto.ts';
 import { endpointKey } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { CHALLENGE_LENGTH } from '../../wire/beacon.ts';
+import { CHALLENGE_LENGTH } from '../../wire/beacon-extension.ts';
 import { CHALLENGE_LIFETIME } from './limits.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Crypto } from '../../base/crypto.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { discoverSignedBytes } from '../../wire/beacon.ts';
+import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import { KEY_LIFETIME, KEY_LIMIT, KEY_WAIT, KEY_WAIT_LIMIT, UNKNOWN_KEY_LIFETIME } from './limits.ts';
 
 /** A signed registration whose challenge is ours and young, so its sender does receive at `from`. */
@@ -9,6 +9,8 @@ export interface ProofOffer {
   readonly from: Endpoint;
   readonly challenge: Uint8Array;
   readonly signature: Uint8Array;
+  /** Covered by the signature, where the node speaks that version. */
+  readonly mark?: Uint8Array;
 }
 
 interface KnownKey {
@@ -84,6 +86,7 @@ export class KeyDesk {
   }
 
   #isValid(offer: ProofOffer, key: Uint8Array): boolean {
-    return this.#crypto.verify(key, discoverSignedBytes(offer.node, offer.challenge), offer.signature);
+    const signed = discoverSignedBytes(offer.node, offer.challenge, offer.mark);
+    return this.#crypto.verify(key, signed, offer.signature);
   }
 }

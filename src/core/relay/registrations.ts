@@ -1,11 +1,21 @@
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import { type Family, familyOf } from './family.ts';
 import { ENTRY_LIFETIME, FRESH, RELAY_BURST, RELAY_RATE } from './limits.ts';
 import type { RelayEntry } from './types.ts';
 
+/** One way to a node: its endpoint of one family, or a stream it holds open. */
+interface Home {
+  readonly family: Family;
+  readonly endpoint: Endpoint;
+  /** Last registration or relayed frame from there: frames for the node go to the home heard last. */
+  heardAt: Instant;
+}
+
 interface Registration {
   readonly node: NodeId;
-  readonly endpoint: Endpoint;
+  /** One per family, the one heard last first. Without proof there is only one. */
+  homes: Home[];
   readonly proven: boolean;
   /** Last registration: decides who gives way. */
   registeredAt: Instant;
@@ -20,8 +30,8 @@ export type RegistrationOutcome = 'added' | 'refreshed' | 'moved' | 'held' | 'fu
 
 /**
  * Which node is where. Without proof a node id belongs to the source that used it first, until it has been silent for
- * two minutes; with proof it belongs to the holder of the key. The table is bounded: what is stale and unproven goes
- * first, and one host can't fill it.
+ * two minutes; with proof it belongs to the holder of the key, who may have one home per family and a stream. The table
+ * is bounded: what is stale and unproven goes first, and one host can't fill it.
  */
 export class Registrations {
   readonly #entries = new Map<NodeId, Registration>();
@@ -43,27 +53,34 @@ export class Registrations {
     return this.#entries.size - this.#unproven.size;
   }
 
+  /** Where frames for the node go: the home heard last. */
   endpoint(node: NodeId): Endpoint | undefined {
-    return this.#entries.get(node)?.endpoint;
+    return this.#entries.get(node)?.homes[0]?.endpoint;
+  }
+  /** The node's UDP endpoint of this family. */
+  endpointOf(node: NodeId, family: Family): Endpoint | undefined {
+    return this.#entries.get(node)?.homes.find((home) => home.family === family)?.endpoint;
   }
   isProven(node: NodeId): boolean {
     return this.#entries.get(node)?.proven ?? false;
   }
   isAt(node: NodeId, endpoint: Endpoint): boolean {
     const entry = this.#entries.get(node);
-    return entry !== undefined && sameEndpoint(entry.endpoint, endpoint);
+    return entry !== undefined && homeAt(entry, endpoint) !== undefined;
   }
 
   /** A registration that proves nothing. */
   claim(node: NodeId, from: Endpoint, now: Instant): RegistrationOutcome {
     const entry = this.#entries.get(node);
     if (entry === undefined) return this.#add(node, from, false, now);
-    if (sameEndpoint(entry.endpoint, from)) {
-      this.#refresh(entry, now);
+    const home = homeAt(entry, from);
+    if (home !== undefined) {
+      this.#refresh(entry, home, now);
       return 'refreshed';
     }
     if (entry.proven || now - entry.registeredAt < FRESH) return 'held';
-    if (from.host !== entry.endpoint.host && !this.#hasRoomFor(from.host)) return 'full';
+    const before = entry.homes[0];
+    if (from.host !== before?.endpoint.host && !this.#hasRoomFor(from.host)) return 'full';
     this.#remove(entry);
     this.#add(node, from, false, now);
     return 'moved';
@@ -72,21 +89,44 @@ export class Registrations {
   /** A registration whose sender proved to hold the node's key. */
   prove(node: NodeId, from: Endpoint, now: Instant): RegistrationOutcome {
     const entry = this.#entries.get(node);
-    if (entry?.proven && sameEndpoint(entry.endpoint, from)) {
-      this.#refresh(entry, now);
+    if (entry?.proven !== true) {
+      const hasMoved = entry !== undefined && homeAt(entry, from) === undefined;
+      if (entry !== undefined) this.#remove(entry);
+      const outcome = this.#add(node, from, true, now);
+      return outcome === 'added' && hasMoved ? 'moved' : outcome;
+    }
+    const home = homeAt(entry, from);
+    if (home !== undefined) {
+      this.#refresh(entry, home, now);
       return 'refreshed';
     }
-    const hasMoved = entry !== undefined && !sameEndpoint(entry.endpoint, from);
-    if (entry !== undefined) this.#remove(entry);
-    const outcome = this.#add(node, from, true, now);
-    return outcome === 'added' && hasMoved ? 'moved' : outcome;
+    const family = familyOf(from);
+    const moved = entry.homes.some((one) => one.family === family);
+    entry.homes = entry.homes.filter((one) => one.family !== family);
+    entry.homes.unshift({ family, endpoint: from, heardAt: now });
+    this.#touch(entry, now);
+    return moved ? 'moved' : 'added';
   }
 
-  /** Counts `bytes` against what the node may relay; false when it may not. Relaying keeps the entry alive. */
-  spend(node: NodeId, bytes: number, now: Instant): boolean {
+  /** The stream is closed: nothing can be delivered there any more. */
+  drop(node: NodeId, endpoint: Endpoint): void {
+    const entry = this.#entries.get(node);
+    if (entry === undefined || homeAt(entry, endpoint) === undefined) return;
+    entry.homes = entry.homes.filter((home) => !sameEndpoint(home.endpoint, endpoint));
+    if (entry.homes.length === 0) this.#remove(entry);
+  }
+
+  /**
+   * Counts `bytes` that the node relays from `from` against what it may; false when it may not. Relaying keeps the
+   * entry alive.
+   */
+  spend(node: NodeId, from: Endpoint, bytes: number, now: Instant): boolean {
     const entry = this.#entries.get(node);
     if (entry === undefined) return false;
     entry.seenAt = now;
+    const home = entry.homes[0];
+    if (home !== undefined && sameEndpoint(home.endpoint, from)) home.heardAt = now;
+    else heard(entry, from, now);
     const gained = ((now - entry.allowanceAt) * RELAY_RATE) / 1000;
     entry.allowance = Math.min(RELAY_BURST, entry.allowance + Math.max(0, gained));
     entry.allowanceAt = now;
@@ -98,6 +138,11 @@ export class Registrations {
   sweep(now: Instant): void {
     for (const entry of this.#entries.values()) {
       if (now - entry.seenAt >= ENTRY_LIFETIME) this.#remove(entry);
+      else if (entry.homes.length > 1)
+        // A stream says itself when it ends.
+        entry.homes = entry.homes.filter(
+          ({ family, heardAt }) => family === 'stream' || now - heardAt < ENTRY_LIFETIME,
+        );
     }
   }
 
@@ -111,9 +156,10 @@ export class Registrations {
   }
 
   entries(): RelayEntry[] {
-    return Array.from(this.#entries.values(), ({ node, endpoint, seenAt, proven }) => ({
+    return Array.from(this.#entries.values(), ({ node, homes, seenAt, proven }) => ({
       node,
-      endpoint,
+      endpoint: homes[0]!.endpoint,
+      endpoints: homes.map((home) => home.endpoint),
       seenAt,
       proven,
     }));
@@ -124,7 +170,7 @@ export class Registrations {
     if (this.#entries.size >= this.#limit && !this.#makeRoom(proven, now)) return 'full';
     this.#entries.set(node, {
       node,
-      endpoint,
+      homes: [{ family: familyOf(endpoint), endpoint, heardAt: now }],
       proven,
       registeredAt: now,
       seenAt: now,
@@ -138,7 +184,12 @@ export class Registrations {
     return 'added';
   }
 
-  #refresh(entry: Registration, now: Instant): void {
+  #refresh(entry: Registration, home: Home, now: Instant): void {
+    heard(entry, home.endpoint, now);
+    this.#touch(entry, now);
+  }
+
+  #touch(entry: Registration, now: Instant): void {
     entry.registeredAt = now;
     entry.seenAt = now;
     this.#entries.delete(entry.node);
@@ -149,9 +200,10 @@ export class Registrations {
   #remove(entry: Registration): void {
     this.#entries.delete(entry.node);
     if (!this.#unproven.delete(entry.node)) return;
-    const count = (this.#unprovenOfHost.get(entry.endpoint.host) ?? 1) - 1;
-    if (count === 0) this.#unprovenOfHost.delete(entry.endpoint.host);
-    else this.#unprovenOfHost.set(entry.endpoint.host, count);
+    const host = entry.homes[0]?.endpoint.host ?? '';
+    const count = (this.#unprovenOfHost.get(host) ?? 1) - 1;
+    if (count === 0) this.#unprovenOfHost.delete(host);
+    else this.#unprovenOfHost.set(host, count);
   }
 
   #hasRoomFor(host: string): boolean {
@@ -165,4 +217,19 @@ export class Registrations {
     this.#remove(oldest);
     return true;
   }
+}
+
+function homeAt(entry: Registration, endpoint: Endpoint): Home | undefined {
+  for (const home of entry.homes) if (sameEndpoint(home.endpoint, endpoint)) return home;
+  return undefined;
+}
+
+/** Moves the home to the front: it was heard last. */
+function heard(entry: Registration, endpoint: Endpoint, now: Instant): void {
+  const { homes } = entry;
+  const at = homes.findIndex((home) => sameEndpoint(home.endpoint, endpoint));
+  const home = homes[at];
+  if (home === undefined) return;
+  home.heardAt = now;
+  if (at > 0) homes.unshift(...homes.splice(at, 1));
 }

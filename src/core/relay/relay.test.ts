@@ -7,13 +7,13 @@ import { nodeCrypto } from '../../platform/crypto.ts';
 import { seededRandom } from '../../sim/net/seeded-random.ts';
 import {
   decodeBeaconMessage,
-  discoverSignedBytes,
   encodeDiscover,
   encodePunchRequest,
   encodeRelay,
   encodeSync,
   SYNC_MAX_NODES,
 } from '../../wire/beacon.ts';
+import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import { hex, loadVectors, neverThrows } from '../../wire/codec.testkit.ts';
 import { CONTROL_BURST, ENTRY_LIFETIME, FRESH, PUNCH_BURST, RELAY_BURST } from './limits.ts';
 import { Relay } from './relay.ts';

@@ -12,8 +12,10 @@ import {
   encodeSync,
   SYNC_MAX_NODES,
 } from '../../wire/beacon.ts';
+import { BEACON_MARK_LENGTH, type DiscoverAnswer } from '../../wire/beacon-extension.ts';
 import { parseIp } from '../../wire/ip.ts';
 import { Challenges } from './challenges.ts';
+import { familyOf } from './family.ts';
 import { Gossip } from './gossip.ts';
 import { KeyDesk } from './key-desk.ts';
 import {
@@ -47,6 +49,7 @@ type RelayFrame = Extract<BeaconMessage, { type: 'relay' }>;
 const DEFAULTS: RelayConfig = {
   beaconId: 0,
   challenges: true,
+  alternatePort: 0,
   maxNodes: ENTRY_LIMIT,
   maxNodesPerHost: 4096,
 };
@@ -60,7 +63,9 @@ export class Relay implements Machine<RelayOutput> {
   readonly #registrations: Registrations;
   readonly #challenges: Challenges;
   readonly #keys: KeyDesk;
+  readonly #mark: Uint8Array;
   readonly #gossip = new Gossip();
+  readonly #streams = new Map<string, NodeId>();
   readonly #control = new TokenBuckets(CONTROL_RATE, CONTROL_BURST, SOURCE_LIMIT);
   readonly #punches = new TokenBuckets(PUNCH_RATE, PUNCH_BURST, SOURCE_LIMIT);
   readonly #punched = new TokenBuckets(PUNCHED_RATE, PUNCHED_BURST, SOURCE_LIMIT);
@@ -81,6 +86,7 @@ export class Relay implements Machine<RelayOutput> {
     this.#registrations = new Registrations(this.#config.maxNodes, this.#config.maxNodesPerHost);
     this.#challenges = new Challenges(options.crypto, options.random.bytes(32));
     this.#keys = new KeyDesk(options.crypto);
+    this.#mark = options.random.bytes(BEACON_MARK_LENGTH);
   }
 
   /** Replaces the peer beacons, the only ones whose gossip counts and to which frames are forwarded. */
@@ -108,11 +114,41 @@ export class Relay implements Machine<RelayOutput> {
     };
   }
 
-  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant): void {
+  /**
+   * A node holds a byte stream open: what is for it may go there until `detach`. `proven`: it showed that it holds its
+   * registered key. False when the node is held by somebody else, or there is no room.
+   */
+  attach(node: NodeId, stream: Endpoint, proven: boolean, now: Instant): boolean {
+    this.#sweepAt ??= now + SWEEP_INTERVAL;
+    const outcome = proven
+      ? this.#registrations.prove(node, stream, now)
+      : this.#registrations.claim(node, stream, now);
+    this.#registeredAs(node, outcome, proven);
+    if (outcome === 'held' || outcome === 'full') return false;
+    this.#streams.set(endpointKey(stream), node);
+    return true;
+  }
+
+  /** The stream is closed. */
+  detach(stream: Endpoint): void {
+    const key = endpointKey(stream);
+    const node = this.#streams.get(key);
+    if (node === undefined) return;
+    this.#streams.delete(key);
+    this.#registrations.drop(node, stream);
+  }
+
+  /** `alternate`: it came to the second port, where only the observed endpoint is told. */
+  handleDatagram(from: Endpoint, data: Uint8Array, now: Instant, alternate = false): void {
     this.#sweepAt ??= now + SWEEP_INTERVAL;
     const message = decodeBeaconMessage(data);
     if (typeof message === 'string') {
       this.#drop(message);
+      return;
+    }
+    if (alternate) {
+      if (message.type !== 'discover') this.#drop('alternate_port');
+      else if (this.#mayControl(from, now)) this.#observe(from, message, true);
       return;
     }
     switch (message.type) {
@@ -177,19 +213,21 @@ export class Relay implements Machine<RelayOutput> {
     return undefined;
   }
 
-  #onDiscover(from: Endpoint, { node, challenge, signature }: Discover, now: Instant): void {
-    if (parseIp(from.host) === undefined) {
-      this.#drop('bad_endpoint');
-      return;
-    }
-    if (node === 0) {
-      this.#transmit(from, encodeDiscoverReply(from));
+  #onDiscover(from: Endpoint, { node, proof, question }: Discover, now: Instant): void {
+    if (node === 0 || question?.elsewhere === true || parseIp(from.host) === undefined) {
+      this.#observe(from, { type: 'discover', node, ...(question && { question }) }, false);
       return;
     }
     const isSettled = this.#registrations.isProven(node) && this.#registrations.isAt(node, from);
-    const isSigned = challenge !== undefined && signature !== undefined && this.#config.challenges;
-    if (isSigned && !isSettled && this.#challenges.isOurs(challenge, node, from, now)) {
-      const offer = { node, from, challenge: challenge.slice(), signature: signature.slice() };
+    const mayProve = proof !== undefined && this.#config.challenges && !isSettled;
+    if (mayProve && this.#challenges.isOurs(proof.challenge, node, from, now)) {
+      const offer = {
+        node,
+        from,
+        challenge: proof.challenge.slice(),
+        signature: proof.signature.slice(),
+        ...(question && { mark: this.#mark }),
+      };
       const result = this.#checks.take('', 1, now) ? this.#keys.examine(offer, now) : 'waiting';
       if (result === 'refused') {
         this.#drop('bad_proof');
@@ -201,12 +239,49 @@ export class Relay implements Machine<RelayOutput> {
     } else {
       this.#claim(node, from, now);
     }
-    // A refused source still gets a challenge: that is how a node that moved, or finds the table full, proves itself.
-    if (!this.#config.challenges) {
-      if (this.#registrations.endpoint(node) !== undefined) this.#transmit(from, encodeDiscoverReply(from));
+    this.#answerDiscover(from, node, question, now);
+  }
+
+  /** A refused source still gets a challenge: that is how a node that moved, or finds the table full, proves itself. */
+  #answerDiscover(from: Endpoint, node: NodeId, question: Discover['question'], now: Instant): void {
+    const isHere = this.#registrations.isAt(node, from);
+    if (question === undefined) {
+      if (this.#config.challenges)
+        this.#transmit(from, encodeDiscoverReply(from, this.#challenges.issue(node, from, now)));
+      else if (this.#registrations.endpoint(node) !== undefined)
+        this.#transmit(from, encodeDiscoverReply(from));
       return;
     }
-    this.#transmit(from, encodeDiscoverReply(from, this.#challenges.issue(node, from, now)));
+    const settled = isHere && (!this.#config.challenges || this.#registrations.isProven(node));
+    const answer = this.#answer(question, settled);
+    if (settled || !this.#config.challenges)
+      this.#transmit(from, encodeDiscoverReply(from, undefined, answer));
+    else {
+      const challenge = this.#challenges.issue(node, from, now);
+      this.#transmit(from, encodeDiscoverReply(from, challenge, { ...answer, mark: this.#mark }));
+    }
+  }
+
+  /** Tells a source how it looks from here, by the port it asks for, and registers nothing. */
+  #observe(from: Endpoint, { question }: Discover, alternate: boolean): void {
+    if (parseIp(from.host) === undefined) {
+      this.#drop('bad_endpoint');
+      return;
+    }
+    if (question === undefined) {
+      this.#transmit(from, encodeDiscoverReply(from), alternate);
+      return;
+    }
+    if (question.elsewhere && this.#config.alternatePort === 0) {
+      this.#drop('alternate_port');
+      return;
+    }
+    const reply = encodeDiscoverReply(from, undefined, this.#answer(question, false));
+    this.#transmit(from, reply, alternate !== question.elsewhere);
+  }
+
+  #answer({ token, elsewhere }: NonNullable<Discover['question']>, settled: boolean): DiscoverAnswer {
+    return { token, elsewhere, settled, alternatePort: this.#config.alternatePort };
   }
 
   #claim(node: NodeId, from: Endpoint, now: Instant): void {
@@ -227,8 +302,7 @@ export class Relay implements Machine<RelayOutput> {
       this.#drop('unregistered_sender');
       return;
     }
-    const endpoint = this.#registrations.endpoint(target);
-    if (endpoint === undefined || target === requester) {
+    if (this.#registrations.endpoint(target) === undefined || target === requester) {
       this.#drop('unknown_destination');
       return;
     }
@@ -237,16 +311,37 @@ export class Relay implements Machine<RelayOutput> {
       this.#drop('unproven_requester');
       return;
     }
+    const ends = this.#commonFamily(from, requester, target);
+    if (ends === undefined) {
+      this.#drop('no_common_family');
+      return;
+    }
     if (
       !this.#punches.take(endpointKey(from), 1, now) ||
-      !this.#punched.take(endpointKey(endpoint), 1, now)
+      !this.#punched.take(endpointKey(ends.target), 1, now)
     ) {
       this.#drop('rate_limited');
       return;
     }
     this.#punchCount++;
-    this.#transmit(from, encodePunchCommand(endpoint));
-    this.#transmit(endpoint, encodePunchCommand(from));
+    this.#transmit(ends.requester, encodePunchCommand(ends.target));
+    this.#transmit(ends.target, encodePunchCommand(ends.requester));
+  }
+
+  /** Endpoints of both between which datagrams can travel, by preference of the family the request came by. */
+  #commonFamily(
+    from: Endpoint,
+    requester: NodeId,
+    target: NodeId,
+  ): { readonly requester: Endpoint; readonly target: Endpoint } | undefined {
+    const asked = familyOf(from);
+    if (asked === 'stream') return undefined;
+    const direct = this.#registrations.endpointOf(target, asked);
+    if (direct !== undefined) return { requester: from, target: direct };
+    const other = asked === 'v4' ? 'v6' : 'v4';
+    const own = this.#registrations.endpointOf(requester, other);
+    const its = this.#registrations.endpointOf(target, other);
+    return own === undefined || its === undefined ? undefined : { requester: own, target: its };
   }
 
   #onRelay(from: Endpoint, message: RelayFrame, data: Uint8Array, now: Instant): void {
@@ -264,7 +359,7 @@ export class Relay implements Machine<RelayOutput> {
       this.#drop(hasOwner ? 'already_forwarded' : 'unknown_destination');
       return;
     }
-    if (!isForwarded && !this.#registrations.spend(sender, data.length, now)) {
+    if (!isForwarded && !this.#registrations.spend(sender, from, data.length, now)) {
       this.#drop('rate_limited');
       return;
     }
@@ -292,8 +387,9 @@ export class Relay implements Machine<RelayOutput> {
     return false;
   }
 
-  #transmit(to: Endpoint, data: Uint8Array): void {
-    this.#outputs.push({ type: 'transmit', to, data });
+  #transmit(to: Endpoint, data: Uint8Array, alternate = false): void {
+    if (alternate) this.#outputs.push({ type: 'transmit', to, data, alternate });
+    else this.#outputs.push({ type: 'transmit', to, data });
   }
 
   #drop(reason: RelayDrop): void {

@@ -3,7 +3,10 @@ import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 /** A node registered at this beacon. */
 export interface RelayEntry {
   readonly node: NodeId;
+  /** Where frames for it go. */
   readonly endpoint: Endpoint;
+  /** All its endpoints, at most one per family and a stream; the one heard last first. */
+  readonly endpoints: readonly Endpoint[];
   readonly seenAt: Instant;
   /** The node proved that it holds its registered identity key; only such a proof may move the entry. */
   readonly proven: boolean;
@@ -19,13 +22,21 @@ export type RelayDrop =
   | 'held_by_other_source'
   | 'bad_proof'
   | 'unproven_requester'
+  | 'no_common_family'
+  | 'alternate_port'
   | 'unregistered_sender'
   | 'unknown_destination'
   | 'already_forwarded'
   | 'not_a_peer';
 
 export type RelayOutput =
-  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array }
+  | {
+      readonly type: 'transmit';
+      readonly to: Endpoint;
+      readonly data: Uint8Array;
+      /** Leaves by the second port. */
+      readonly alternate?: true;
+    }
   /** Ask the directory for the node's identity key; answer with `identityKey()`. */
   | { readonly type: 'needKey'; readonly node: NodeId }
   | { readonly type: 'event'; readonly event: RelayEvent };
@@ -54,6 +65,8 @@ export interface RelayConfig {
   readonly beaconId: number;
   /** Offers nodes to prove their identity. Pointless where no key can be looked up. @default true */
   readonly challenges: boolean;
+  /** The second port, told to nodes that ask; 0 when there is none. @default 0 */
+  readonly alternatePort: number;
   /** @default 100,000 (spec/04 §2.1) */
   readonly maxNodes: number;
   /** Nodes of one host that have not proven themselves. Raising it lets one host fill more of the table. @default 4096 */

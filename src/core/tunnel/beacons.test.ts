@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equal } from '../../base/bytes.ts';
 import type { Endpoint, Instant } from '../../base/units.ts';
-import { type BeaconMessage, decodeBeaconMessage, discoverSignedBytes } from '../../wire/beacon.ts';
+import { type BeaconMessage, decodeBeaconMessage } from '../../wire/beacon.ts';
+import { type DiscoverAnswer, discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import { Beacons } from './beacons.ts';
 import { crypto, identityOf, seeded } from './tunnel.testkit.ts';
 import type { TunnelEvent } from './types.ts';
@@ -27,7 +28,7 @@ test('repeats sooner while unanswered, reports the loss once and the return of o
   assert.ok(discovers.length >= 10);
   assert.equal(events.filter(({ name }) => name === 'beacon.lost').length, 1);
   run(60_000, 61_000, false);
-  beacons.discoverReply(ONE, SEEN, undefined, 61_000);
+  beacons.discoverReply(ONE, reply(SEEN), 61_000);
   assert.deepEqual(beacons.observed(), SEEN);
   assert.equal(events.filter(({ name }) => name === 'beacon.observed').length, 1);
 });
@@ -36,7 +37,7 @@ test('reports our endpoint only when it changes', () => {
   const { beacons, events, run } = world([ONE]);
   run(0, 100_000, true);
   assert.equal(events.length, 1);
-  beacons.discoverReply(ONE, { ...SEEN, port: 42_000 }, undefined, 100_001);
+  beacons.discoverReply(ONE, reply({ ...SEEN, port: 42_000 }), 100_001);
   assert.equal(events.length, 2);
 });
 
@@ -44,30 +45,30 @@ test('proves ownership of the node when the beacon asks, and keeps the proof for
   const { beacons, discovers, run } = world([ONE]);
   run(0, 1, false);
   const challenge = new Uint8Array(16).fill(3);
-  beacons.discoverReply(ONE, SEEN, challenge, 10);
+  beacons.discoverReply(ONE, reply(SEEN, challenge), 10);
   const signed = discovers.at(-1)!.message;
-  assert.ok(equal(signed.challenge!, challenge));
+  assert.ok(equal(signed.proof!.challenge, challenge));
   const { publicKey } = identityOf(NODE);
-  assert.ok(crypto.verify(publicKey, discoverSignedBytes(NODE, challenge), signed.signature!));
+  assert.ok(crypto.verify(publicKey, discoverSignedBytes(NODE, challenge), signed.proof!.signature));
   const before = discovers.length;
-  beacons.discoverReply(ONE, SEEN, challenge, 20);
+  beacons.discoverReply(ONE, reply(SEEN, challenge), 20);
   assert.equal(discovers.length, before);
   run(10, 25_000, false);
   assert.ok(discovers.length > before);
-  assert.ok(discovers.slice(before).every(({ message }) => message.signature !== undefined));
+  assert.ok(discovers.slice(before).every(({ message }) => message.proof !== undefined));
 });
 
 test('a beacon that asks for ever new proofs gets two per registration', () => {
   const { beacons, discovers, run } = world([ONE]);
   run(0, 1, false);
-  for (let i = 0; i < 100; i++) beacons.discoverReply(ONE, SEEN, new Uint8Array(16).fill(i), 10 + i);
+  for (let i = 0; i < 100; i++) beacons.discoverReply(ONE, reply(SEEN, new Uint8Array(16).fill(i)), 10 + i);
   assert.equal(discovers.length, 3);
 });
 
 test('a proof is not made for a node id we do not have yet', () => {
   const { beacons, discovers, run } = world([ONE], 0);
   run(0, 1, false);
-  beacons.discoverReply(ONE, SEEN, new Uint8Array(16).fill(1), 10);
+  beacons.discoverReply(ONE, reply(SEEN, new Uint8Array(16).fill(1)), 10);
   assert.equal(discovers.length, 1);
   assert.deepEqual(beacons.observed(), SEEN);
 });
@@ -78,7 +79,7 @@ test('relays go through beacons that answer, best first, and through any when no
   assert.deepEqual(beacons.usable(), [ONE, TWO]);
   for (let now = 0; now < 20_000; now += 100) {
     beacons.handleTimeout(now);
-    beacons.discoverReply(TWO, SEEN, undefined, now);
+    beacons.discoverReply(TWO, reply(SEEN), now);
   }
   assert.deepEqual(beacons.usable(), [TWO]);
   for (let now = 20_000; now < 60_000; now += 100) beacons.handleTimeout(now);
@@ -87,9 +88,17 @@ test('relays go through beacons that answer, best first, and through any when no
 
 test('answers of strangers are ignored', () => {
   const { beacons } = world([ONE]);
-  beacons.discoverReply(TWO, SEEN, undefined, 10);
+  beacons.discoverReply(TWO, reply(SEEN), 10);
   assert.equal(beacons.observed(), undefined);
 });
+
+function reply(
+  endpoint: Endpoint,
+  challenge?: Uint8Array,
+  answer?: DiscoverAnswer,
+): Extract<BeaconMessage, { type: 'discoverReply' }> {
+  return { type: 'discoverReply', endpoint, ...(challenge && { challenge }), ...(answer && { answer }) };
+}
 
 function world(
   endpoints: readonly Endpoint[],
@@ -121,7 +130,7 @@ function world(
     for (now = from; now < to; now += 50) {
       const before = discovers.length;
       beacons.handleTimeout(now);
-      if (answered && discovers.length > before) beacons.discoverReply(ONE, SEEN, undefined, now);
+      if (answered && discovers.length > before) beacons.discoverReply(ONE, reply(SEEN), now);
     }
   };
   return { beacons, discovers, events, run };

@@ -185,7 +185,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant, via = 0): void {
     const { kind } = classifyDatagram(data);
     if (via !== 0 && this.#sockets.owner(via) === undefined) return;
-    if (kind === 'beacon') this.#handleBeacon(from, data, now);
+    if (kind === 'beacon') this.#handleBeacon(from, data, now, via);
     else if (this.#config.relayOnly) this.#drop('relay_only');
     else if (kind !== 'pilp' && kind !== 'empty')
       this.#handleFrame(kind, { from, relay: false, via }, data, now);
@@ -300,21 +300,21 @@ export class Tunnel implements Machine<TunnelOutput> {
     return undefined;
   }
 
-  #handleBeacon(from: Endpoint, data: Uint8Array, now: Instant): void {
-    if (!this.#beacons.has(from)) {
+  #handleBeacon(from: Endpoint, data: Uint8Array, now: Instant, via: number): void {
+    const isBeacon = this.#beacons.has(from);
+    if (!isBeacon && !this.#beacons.isAlternate(from)) {
       this.#drop('not_beacon');
       return;
     }
     const message = decodeBeaconMessage(data);
-    if (typeof message === 'string') {
+    if (typeof message === 'string' || (!isBeacon && message.type !== 'discoverReply')) {
       this.#drop('bad_beacon_message');
       return;
     }
     switch (message.type) {
       case 'discoverReply':
         // Seen elsewhere than before: the NAT forgot its mappings, those of our direct paths as well.
-        if (this.#beacons.discoverReply(from, message.endpoint, message.challenge, now))
-          this.networkChanged(now);
+        if (this.#beacons.discoverReply(from, message, now, via)) this.networkChanged(now);
         return;
       case 'punchCommand':
         if (this.#config.relayOnly) this.#drop('relay_only');

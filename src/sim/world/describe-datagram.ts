@@ -27,7 +27,7 @@ function describeBeacon(data: Uint8Array): string {
   if (typeof message === 'string') return `beacon ${message}`;
   switch (message.type) {
     case 'discover':
-      return `Discover ${message.node}${message.signature === undefined ? '' : ' proven'}`;
+      return `Discover ${message.node}${message.proof === undefined ? '' : ' proven'}`;
     case 'discoverReply':
       return `DiscoverReply ${formatEndpoint(message.endpoint)}`;
     case 'punchRequest':

@@ -1,0 +1,122 @@
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, Instant, Millis } from '../../base/units.ts';
+
+// Chosen.
+
+/** Questions whose answer is waited for, and how long. */
+const MAX_WAITING = 512;
+const WAIT: Millis = 10_000;
+/** Observations kept; the longest unasked give way. */
+const MAX_OBSERVATIONS = 1_024;
+
+/** What was asked of a beacon about one socket of ours, and what it saw. */
+export interface Observation {
+  readonly beacon: Endpoint;
+  /** Asked at the beacon's second port: another vantage point on the same host. */
+  readonly alternate: boolean;
+  /** The answer was to come from the port that was not asked: an answer means that the filter lets it in. */
+  readonly unsolicited: boolean;
+  /** Our socket; 0 is the tunnel's main one. */
+  readonly via: number;
+  /** Questions sent since the last answer, and when the first and the last of them were. */
+  readonly unanswered: number;
+  readonly firstAskedAt: Instant;
+  readonly askedAt: Instant;
+  /** How the beacon sees the socket; undefined without an answer. */
+  readonly endpoint: Endpoint | undefined;
+  readonly at: Instant | undefined;
+  /** Round trip of the last answer. */
+  readonly rtt: Millis | undefined;
+}
+
+export type Question = Pick<Observation, 'beacon' | 'alternate' | 'unsolicited' | 'via'>;
+type Kept = { -readonly [Field in keyof Observation]: Observation[Field] };
+
+/** How our sockets look from the beacons, told by answers that carry the token of a question of ours. */
+export class Vantage {
+  readonly #random: Random;
+  readonly #waiting = new Map<number, { readonly observation: Kept; readonly at: Instant }>();
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  all(): readonly Observation[] {
+    return [...this.#kept.values()];
+  }
+
+  /** Notes a question that is sent now; returns the token to send with it. */
+  asked(question: Question, now: Instant): number {
+    const observation = this.#of(question, now);
+    if (observation.unanswered === 0) observation.firstAskedAt = now;
+    observation.unanswered++;
+    observation.askedAt = now;
+    let token = this.#random.u32();
+    while (token === 0 || this.#waiting.has(token)) token = this.#random.u32();
+    for (const [old, { at }] of this.#waiting) {
+      if (this.#waiting.size < MAX_WAITING && now - at < WAIT) break;
+      this.#waiting.delete(old);
+    }
+    this.#waiting.set(token, { observation, at: now });
+    return token;
+  }
+
+  /** Takes the answer to a question; undefined when it was not asked on this socket, or too long ago. */
+  answered(token: number, via: number, endpoint: Endpoint, now: Instant): Observation | undefined {
+    const waiting = this.#waiting.get(token);
+    if (waiting === undefined || waiting.observation.via !== via || now - waiting.at > WAIT) return undefined;
+    this.#waiting.delete(token);
+    this.#learn(waiting.observation, endpoint, now);
+    waiting.observation.rtt = now - waiting.at;
+    return waiting.observation;
+  }
+
+  /** An answer of a beacon that repeats no tokens. */
+  answeredPlainly(question: Question, endpoint: Endpoint, now: Instant): void {
+    this.#learn(this.#of(question, now), endpoint, now);
+  }
+
+  /** The socket is closed: what was seen of it says nothing any more. */
+  forget(via: number): void {
+    for (const [key, one] of this.#kept) if (one.via === via) this.#kept.delete(key);
+    for (const [token, { observation }] of this.#waiting)
+      if (observation.via === via) this.#waiting.delete(token);
+  }
+
+  #learn(observation: Kept, endpoint: Endpoint, now: Instant): void {
+    observation.unanswered = 0;
+    observation.endpoint = endpoint;
+    observation.at = now;
+  }
+
+  #of({ beacon, alternate, unsolicited, via }: Question, now: Instant): Kept {
+    const key = `${beacon.host}|${beacon.port}|${alternate}|${unsolicited}|${via}`;
+    const known = this.#kept.get(key);
+    if (known !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+      return known;
+    }
+    if (this.#kept.size >= MAX_OBSERVATIONS) {
+      for (const oldest of this.#kept.keys()) {
+        this.#kept.delete(oldest);
+        break;
+      }
+    }
+    const fresh: Kept = {
+      beacon,
+      alternate,
+      unsolicited,
+      via,
+      unanswered: 0,
+      firstAskedAt: now,
+      askedAt: now,
+      endpoint: undefined,
+      at: undefined,
+      rtt: undefined,
+    };
+    this.#kept.set(key, fresh);
+    return fresh;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * What our nodes and beacons say to each other in the trailing bytes of Discover and DiscoverReply, which old peers
+ * ignore. Chosen; see docs/decisions/0007 and 0018.
+ *
+ * Version 1 (`50 58 01`): Discover: challenge 16, signature 64. DiscoverReply: challenge 16.
+ * Version 2 (`50 58 02`): Discover: flags u8 (bit 0: answer from the other port, bit 1: a proof follows), token u32,
+ * then with bit 1 challenge 16, signature 64. DiscoverReply: flags u8 (bit 0: sent from the other port, bit 1: nothing
+ * to prove, bit 2: a challenge follows), second port u16 (0: none), token u32, then with bit 2 challenge 16, beacon 8.
+ */
+import { concat, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
+import type { NodeId } from '../base/units.ts';
+
+/** Bytes of a registration challenge. Chosen: 128 bits, so that none is ever guessed or repeated. */
+export const CHALLENGE_LENGTH = 16;
+/** Bytes by which a beacon tells itself apart from others while it runs. */
+export const BEACON_MARK_LENGTH = 8;
+const SIGNATURE_LENGTH = 64;
+const MAGIC_1 = Uint8Array.of(0x50, 0x58, 0x01);
+const MAGIC_2 = Uint8Array.of(0x50, 0x58, 0x02);
+const PREFIX_1 = 'pilot-beacon-register:';
+const PREFIX_2 = 'pilot-beacon-register2:';
+const ELSEWHERE = 0x01;
+const SETTLED = 0x02;
+const PROOF = 0x02;
+const CHALLENGE = 0x04;
+
+/** Proves that the sender of a Discover holds the identity key registered for the node. */
+export interface DiscoverProof {
+  /** 16 bytes, as the beacon gave it. */
+  readonly challenge: Uint8Array;
+  /** 64 bytes, Ed25519 over `discoverSignedBytes`. */
+  readonly signature: Uint8Array;
+}
+
+/** Makes a Discover a question of its own, whose answer is told apart from every other. */
+export interface DiscoverQuestion {
+  /** u32, echoed. */
+  readonly token: number;
+  /** Answer from the beacon's port that was not asked. */
+  readonly elsewhere: boolean;
+}
+
+/** What a beacon adds when it was asked with a `DiscoverQuestion`. */
+export interface DiscoverAnswer {
+  readonly token: number;
+  readonly elsewhere: boolean;
+  /** The node is registered where the question came from, and needs to prove nothing. */
+  readonly settled: boolean;
+  /** The beacon's second port; 0 when it has none. */
+  readonly alternatePort: number;
+  /** With a challenge: 8 bytes by which the beacon tells itself apart; the proof names them. */
+  readonly mark?: Uint8Array;
+}
+
+/** What the trailing bytes of a Discover say. */
+export interface DiscoverTrailer {
+  readonly proof?: DiscoverProof;
+  readonly question?: DiscoverQuestion;
+}
+
+/** What the trailing bytes of a DiscoverReply say. */
+export interface ReplyTrailer {
+  readonly challenge?: Uint8Array;
+  readonly answer?: DiscoverAnswer;
+}
+
+/**
+ * What the signature of a proven Discover covers: ASCII `pilot-beacon-register:` ‖ node u32 ‖ challenge; with the mark
+ * of the beacon `pilot-beacon-register2:` ‖ node u32 ‖ challenge ‖ mark, so that another beacon can't use it.
+ */
+export function discoverSignedBytes(node: NodeId, challenge: Uint8Array, mark?: Uint8Array): Uint8Array {
+  expectLength('challenge', challenge, CHALLENGE_LENGTH);
+  const id = new Uint8Array(4);
+  writeU32(id, 0, node);
+  if (mark === undefined) return concat(utf8(PREFIX_1), id, challenge);
+  expectLength('mark', mark, BEACON_MARK_LENGTH);
+  return concat(utf8(PREFIX_2), id, challenge, mark);
+}
+
+export function encodeDiscoverTrailer({ proof, question }: DiscoverTrailer): Uint8Array {
+  if (proof !== undefined) {
+    expectLength('challenge', proof.challenge, CHALLENGE_LENGTH);
+    expectLength('signature', proof.signature, SIGNATURE_LENGTH);
+  }
+  if (question === undefined)
+    return proof === undefined ? new Uint8Array() : concat(MAGIC_1, proof.challenge, proof.signature);
+  const head = new Uint8Array(5);
+  head[0] = (question.elsewhere ? ELSEWHERE : 0) | (proof === undefined ? 0 : PROOF);
+  writeU32(head, 1, question.token);
+  return proof === undefined
+    ? concat(MAGIC_2, head)
+    : concat(MAGIC_2, head, proof.challenge, proof.signature);
+}
+
+export function encodeReplyTrailer({ challenge, answer }: ReplyTrailer): Uint8Array {
+  if (challenge !== undefined) expectLength('challenge', challenge, CHALLENGE_LENGTH);
+  if (answer === undefined) return challenge === undefined ? new Uint8Array() : concat(MAGIC_1, challenge);
+  const head = new Uint8Array(7);
+  const { mark } = answer;
+  const asks = challenge !== undefined && mark !== undefined;
+  head[0] = (answer.elsewhere ? ELSEWHERE : 0) | (answer.settled ? SETTLED : 0) | (asks ? CHALLENGE : 0);
+  writeU16(head, 1, answer.alternatePort);
+  writeU32(head, 3, answer.token);
+  if (!asks) return concat(MAGIC_2, head);
+  expectLength('mark', mark, BEACON_MARK_LENGTH);
+  return concat(MAGIC_2, head, challenge, mark);
+}
+
+/** Reads what follows a Discover from `at` on; whatever is not ours is as if it were not there. */
+export function decodeDiscoverTrailer(bytes: Uint8Array, at: number): DiscoverTrailer {
+  if (startsWith(bytes, at, MAGIC_1)) {
+    const proof = proofAt(bytes, at + 3);
+    return proof === undefined ? {} : { proof };
+  }
+  if (!startsWith(bytes, at, MAGIC_2) || bytes.length < at + 8) return {};
+  const flags = bytes[at + 3]!;
+  const question = { token: readU32(bytes, at + 4), elsewhere: (flags & ELSEWHERE) !== 0 };
+  const proof = (flags & PROOF) === 0 ? undefined : proofAt(bytes, at + 8);
+  return proof === undefined ? { question } : { question, proof };
+}
+
+/** Reads what follows a DiscoverReply from `at` on; whatever is not ours is as if it were not there. */
+export function decodeReplyTrailer(bytes: Uint8Array, at: number): ReplyTrailer {
+  if (startsWith(bytes, at, MAGIC_1)) {
+    const challenge = slice(bytes, at + 3, CHALLENGE_LENGTH);
+    return challenge === undefined ? {} : { challenge };
+  }
+  if (!startsWith(bytes, at, MAGIC_2) || bytes.length < at + 10) return {};
+  const flags = bytes[at + 3]!;
+  const answer = {
+    token: readU32(bytes, at + 6),
+    elsewhere: (flags & ELSEWHERE) !== 0,
+    settled: (flags & SETTLED) !== 0,
+    alternatePort: readU16(bytes, at + 4),
+  };
+  if ((flags & CHALLENGE) === 0) return { answer };
+  const challenge = slice(bytes, at + 10, CHALLENGE_LENGTH);
+  const mark = slice(bytes, at + 10 + CHALLENGE_LENGTH, BEACON_MARK_LENGTH);
+  return challenge === undefined || mark === undefined
+    ? { answer }
+    : { challenge, answer: { ...answer, mark } };
+}
+
+function proofAt(bytes: Uint8Array, at: number): DiscoverProof | undefined {
+  const challenge = slice(bytes, at, CHALLENGE_LENGTH);
+  const signature = slice(bytes, at + CHALLENGE_LENGTH, SIGNATURE_LENGTH);
+  return challenge === undefined || signature === undefined ? undefined : { challenge, signature };
+}
+
+function slice(bytes: Uint8Array, at: number, length: number): Uint8Array | undefined {
+  return bytes.length < at + length ? undefined : bytes.subarray(at, at + length);
+}
+
+function startsWith(bytes: Uint8Array, at: number, magic: Uint8Array): boolean {
+  if (bytes.length < at + magic.length) return false;
+  for (let i = 0; i < magic.length; i++) if (bytes[at + i] !== magic[i]) return false;
+  return true;
+}
+
+function expectLength(what: string, bytes: Uint8Array, length: number): void {
+  if (bytes.length !== length)
+    throw new RangeError(`Cannot encode a ${what} of ${bytes.length} bytes: it has ${length}`);
+}
