@@ -21,7 +21,24 @@ export const MAX_MISSES = 2;
 export const STALE: Millis = 25_000;
 export const STALE_PROBE_TIMEOUT: Millis = 300;
 export const MIN_PROBE_TIMEOUT: Millis = 400;
-export const MAX_PROBE_TIMEOUT: Millis = 1_500;
+export const MAX_PROBE_TIMEOUT: Millis = 3_000;
+
+/** A peer counts as in use for this long after data of applications moved. */
+export const IN_USE: Millis = 15_000;
+/** In use, the selected path is asked when nothing was heard on it for this long: who only receives notices the end, too. */
+export const PULSE: Millis = 1_000;
+/** In use, the selected path is measured at least so often, and the spare one asked. */
+export const MEASURE: Millis = 5_000;
+/** How soon after use begins the spare path is seen to. */
+export const FIRST_SPARE: Millis = 300;
+/** A path that let us down must answer so many probes in a row before it is preferred again, one more with each time, ... */
+export const READY_STREAK = 3;
+export const LONGEST_STREAK = 8;
+/** ... asked one after the other with this pause, which doubles each time up to the longest, ... */
+export const READY_PAUSE: Millis = 150;
+export const LONGEST_READY_PAUSE: Millis = 2_400;
+/** ... unless the last time is so long ago. */
+export const LAPSE_FORGOTTEN: Millis = 60_000;
 
 /** Direct attempts while relayed: first after this, then doubling up to the longest. */
 export const FIRST_UPGRADE: Millis = 1_000;
@@ -30,6 +47,17 @@ export const LONGEST_UPGRADE: Millis = 60_000;
 export const FASTER = 0.7;
 /** ... and by at least this much. */
 export const FASTER_BY: Millis = 5;
+/** A path of a better kind is left when it is slower by this factor and this much, ... */
+export const MUCH_SLOWER = { factor: 4, by: 150 } as const;
+/** ... and taken back when it is not even slower by these. */
+export const STILL_SLOWER = { factor: 3, by: 100 } as const;
+/** Probes that loss is counted over, at most 30, and how many there must be. */
+export const LOSS_WINDOW = 16;
+export const MIN_LOSS_SAMPLES = 4;
+/** A path is left for one that loses less by this share of probes, ... */
+export const LOSSIER = 0.25;
+/** ... and taken back when it loses no more than this share above the other. */
+export const STILL_LOSSIER = 0.1;
 
 export interface PathConfig {
   /** How long a selected direct path may be idle before it is refreshed, shortened at random by up to a quarter. @default 20 s */

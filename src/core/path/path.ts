@@ -2,12 +2,18 @@ import type { Endpoint, Instant, Millis } from '../../base/units.ts';
 import type { PathKind } from '../tunnel/types.ts';
 import {
   BURST,
+  LAPSE_FORGOTTEN,
+  LONGEST_READY_PAUSE,
+  LONGEST_STREAK,
   MAX_MISSES,
   MAX_PROBE_TIMEOUT,
   MIN_PROBE_TIMEOUT,
+  READY_PAUSE,
+  READY_STREAK,
   STALE,
   STALE_PROBE_TIMEOUT,
 } from './constants.ts';
+import { Quality } from './quality.ts';
 
 /** Where a candidate came from. Candidates of a kind further down make room for others first. */
 export type PathOrigin = 'registered' | 'lan' | 'beacon' | 'heard' | 'commanded' | 'exchange';
@@ -30,12 +36,16 @@ export class Path {
   /** When an authenticated frame of the peer last came by this path. */
   heardAt: Instant | undefined;
   provenAt: Instant | undefined;
-  rtt: Millis | undefined;
+  /** Frames sent to prove or to measure it. */
+  probes = 0;
+  firstProbeAt: Instant | undefined;
   sentAt: Instant = Number.NEGATIVE_INFINITY;
   /** When a key exchange that came by this path was last answered. */
   answeredAt: Instant = Number.NEGATIVE_INFINITY;
-  probes = 0;
-  firstProbeAt: Instant | undefined;
+  readonly #quality = new Quality();
+  /** When it last let us down, and how often in a row it did so soon after the time before. */
+  #lapsedAt: Instant = Number.NEGATIVE_INFINITY;
+  #lapses = 0;
   #misses = 0;
   #probeAt: Instant | undefined;
   #missAt: Instant | undefined;
@@ -54,9 +64,44 @@ export class Path {
     return this.kind === 'relay';
   }
 
+  /** Smoothed round trip of its probes; undefined before the first answer. */
+  get rtt(): Millis | undefined {
+    return this.#quality.rtt;
+  }
+
+  /** Share of recent probes without an answer, 0 to 1; undefined before there were enough. */
+  get loss(): number | undefined {
+    return this.#quality.loss;
+  }
+
+  /** The last sign that it works. */
+  get aliveAt(): Instant {
+    return Math.max(this.heardAt ?? 0, this.provenAt ?? 0);
+  }
+
   /** True when the path worked but was not heard for so long that it is doubted. */
   stale(now: Instant): boolean {
-    return this.phase === 'proven' && now - Math.max(this.heardAt ?? 0, this.provenAt ?? 0) > STALE;
+    return this.phase === 'proven' && now - this.aliveAt > STALE;
+  }
+
+  /** False for a while after it let us down: it has to answer several times first, more often each time. */
+  ready(now: Instant): boolean {
+    const streak = Math.min(READY_STREAK + this.#lapses - 1, LONGEST_STREAK);
+    return this.#quality.streak >= streak || now - this.#lapsedAt > LAPSE_FORGOTTEN;
+  }
+
+  /** From one answer to the next question, while it is not ready. */
+  get readyPause(): Millis {
+    return Math.min(READY_PAUSE * 2 ** (this.#lapses - 1), LONGEST_READY_PAUSE);
+  }
+
+  /** It was given up, or left because it owed an answer. */
+  lapsed(now: Instant): void {
+    if (now - this.#lapsedAt > LAPSE_FORGOTTEN) this.#lapses = 0;
+    // Left while in doubt, and given up right after: one and the same.
+    if (now - this.#lapsedAt > MAX_PROBE_TIMEOUT) this.#lapses++;
+    this.#lapsedAt = now;
+    this.#quality.streak = 0;
   }
 
   get due(): Instant {
@@ -91,8 +136,11 @@ export class Path {
     if (this.#missAt !== undefined && this.#missAt <= now) {
       this.#missAt = undefined;
       this.#misses++;
+      this.#quality.missed();
       if (this.#misses >= (this.stale(now) ? 1 : MAX_MISSES)) {
         this.phase = 'failed';
+        this.#quality.givenUp();
+        this.lapsed(now);
         this.#probeAt = undefined;
         this.#misses = 0;
         // The series ends here, or none could ever begin again.
@@ -113,9 +161,9 @@ export class Path {
 
   /** A probe left. Only a proven path can miss an answer. */
   probed(now: Instant): void {
+    this.sentAt = now;
     this.probes++;
     this.firstProbeAt ??= now;
-    this.sentAt = now;
     if (this.phase !== 'proven' || this.#missAt !== undefined) return;
     const timeout = this.stale(now)
       ? Math.max(STALE_PROBE_TIMEOUT, 2 * (this.rtt ?? 0))
@@ -127,7 +175,7 @@ export class Path {
   answered(rtt: Millis, now: Instant): void {
     this.phase = 'proven';
     this.provenAt = now;
-    this.rtt = rtt;
+    this.#quality.answered(rtt);
     this.#misses = 0;
     this.#missAt = undefined;
     this.#probeAt = undefined;

@@ -1,16 +1,19 @@
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, Instant } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis } from '../../base/units.ts';
 import type { PathKind, PathStatus } from '../tunnel/types.ts';
+import { better, likelihood } from './choice.ts';
 import {
-  FASTER,
-  FASTER_BY,
+  FIRST_SPARE,
   FIRST_UPGRADE,
+  IN_USE,
   LONGEST_UPGRADE,
   MAX_DIRECT,
   MAX_RELAYS,
   MAX_UNPROVEN_ROUTES,
+  MEASURE,
   type PathConfig,
+  PULSE,
   SILENCE,
 } from './constants.ts';
 import type { CandidateFacts } from './facts.ts';
@@ -27,29 +30,37 @@ export interface PathWork {
   readonly failed: boolean;
 }
 
-const PREFERENCE: Record<PathKind, number> = { lan: 0, direct: 1, relay: 2 };
 const ORIGINS: readonly PathOrigin[] = ['registered', 'lan', 'beacon', 'heard', 'commanded', 'exchange'];
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * The ways to reach one peer. All candidates are tried at once and only an answered probe proves one; the best proven
- * path is selected. Nothing here sends: the owner sends the probes that `work` names.
+ * path is selected. While data moves the selected path is watched and measured, and a second one is kept warm; without
+ * data a direct path is only kept open, by whichever side comes first, and later left alone.
+ * Nothing here sends: the owner sends the probes that `work` names.
  */
 export class Paths {
   readonly #config: PathConfig;
   readonly #random: Random;
+  readonly #keepAlive: () => Millis;
   #paths: Path[] = [];
   #selected: Path | undefined;
   /** Why there is no selected path any more. */
   #lost: string | undefined;
   #watchAt: Instant = NEVER;
+  /** When the selected path is seen to next: measured while in use, else kept open. */
+  #pulseAt: Instant = NEVER;
+  #spareAt: Instant = NEVER;
+  #sparesRelay = false;
   #upgradeAt: Instant = NEVER;
   #upgradeEvery = FIRST_UPGRADE;
   #usedAt: Instant = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: { config: PathConfig; random: Random }) {
+  /** `keepAlive`: how long direct paths stay open without traffic, as measured. @default that of `config` */
+  constructor(parts: { config: PathConfig; random: Random; keepAlive?: () => Millis }) {
     this.#config = parts.config;
     this.#random = parts.random;
+    this.#keepAlive = parts.keepAlive ?? (() => parts.config.keepAlive);
   }
 
   get all(): readonly Path[] {
@@ -57,6 +68,11 @@ export class Paths {
   }
   get selected(): Path | undefined {
     return this.#selected;
+  }
+
+  /** The peer is known to be one of ours: a relay may be its spare path. An old one would stay with it for minutes. */
+  setOurs(ours: boolean): void {
+    this.#sparesRelay = ours;
   }
 
   find(relay: boolean, endpoint: Endpoint, via = 0): Path | undefined {
@@ -105,19 +121,22 @@ export class Paths {
   answered(path: Path, rtt: number, now: Instant): PathChange | undefined {
     path.answered(rtt, now);
     const change = this.#select(now, 'proven');
-    if (path === this.#selected) this.#keepAlive(path, now);
+    if (path === this.#selected) this.#plan(now);
+    else if (!path.ready(now)) path.probeBy(now + path.readyPause);
     return change;
   }
 
   /**
    * Notes that data of applications moves, or is to move: only then paths are kept open and improved.
-   * Returns when the next attempt to leave the relay is due.
+   * Returns when something is due because of it.
    */
   used(now: Instant): Instant {
     this.#usedAt = now;
+    if (this.#selected !== undefined && this.#pulseAt > now + PULSE) this.#pulseAt = now + PULSE;
+    if (this.#spareAt === NEVER) this.#spareAt = now + FIRST_SPARE;
     if (this.#upgradeAt === NEVER && this.#selected?.relay !== false)
       this.#upgradeAt = now + this.#upgradeEvery;
-    return this.#upgradeAt;
+    return Math.min(this.#upgradeAt, this.#pulseAt, this.#spareAt);
   }
 
   /** The path for one frame of data, watched from now on; undefined while none is proven: see `likeliest`. */
@@ -152,6 +171,8 @@ export class Paths {
   /** Runs all timers due. */
   work(now: Instant): PathWork & { readonly change: PathChange | undefined } {
     if (this.#watchAt <= now) this.#checkSilence(now);
+    if (this.#pulseAt <= now) this.#pulse(now);
+    if (this.#spareAt <= now) this.#keepSpare(now);
     let failed = false;
     let others = false;
     const probe: Path[] = [];
@@ -170,7 +191,7 @@ export class Paths {
   }
 
   nextTimeout(): Instant {
-    let next = Math.min(this.#watchAt, this.#upgradeAt);
+    let next = Math.min(this.#watchAt, this.#upgradeAt, this.#pulseAt, this.#spareAt);
     for (const path of this.#paths) if (path.due < next) next = path.due;
     return next;
   }
@@ -198,14 +219,57 @@ export class Paths {
       heardAt: path.heardAt,
       provenAt: path.provenAt,
       rtt: path.rtt,
-      loss: undefined,
+      loss: path.loss,
     }));
   }
 
-  /** Sets when the selected direct path is refreshed next, so that NAT mappings do not expire. */
-  #keepAlive(path: Path, now: Instant): void {
-    if (path.relay || now - this.#usedAt > this.#config.idleAfter) return;
-    path.probeBy(now + this.#config.keepAlive * (1 - 0.25 * this.#random.fraction()));
+  #isUsed(now: Instant): boolean {
+    return now - this.#usedAt <= IN_USE;
+  }
+
+  /** When the selected path is seen to next. */
+  #plan(now: Instant): void {
+    const path = this.#selected;
+    if (path === undefined) this.#pulseAt = NEVER;
+    else if (this.#isUsed(now)) this.#pulseAt = now + PULSE;
+    else if (path.relay || now - this.#usedAt > this.#config.idleAfter) this.#pulseAt = NEVER;
+    else {
+      // Frames in both directions keep the mappings of both sides: the one who asks first spares the other the trouble.
+      const refreshedAt = Math.min(path.sentAt, path.aliveAt);
+      const pause = this.#keepAlive() * (1 - 0.25 * this.#random.fraction());
+      this.#pulseAt = Math.max(refreshedAt + pause, now + 1);
+    }
+  }
+
+  #pulse(now: Instant): void {
+    const path = this.#selected;
+    if (path !== undefined && !path.asking && this.#isOwed(path, now)) path.probeBy(now);
+    this.#plan(now);
+    // The probe leaves after this; the next one is not due with it.
+    if (!this.#isUsed(now)) this.#pulseAt = Math.max(this.#pulseAt, now + PULSE);
+  }
+
+  #isOwed(path: Path, now: Instant): boolean {
+    if (this.#isUsed(now)) return now - path.aliveAt >= PULSE || now - (path.provenAt ?? 0) >= MEASURE;
+    return now - Math.min(path.sentAt, path.aliveAt) >= 0.74 * this.#keepAlive();
+  }
+
+  /** While data moves a second path is proven, so that there is one to go to. */
+  #keepSpare(now: Instant): void {
+    this.#spareAt = this.#isUsed(now) ? now + MEASURE : NEVER;
+    if (this.#spareAt === NEVER || this.#selected === undefined) return;
+    const others = this.#paths.filter(
+      (path) => path !== this.#selected && !path.missed && (this.#sparesRelay || !path.relay),
+    );
+    const { relay } = this.#selected;
+    // What ends a direct path, such as a NAT that restarts, ends the others, too.
+    const spare = others
+      .filter((path) => path.phase === 'proven')
+      .sort(
+        (a, b) => Number(a.relay === relay) - Number(b.relay === relay) || (a.rtt ?? 0) - (b.rtt ?? 0),
+      )[0];
+    if (spare !== undefined) spare.probeBy(now);
+    else for (const path of others) if (path.relay) path.probeBy(now);
   }
 
   #checkSilence(now: Instant): void {
@@ -237,13 +301,16 @@ export class Paths {
       before !== undefined && before.phase === 'proven' && this.#paths.includes(before) ? before : undefined;
     for (const path of this.#paths) {
       if (path.phase !== 'proven' || path.stale(now)) continue;
-      if (best === undefined || better(path, best)) best = path;
+      if (best === undefined || better(path, best, now)) best = path;
     }
     if (best === before) return undefined;
-    const lost = this.#lost;
+    const doubted = before?.phase === 'proven' && before.missed;
+    if (doubted) before.lapsed(now);
+    const why = this.#lost ?? (doubted ? 'no_answer' : reason);
     this.#selected = best;
     this.#lost = best === undefined ? reason : undefined;
     this.#watchAt = NEVER;
+    this.#plan(now);
     if (best === undefined || best.relay) {
       // A direct path that worked a moment ago is worth looking for at once.
       if (before !== undefined && !before.relay) {
@@ -254,7 +321,7 @@ export class Paths {
       this.#upgradeAt = NEVER;
       this.#upgradeEvery = FIRST_UPGRADE;
     }
-    return { path: best, reason: lost ?? reason };
+    return { path: best, reason: why };
   }
 
   #makeRoom(relay: boolean, origin: PathOrigin): boolean {
@@ -268,20 +335,4 @@ export class Paths {
     this.#paths = this.#paths.filter((path) => path !== victim);
     return true;
   }
-}
-
-function likelihood(path: Path): number {
-  if (path.phase === 'proven') return 4;
-  if (path.heardAt !== undefined && path.phase !== 'failed') return 3;
-  if (path.relay) return 2;
-  return path.phase === 'failed' || path.origin === 'exchange' ? 0 : 1;
-}
-
-function better(path: Path, than: Path): boolean {
-  const kind = PREFERENCE[path.kind] - PREFERENCE[than.kind];
-  if (kind !== 0) return kind < 0;
-  // The peer moved: it has not been heard on the old path since the new one appeared.
-  if ((than.heardAt ?? 0) < path.addedAt && (path.heardAt ?? 0) >= path.addedAt) return true;
-  if (path.rtt === undefined || than.rtt === undefined) return false;
-  return path.rtt < than.rtt * FASTER && path.rtt < than.rtt - FASTER_BY;
 }

@@ -184,7 +184,8 @@ test('beacon messages count only from our beacons', () => {
   const { internet, a, b } = world;
   const sent: Datagram[] = [];
   internet.tap = (datagram) => {
-    if (datagram.from.host === b.local.host) sent.push(datagram);
+    const toOthers = datagram.to.host !== a.local.host;
+    if (datagram.from.host === b.local.host && toOthers) sent.push(datagram);
   };
   const frame = recorded.find(({ from }) => from.host === a.local.host)!.data;
   internet.inject({ from: MALLORY, to: b.local, data: encodePunchCommand({ host: '192.0.2.1', port: 53 }) });

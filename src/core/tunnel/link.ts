@@ -78,9 +78,12 @@ export class Link {
   }
 
   /** Answers a ping under the key and by the way it came. */
-  pong(slot: KeySlot, ping: Packet, way: Arrival): void {
+  pong(slot: KeySlot, ping: Packet, way: Arrival, now: Instant): void {
     const frame = this.#seal(slot, pongTo(ping));
-    if (frame !== undefined) this.frameTo(way, frame);
+    if (frame === undefined) return;
+    const path = this.paths.find(way.relay, way.from, way.via);
+    if (path !== undefined) path.sentAt = now;
+    this.frameTo(way, frame);
   }
 
   /** True when the pong answers one of our pings. */

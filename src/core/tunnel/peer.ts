@@ -415,7 +415,7 @@ export class Peer {
     } else if (packet.destination.node !== this.#host.node) {
       this.#host.drop('inner_destination');
     } else if (isPing(packet)) {
-      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, way);
+      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, way, now);
       else this.#host.drop('not_admitted');
     } else if (isPong(packet) && this.#link.pongReceived(packet, now)) {
       this.#host.rearm(this.nextTimeout());
