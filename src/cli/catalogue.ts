@@ -14,6 +14,7 @@ import { disconnect } from './commands/diagnostics/disconnect.ts';
 import { info } from './commands/diagnostics/info.ts';
 import { peers } from './commands/diagnostics/peers.ts';
 import { ping } from './commands/diagnostics/ping.ts';
+import { why } from './commands/diagnostics/why.ts';
 import { identityBackup } from './commands/identity/backup.ts';
 import { deregister } from './commands/identity/deregister.ts';
 import { forgetKey } from './commands/identity/forget-key.ts';
@@ -104,6 +105,7 @@ export const CATALOGUE: readonly Command[] = [
   recv,
   info,
   ping,
+  why,
   peers,
   connections,
   disconnect,

@@ -2,6 +2,7 @@ import type { Endpoint, Instant, NodeId } from '../base/units.ts';
 import type { NatBehaviour } from './nat/behaviour.ts';
 import { NodeTrust } from './node-trust.ts';
 import type { PathFacts } from './path/facts.ts';
+import type { BeaconFacts } from './path/node-facts.ts';
 import type { Trust } from './trust/trust.ts';
 import type { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus } from './tunnel/types.ts';
@@ -54,6 +55,10 @@ export abstract class NodeReach extends NodeTrust {
   /** What is known about the ways to the peer; undefined when there is no tunnel to it. */
   pathFacts(node: NodeId): PathFacts | undefined {
     return this.tunnel.pathFacts(node);
+  }
+  /** What is known of our beacons, best first. */
+  beacons(): readonly BeaconFacts[] {
+    return this.tunnel.beacons();
   }
   /** How the translator in front of us behaves, as far as it is known. */
   nat(): NatBehaviour {

@@ -6,6 +6,7 @@ import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
 import { drive } from '../runtime/drive.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
+import { Explanations } from './explanations.ts';
 import { Identities } from './identities.ts';
 import type { Traffic } from './info.ts';
 import { KnownPeers } from './known-peers.ts';
@@ -222,10 +223,15 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       poll: () => void Promise.all([trustEffects.poll(), identities.keys.recheck()]),
     },
   });
+  const explanations = new Explanations({
+    ...{ node, net, clock, run, own, registry, networks },
+    keys: identities.keys,
+    relayOnly: config.relayOnly ?? false,
+  });
   const traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   return {
     ...{ node, driver, socket, ipc, registry, stateGate, own, known, identities, streams, networks },
-    ...{ pings, answers, trustEffects, targets, surroundings, registration, messages, traffic },
+    ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
   };
 }
 

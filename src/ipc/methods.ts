@@ -7,6 +7,7 @@ import type { IdentityMethods } from './methods/identity.ts';
 import type { MessageMethods } from './methods/messages.ts';
 import type { NameMethods } from './methods/names.ts';
 import type { NetworkMethods } from './methods/networks.ts';
+import type { PathMethods } from './methods/paths.ts';
 import type { StreamMethods } from './methods/streams.ts';
 import type { TrustMethods } from './methods/trust.ts';
 
@@ -15,6 +16,7 @@ export type * from './methods/identity.ts';
 export type * from './methods/messages.ts';
 export type * from './methods/names.ts';
 export type * from './methods/networks.ts';
+export type * from './methods/paths.ts';
 export type * from './methods/streams.ts';
 export type * from './methods/trust.ts';
 
@@ -25,6 +27,7 @@ export interface Methods
     MessageMethods,
     NameMethods,
     NetworkMethods,
+    PathMethods,
     StreamMethods,
     TrustMethods {}
 

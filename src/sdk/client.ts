@@ -18,6 +18,7 @@ import type {
   Resolved,
   TermsParam,
   TrustedRow,
+  WhyReport,
 } from '../ipc/methods.ts';
 import type { Abort, Clock, Net } from '../runtime/ports.ts';
 import {
@@ -219,6 +220,14 @@ export class PilotClient {
   /** A series of pings. A lost one does not end it; an unknown target does. */
   ping(target: string, options: PingOptions = {}): Promise<PingSummary> {
     return pingSeries((timeout, signal) => this.pingOnce(target, { timeout, signal }), this.#clock, options);
+  }
+
+  /**
+   * Says by which way a peer is reached, why not by a better one, and what would help. Looks for paths first and waits
+   * at most `wait` for the outcome. Errors: `not_found`, `registry_unreachable`. @default wait 8000
+   */
+  why(target: string, options: { wait?: Millis; signal?: Abort } = {}): Promise<WhyReport> {
+    return this.#ipc.call('why', { target, wait_ms: wholeMillis(options.wait) }, options.signal);
   }
 
   /** Sends bytes to the peer's echo service and checks what comes back. */

@@ -9,15 +9,14 @@ import type { AboutPeer, OwnFacts } from './node-facts.ts';
 
 const NOW = 1_000_000;
 
+const SEEN = { host: '203.0.113.10', port: 4000 };
 const OWN: OwnFacts = {
   registered: true,
   relayOnly: false,
   registry: 'connected',
-  beacons: [{ endpoint: { host: '203.0.113.1', port: 9001 }, usable: true, rtt: 20 }],
+  beacons: [{ endpoint: { host: '203.0.113.1', port: 9001 }, usable: true, observed: SEEN, rtt: 20 }],
   addresses: ['192.168.10.2'],
-  observed: [{ host: '203.0.113.10', port: 4000 }],
   carrierProblem: undefined,
-  answeredFamilies: ['IPv4'],
 };
 const ABOUT: AboutPeer = {
   relation: 'allowed',
@@ -103,7 +102,7 @@ const CASES: Readonly<Record<Exclude<Cause, 'ipv6_broken'>, Change>> = {
   both_symmetric: { paths: { own: HARD, peer: HARD } },
   symmetric_vs_port_restricted: { paths: { own: HARD, peer: STRICT } },
   peer_old: { about: { speaksPaths: false }, paths: { peer: undefined, punch: undefined } },
-  no_hairpin: { own: { observed: [{ host: '203.0.113.20', port: 7 }] } },
+  no_hairpin: { own: { beacons: [{ ...OWN.beacons[0]!, observed: { host: '203.0.113.20', port: 7 } }] } },
   direct_lost: { paths: { firstDirectAt: NOW - 50_000, changedAt: NOW - 2_000 } },
   no_candidates: { paths: { candidates: [RELAY] } },
   no_direct_answer: {},
@@ -147,7 +146,12 @@ describe('an explanation', () => {
   }
 
   it('remarks on IPv6 that leads nowhere, and only when an IPv6 beacon was asked', () => {
-    const six = { endpoint: { host: '2001:db8::1', port: 9001 }, usable: false, rtt: undefined };
+    const six = {
+      endpoint: { host: '2001:db8::1', port: 9001 },
+      usable: false,
+      observed: undefined,
+      rtt: undefined,
+    };
     const own = { addresses: ['192.168.1.2', '2001:db8::2'], beacons: [...OWN.beacons, six] };
     const paths = { candidates: [WORKS] };
     assert.deepEqual(explain(given({ own, paths }), NOW).remarks, ['ipv6_broken']);
@@ -214,11 +218,17 @@ const input: fc.Arbitrary<ExplainInput> = fc.record({
     registered: fc.boolean(),
     relayOnly: fc.boolean(),
     registry: fc.constantFrom('connected' as const, 'unreachable' as const),
-    beacons: fc.array(fc.record({ endpoint, usable: fc.boolean(), rtt: instant }), { maxLength: 3 }),
+    beacons: fc.array(
+      fc.record({
+        endpoint,
+        usable: fc.boolean(),
+        observed: fc.option(endpoint, { nil: undefined }),
+        rtt: instant,
+      }),
+      { maxLength: 3 },
+    ),
     addresses: fc.array(host, { maxLength: 3 }),
-    observed: fc.array(endpoint, { maxLength: 2 }),
     carrierProblem: fc.constantFrom(undefined, 'proxy_auth_failed' as const, 'carrier_failed' as const),
-    answeredFamilies: fc.subarray(['IPv4' as const, 'IPv6' as const]),
   }),
   about: fc.record({
     relation: fc.constantFrom(

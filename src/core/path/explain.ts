@@ -74,7 +74,8 @@ function whyRelayed(input: ExplainInput, facts: PathFacts, selected: CandidateFa
   if (nats !== undefined) return nats;
   if (about.speaksPaths === false) return 'peer_old';
   if (direct.length === 0) return 'no_candidates';
-  if (direct.some((one) => own.observed.some(({ host }) => host === one.endpoint.host))) return 'no_hairpin';
+  if (direct.some((one) => own.beacons.some(({ observed }) => observed?.host === one.endpoint.host)))
+    return 'no_hairpin';
   return 'no_direct_answer';
 }
 
@@ -129,9 +130,9 @@ function remarks({ own, paths }: ExplainInput): Cause[] {
   if (own.beacons.length > 0 && !own.beacons.some(({ usable }) => usable)) found.push('no_beacon');
   if (own.carrierProblem !== undefined) found.push(own.carrierProblem);
   if (paths?.own.translation === 'blocked') found.push('udp_blocked_here');
-  const asked = own.beacons.some(({ endpoint }) => familyOf(endpoint.host) === 'IPv6');
-  if (asked && families(own.addresses).has('IPv6') && !own.answeredFamilies.includes('IPv6'))
-    found.push('ipv6_broken');
+  const over6 = own.beacons.filter(({ endpoint }) => familyOf(endpoint.host) === 'IPv6');
+  const silent6 = over6.length > 0 && !over6.some(({ usable }) => usable);
+  if (silent6 && families(own.addresses).has('IPv6')) found.push('ipv6_broken');
   return found;
 }
 

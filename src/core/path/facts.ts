@@ -46,5 +46,7 @@ export interface PathFacts {
   readonly own: NatBehaviour;
   /** As the peer measured itself and told us; undefined for an old peer. */
   readonly peer: NatBehaviour | undefined;
+  /** It takes part in the exchange of candidates; undefined while that is not known. */
+  readonly ours?: boolean | undefined;
   readonly punch: PunchFacts | undefined;
 }

@@ -6,6 +6,8 @@ export interface BeaconFacts {
   readonly endpoint: Endpoint;
   /** It answers, or its carrier is up. */
   readonly usable: boolean;
+  /** Our endpoint as it sees it. */
+  readonly observed: Endpoint | undefined;
   readonly rtt: Millis | undefined;
 }
 
@@ -18,12 +20,8 @@ export interface OwnFacts {
   readonly beacons: readonly BeaconFacts[];
   /** IP literals of the interfaces that are up, loopback excluded. */
   readonly addresses: readonly string[];
-  /** As beacons see us. */
-  readonly observed: readonly Endpoint[];
   /** Why the way over TCP 443 failed last; undefined while it works, or is not needed. */
   readonly carrierProblem: Extract<Cause, 'proxy_auth_failed' | 'carrier_failed'> | undefined;
-  /** Families in which a beacon has answered. */
-  readonly answeredFamilies: readonly ('IPv4' | 'IPv6')[];
 }
 
 /** What others say about the peer. */

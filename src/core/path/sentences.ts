@@ -13,7 +13,7 @@ export function sentenceFor(cause: Cause, { peer, paths }: ExplainInput, now: In
     case 'same_lan':
     case 'direct': {
       const to = selected === undefined ? '' : ` at ${formatEndpoint(selected.endpoint)}`;
-      const where = cause === 'same_lan' ? 'on the local network' : 'directly';
+      const where = cause === 'same_lan' ? 'over the local network' : 'directly';
       return `Packets go ${where} to ${peer}${to}${howOpened(paths)}`;
     }
     case 'both_symmetric':

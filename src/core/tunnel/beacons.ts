@@ -5,6 +5,7 @@ import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { type BeaconMessage, encodeDiscover } from '../../wire/beacon.ts';
 import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
+import type { BeaconFacts } from '../path/node-facts.ts';
 import type { TunnelEvent } from './types.ts';
 import { type Observation, Vantage } from './vantage.ts';
 
@@ -132,6 +133,23 @@ export class Beacons {
   /** Beacons to relay through: those that answer first. */
   usable(): readonly Endpoint[] {
     return this.#usable;
+  }
+
+  /** Beacons and open byte streams, as far as they are known to work. */
+  facts(): BeaconFacts[] {
+    const answers = this.#registrations.map(({ endpoint, lost, observed }) => ({
+      endpoint,
+      usable: !lost && observed !== undefined,
+      observed,
+      rtt: undefined,
+    }));
+    const streams = this.#carriers.map((endpoint) => ({
+      endpoint,
+      usable: true,
+      observed: undefined,
+      rtt: undefined,
+    }));
+    return [...answers, ...streams];
   }
 
   /** Our endpoint as the best beacon sees it; any answer counts, also before we have a node id. */

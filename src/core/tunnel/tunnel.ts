@@ -8,6 +8,7 @@ import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire
 import { type NatBehaviour, UNKNOWN_NAT } from '../nat/behaviour.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
+import type { BeaconFacts } from '../path/node-facts.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
@@ -274,6 +275,10 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** Our endpoint as a beacon sees it. */
   observed(): Endpoint | undefined {
     return this.#beacons.observed();
+  }
+
+  beacons(): readonly BeaconFacts[] {
+    return this.#beacons.facts();
   }
 
   /** What was dropped since the start, by reason. */

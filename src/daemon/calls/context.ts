@@ -3,6 +3,7 @@ import type { Instant } from '../../base/units.ts';
 import type { PilotNode } from '../../core/node.ts';
 import type { Method, Result } from '../../ipc/methods.ts';
 import type { Abort, Clock } from '../../runtime/ports.ts';
+import type { Explanations } from '../explanations.ts';
 import type { Identities } from '../identities.ts';
 import type { MessageDesk } from '../message-desk.ts';
 import type { Networks } from '../networks.ts';
@@ -28,6 +29,7 @@ export interface CallContext {
   readonly streams: StreamTable;
   readonly messages: MessageDesk;
   readonly pings: Pings;
+  readonly explanations: Explanations;
   readonly trustEffects: TrustEffects;
   run(mutation: () => void): void;
   info(): Result<'info'>;

@@ -7,6 +7,7 @@ import { IDENTITY_CALLS } from './identity.ts';
 import { MESSAGE_CALLS } from './messages.ts';
 import { NAME_CALLS } from './names.ts';
 import { NETWORK_CALLS, networkCall } from './networks.ts';
+import { PATH_CALLS } from './paths.ts';
 import { TRUST_CALLS } from './trust.ts';
 
 export type { CallContext } from './context.ts';
@@ -30,6 +31,7 @@ export type DaemonMethod = Exclude<
 
 const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
   ...DIAGNOSTIC_CALLS,
+  ...PATH_CALLS,
   ...MESSAGE_CALLS,
   ...NAME_CALLS,
   ...IDENTITY_CALLS,
