@@ -40,6 +40,10 @@ export class Host {
   skew: Millis;
   /** False between a power cut and the next start of a process. */
   powered = true;
+  /** How long the host has slept in all. */
+  slept: Millis = 0;
+  #asleepSince: number | undefined;
+  #wakers: (() => void)[] = [];
   readonly #sockets = new Map<number, BoundSocket>();
   readonly #processes = new Set<Process>();
   readonly #random: Random;
@@ -83,6 +87,29 @@ export class Host {
     if (death === 'power') this.powered = false;
   }
 
+  get isAsleep(): boolean {
+    return this.#asleepSince !== undefined;
+  }
+
+  /** Suspends the machine: no program runs, no packet arrives, and monotonic clocks stand still. */
+  sleep(): void {
+    this.#asleepSince ??= this.world.now;
+  }
+
+  /** Goes on where it was. Wall clocks show how long that took; monotonic ones do not. */
+  wake(): void {
+    if (this.#asleepSince === undefined) return;
+    this.slept += this.world.now - this.#asleepSince;
+    this.#asleepSince = undefined;
+    for (const waker of this.#wakers.splice(0)) waker();
+  }
+
+  /** Calls back now, or once the host has woken up. */
+  whenAwake(callback: () => void): void {
+    if (this.isAsleep) this.#wakers.push(callback);
+    else callback();
+  }
+
   /** Appears on another network under a new address: UDP sockets live on, TCP connections are stranded. */
   moveTo(segment: Segment): void {
     this.segment.detach(this);
@@ -92,7 +119,7 @@ export class Host {
   }
 
   udpSocket(port: number): BoundSocket | undefined {
-    return this.powered ? this.#sockets.get(port) : undefined;
+    return this.powered && !this.isAsleep ? this.#sockets.get(port) : undefined;
   }
 
   bindUdp(wanted: number, make: (port: number) => BoundSocket): BoundSocket {

@@ -192,7 +192,8 @@ export class PipeEnd implements Pipe {
       this.#outbox.shift();
       this.process.host.world.schedule(this.#lastArrival, () => {
         this.#wire.arrived(this, data);
-        if (this.peer.process.host.powered) this.peer.#arrive(item);
+        const { host } = this.peer.process;
+        if (host.powered) host.whenAwake(() => this.peer.#arrive(item));
       });
       if (item === 'fin') {
         this.#finSent = true;

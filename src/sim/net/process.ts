@@ -50,14 +50,29 @@ export class Process {
     return diskStorage(this, directory);
   }
 
-  /** Runs `callback` at world time `at` if the process still lives then. */
+  /** Runs `callback` at world time `at` if the process still lives then; later by as long as the host sleeps meanwhile. */
   schedule(at: number, callback: () => void): Timer {
-    const event = this.host.world.schedule(at, () => {
-      if (this.#alive) callback();
-    });
+    const { host } = this;
+    let isCancelled = false;
+    let cancelEvent = (): void => {};
+    const arm = (when: number, sleptBefore: number): void => {
+      const event = host.world.schedule(when, () => {
+        if (!this.#alive || isCancelled) return;
+        host.whenAwake(() => {
+          if (!this.#alive || isCancelled) return;
+          if (host.slept > sleptBefore) arm(when + host.slept - sleptBefore, host.slept);
+          else callback();
+        });
+      });
+      cancelEvent = () => {
+        event.run = undefined;
+      };
+    };
+    arm(at, host.slept);
     return {
       cancel: () => {
-        event.run = undefined;
+        isCancelled = true;
+        cancelEvent();
       },
     };
   }
@@ -77,17 +92,18 @@ export class Process {
   }
 }
 
-/** Monotonic time starts near zero with each process, as performance.now() does. */
+/** Monotonic time starts near zero with each process and stands still while the host sleeps, as performance.now() does. */
 function processClock(process: Process): Clock {
-  const { world } = process.host;
-  const startedAt = world.now - 50;
+  const { host } = process;
+  const { world } = host;
+  const startedAt = world.now - host.slept - 50;
   let floor: Instant = 0;
   function now(): Instant {
-    floor = Math.max(floor, world.now - startedAt);
+    floor = Math.max(floor, world.now - host.slept - startedAt);
     return floor;
   }
   function at(when: Instant, callback: () => void): Timer {
-    return process.schedule(when + startedAt, () => {
+    return process.schedule(when + startedAt + host.slept, () => {
       // Adding and subtracting the start can lose the last bit; a timer must not see a time before its own.
       floor = Math.max(floor, when);
       callback();

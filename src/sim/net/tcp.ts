@@ -45,7 +45,8 @@ class InternetWire implements Wire {
     const fromClient = from.process.host === this.#client;
     const other = fromClient ? this.#server : this.#client;
     if (this.#client === this.#server) return { delay: LOCAL_DELAY };
-    if (!other.powered || this.#client.address !== this.#clientAddress) return 'lost';
+    if (!other.powered || this.#client.isAsleep || this.#server.isAsleep) return 'lost';
+    if (this.#client.address !== this.#clientAddress) return 'lost';
     const router = this.#client.world.router;
     const delay = router.tcpTransit(this.#client, this.#serverAddress, bytes, fromClient ? 'up' : 'down');
     if (delay === undefined) return 'lost';
@@ -108,7 +109,10 @@ export function connectTcp(process: Process, to: Endpoint, options: ConnectOptio
     function sendSyn(address: string, retry: Millis): void {
       if (settled) return;
       const server = world.router.tcpTarget(host, address);
-      const delay = server?.powered ? world.router.tcpTransit(host, address, 0, 'up') : undefined;
+      const delay =
+        server?.powered && !server.isAsleep && !host.isAsleep
+          ? world.router.tcpTransit(host, address, 0, 'up')
+          : undefined;
       if (server === undefined || delay === undefined) {
         process.schedule(world.now + retry, () => sendSyn(address, 2 * retry));
         return;

@@ -36,6 +36,8 @@ export class Trace {
   #b = 0x85ebca6b;
   #recent: Passage[] = [];
   #counts = new Map<Fate, number>();
+  /** Gets every packet with its fate. */
+  onPassage: ((passage: Omit<Passage, 'label'>) => void) | undefined;
   readonly #describe: (data: Uint8Array) => string;
 
   constructor(describe: (data: Uint8Array) => string) {
@@ -72,6 +74,7 @@ export class Trace {
     for (let i = 0; i < data.length && i < HASHED_HEAD; i++) this.#mix(data[i]!);
     for (let i = tail; i < data.length; i++) this.#mix(data[i]!);
     this.#counts.set(passage.fate, this.count(passage.fate) + 1);
+    this.onPassage?.({ ...passage, bytes: data.length });
     this.#recent.push({ ...passage, bytes: data.length, label: this.#describe(data) });
     if (this.#recent.length > 2 * KEPT) this.#recent = this.#recent.slice(-KEPT);
   }

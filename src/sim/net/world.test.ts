@@ -328,3 +328,37 @@ test('local sockets connect processes of one host', async () => {
   await listening.close();
   await assert.rejects(world.await(host.start().net.connectLocal('pilot.sock')), { code: 'not_running' });
 });
+
+test('a host that sleeps runs nothing, hears nothing, and its monotonic clock stands still', async () => {
+  const world = new World('sleep');
+  const [sleeper, other] = [world.addHost('sleeper', world.internet), world.addHost('other', world.internet)];
+  const [process, sender] = [sleeper.start(), other.start()];
+  const fired: [number, number][] = [];
+  const note = (): void => {
+    fired.push([Math.round(world.now), Math.round(process.clock.now())]);
+  };
+  const from = process.clock.now();
+  for (const delay of [1_000, 5_000, 20_000]) process.clock.at(from + delay, note);
+  const heard: string[] = [];
+  const socket = await process.net.udp({ host: '0.0.0.0', port: 7 });
+  socket.onDatagram((data) => heard.push(String(data[0])));
+  const mouth = await sender.net.udp({ host: '0.0.0.0', port: 7 });
+  const wall = process.clock.wallNow();
+  await world.runFor(2_000);
+  sleeper.sleep();
+  mouth.send(Uint8Array.of(1), { host: sleeper.address, port: 7 });
+  await world.runFor(3_600_000);
+  sleeper.wake();
+  mouth.send(Uint8Array.of(2), { host: sleeper.address, port: 7 });
+  await world.runFor(60_000);
+  assert.deepEqual(heard, ['2']);
+  assert.deepEqual(
+    fired.map(([at]) => at),
+    [1_000, 3_605_000, 3_620_000],
+  );
+  assert.deepEqual(
+    fired.map(([, clock]) => clock - Math.round(from)),
+    [1_000, 5_000, 20_000],
+  );
+  assert.equal(process.clock.wallNow() - wall, 3_662_000);
+});
