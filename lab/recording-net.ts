@@ -30,6 +30,7 @@ export function recordingNet(net: Net, file: string): Net {
               receiver(data, from);
             });
           },
+          onUnreachable: (receiver) => socket.onUnreachable(receiver),
           close: () => socket.close(),
         };
       };

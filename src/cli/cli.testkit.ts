@@ -245,6 +245,8 @@ export class TestMachine {
       listenLocal: refuse,
       resolve: (host: string) => Promise.resolve([host]),
       localAddresses: () => ['192.0.2.1'],
+      gateways: () => [],
+      watchNetworks: () => ({ cancel() {} }),
     } as Net;
   }
 }

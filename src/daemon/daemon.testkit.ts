@@ -317,6 +317,8 @@ export function memoryInternet(): Net {
   return {
     ...local,
     localAddresses: () => ['10.0.0.1'],
+    gateways: () => [],
+    watchNetworks: () => ({ cancel() {} }),
     resolve: (host) => Promise.resolve([host]),
     async udp(bind) {
       const at = { host: '10.0.0.1', port: bind.port === 0 ? nextPort++ : bind.port };
@@ -329,6 +331,7 @@ export function memoryInternet(): Net {
           setImmediate(() => sockets.get(endpointKey(to))?.(copy, at));
         },
         onDatagram: (receiver) => sockets.set(endpointKey(at), receiver),
+        onUnreachable() {},
         close: async () => {
           sockets.delete(endpointKey(at));
         },

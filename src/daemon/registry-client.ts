@@ -27,6 +27,8 @@ export interface RegistryClient {
   readonly state: DirectoryState;
   start(): void;
   close(): void;
+  /** The host may be on another network. */
+  networkChanged(): void;
   onPush(receiver: (push: RegistryPush) => void): void;
   onState(receiver: (state: DirectoryState) => void): void;
   register(options: RegisterOptions): Promise<Registered>;

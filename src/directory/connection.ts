@@ -1,7 +1,7 @@
 import { asPilotError, type PilotError } from '../api/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
-import type { Clock, Log, Net } from '../runtime/ports.ts';
+import type { Abort, Clock, Log, Net } from '../runtime/ports.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { Link, unreachable } from './link.ts';
 import type { ServerTraits } from './signer.ts';
@@ -11,6 +11,8 @@ import type { DirectoryState } from './types.ts';
 const CONNECT_TIMEOUT: Millis = 5000;
 /** How long one request may take, including the wait for a connection. */
 export const REQUEST_TIMEOUT: Millis = 10_000;
+/** How soon a connection has to answer after the network may have changed. Chosen. */
+const PROBE_TIMEOUT: Millis = 2000;
 const FIRST_RETRY: Millis = 300;
 const LONGEST_RETRY: Millis = 30_000;
 
@@ -35,6 +37,25 @@ export interface ConnectionOptions {
   readonly onSession: (session: Session) => Promise<void>;
 }
 
+/** One try to connect; an Abort as the ports want it. */
+class Attempt implements Abort {
+  readonly reason = unreachable('the network changed');
+  readonly #listeners = new Set<() => void>();
+  aborted = false;
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    this.#listeners.delete(listener);
+  }
+  abort(): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
 interface Waiter {
   resolve(session: Session): void;
   reject(error: PilotError): void;
@@ -49,6 +70,8 @@ export class Connection {
   #stopped = false;
   #wake: (() => void) | undefined;
   #pending: Link | undefined;
+  #attempt: Attempt | undefined;
+  #failures = 0;
   #lastError: PilotError | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -71,6 +94,23 @@ export class Connection {
     this.#pending?.close();
     this.#session?.link.close();
     for (const waiter of [...this.#waiters]) waiter.reject(unreachable('closed'));
+  }
+
+  /**
+   * The host may be on another network: what waits is tried at once, a connection from an address that is gone is
+   * given up, and any other has to answer soon.
+   */
+  networkChanged(): void {
+    this.#failures = 0;
+    this.#attempt?.abort();
+    this.#pending?.close();
+    this.#wake?.();
+    const link = this.#session?.link;
+    if (link === undefined || link.closed) return;
+    const local = link.localHost;
+    if (!isLoopback(local) && !this.#options.net.localAddresses().includes(local)) link.close();
+    // A server answers any request, if only that it does not know it.
+    else link.request({ type: 'ping' }, PROBE_TIMEOUT).catch(() => {});
   }
 
   /** The session, once there is one. Rejects with `registry_unreachable` after `timeout`. */
@@ -101,15 +141,14 @@ export class Connection {
 
   async #run(): Promise<void> {
     const { addresses, random, log } = this.#options;
-    let failures = 0;
     for (let turn = 0; !this.#stopped; turn++) {
       try {
         const { lost } = await this.#open(addresses[turn % addresses.length]!);
-        failures = 0;
+        this.#failures = 0;
         await lost;
         this.#lastError = unreachable('the connection was closed');
       } catch (thrown) {
-        failures++;
+        this.#failures++;
         const error = asPilotError(thrown);
         this.#lastError = error;
         log.event('debug', 'directory.connect_failed', { code: error.code, error: error.message });
@@ -117,7 +156,7 @@ export class Connection {
         if (error.code === 'fingerprint_mismatch')
           for (const waiter of [...this.#waiters]) waiter.reject(error);
       }
-      const longest = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(failures, 10));
+      const longest = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(this.#failures, 10));
       if (!this.#stopped) await this.#pause(longest * (0.5 + random.fraction() / 2));
     }
   }
@@ -125,10 +164,13 @@ export class Connection {
   /** Opens a session, lets everybody use it, and says when it is gone. */
   async #open(address: Endpoint): Promise<{ readonly lost: Promise<void> }> {
     const { net, clock, tls, onPush, onState, onSession } = this.#options;
-    const pipe = await net.connect(address, {
-      timeout: CONNECT_TIMEOUT,
-      ...(tls === undefined ? {} : { tls }),
-    });
+    const attempt = new Attempt();
+    this.#attempt = attempt;
+    const pipe = await net
+      .connect(address, { timeout: CONNECT_TIMEOUT, signal: attempt, ...(tls !== undefined && { tls }) })
+      .finally(() => {
+        this.#attempt = undefined;
+      });
     let markLost: () => void = () => {};
     const lost = new Promise<void>((resolve) => {
       markLost = resolve;
@@ -169,6 +211,10 @@ export class Connection {
       this.#wake = finish;
     });
   }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
 }
 
 /** Asks for a challenge; a server that does not know the request is an old one. */

@@ -97,6 +97,10 @@ export class Directory {
   close(): void {
     this.#connection.stop();
   }
+  /** The host may be on another network: nothing waits for time-outs of the old one. */
+  networkChanged(): void {
+    this.#connection.networkChanged();
+  }
   onPush(listener: (push: RegistryPush) => void): void {
     this.#pushListeners.push(listener);
   }

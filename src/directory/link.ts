@@ -42,6 +42,10 @@ export class Link {
   get remoteHost(): string {
     return this.#pipe.remote.host;
   }
+  /** Our own address on the connection. */
+  get localHost(): string {
+    return this.#pipe.local.host;
+  }
   get closed(): boolean {
     return this.#closed;
   }

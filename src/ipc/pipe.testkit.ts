@@ -136,6 +136,8 @@ export function memoryNet(
     connect: refuse,
     resolve: refuse,
     localAddresses: () => [],
+    gateways: () => [],
+    watchNetworks: refuse,
     listenLocal(path, onPipe) {
       if (servers.has(path)) return Promise.reject(new PilotError('socket_in_use', path));
       servers.set(path, onPipe);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { connect as connectSocket, createServer, isIP, type Server, type Socket } from 'node:net';
+import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { PilotError } from '../api/errors.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
 import type { Abort, Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
+import { dialTcp } from './dial.ts';
 import { socketPipe } from './pipe.ts';
 import { systemError } from './system-error.ts';
 
@@ -119,62 +120,75 @@ export interface ConnectOptions {
   readonly signal?: Abort;
 }
 
-export function connectTcp(to: Endpoint, options: ConnectOptions = {}): Promise<Pipe> {
+export async function connectTcp(to: Endpoint, options: ConnectOptions = {}): Promise<Pipe> {
   const { tls, signal } = options;
   const target = formatEndpoint(to);
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(signal?.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort);
+  const timer = setTimeout(() => {
+    controller.abort(new PilotError('connection_failed', `Cannot connect to ${target}: no answer`));
+  }, options.timeout ?? CONNECT_TIMEOUT);
+  try {
+    controller.signal.throwIfAborted();
+    const socket = await dialTcp(to, controller.signal);
+    if (tls === undefined) return socketPipe(socket, false);
+    return socketPipe(await secured(socket, to, tls, controller.signal), tls.fingerprint !== undefined);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * TLS over a connected socket. The pinned fingerprint takes the place of certificate authorities, hence no check of the
+ * chain. Errors: `connection_failed`, `fingerprint_mismatch`; the socket is destroyed then.
+ */
+export function secured(
+  socket: Socket,
+  to: Endpoint,
+  tls: { readonly fingerprint?: string },
+  signal: AbortSignal,
+): Promise<TLSSocket> {
+  const target = formatEndpoint(to);
+  const inTls = connectTls({
+    socket,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    ...(isIP(to.host) === 0 ? { servername: to.host } : {}),
+  });
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const socket: Socket =
-      tls === undefined ? connectSocket({ host: to.host, port: to.port }) : tlsClient(to);
-    const timer = setTimeout(() => {
-      fail(new PilotError('connection_failed', `Cannot connect to ${target}: no answer`));
-    }, options.timeout ?? CONNECT_TIMEOUT);
-    const onAbort = (): void => fail(signal?.reason);
-    function settle(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      socket.off('error', onError);
-      socket.off('close', onClose);
-    }
-    function fail(reason: unknown): void {
-      settle();
-      socket.on('error', () => {});
-      socket.destroy();
-      reject(reason);
-    }
+    const onAbort = (): void => fail(signal.reason);
     const onError = (error: Error): void =>
       fail(systemError(error, `connect to ${target}`, 'connection_failed'));
     const onClose = (): void =>
       fail(new PilotError('connection_failed', `Cannot connect to ${target}: closed by the server`));
-    signal?.addEventListener('abort', onAbort);
-    socket.on('error', onError);
-    socket.on('close', onClose);
-    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
-      if (tls?.fingerprint !== undefined) {
-        const actual = leafFingerprint(socket as TLSSocket);
-        if (actual !== tls.fingerprint.toLowerCase()) {
-          const message = `Cannot connect to ${target}: the server's key is ${actual}, expected ${tls.fingerprint}`;
-          fail(new PilotError('fingerprint_mismatch', message));
-          return;
-        }
+    function settle(): void {
+      signal.removeEventListener('abort', onAbort);
+      inTls.off('error', onError);
+      inTls.off('close', onClose);
+    }
+    function fail(reason: unknown): void {
+      settle();
+      inTls.on('error', () => {});
+      inTls.destroy();
+      socket.destroy();
+      reject(reason);
+    }
+    signal.addEventListener('abort', onAbort);
+    inTls.on('error', onError);
+    inTls.on('close', onClose);
+    inTls.once('secureConnect', () => {
+      const actual = leafFingerprint(inTls);
+      if (tls.fingerprint !== undefined && actual !== tls.fingerprint.toLowerCase()) {
+        const message = `Cannot connect to ${target}: the server's key is ${actual}, expected ${tls.fingerprint}`;
+        fail(new PilotError('fingerprint_mismatch', message));
+        return;
       }
       settle();
-      resolve(socketPipe(socket, tls?.fingerprint !== undefined));
+      resolve(inTls);
     });
-  });
-}
-
-/** The pinned fingerprint takes the place of certificate authorities, hence no chain check here. */
-function tlsClient(to: Endpoint): TLSSocket {
-  return connectTls({
-    host: to.host,
-    port: to.port,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-    ...(isIP(to.host) === 0 ? { servername: to.host } : {}),
   });
 }
 

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import type { UdpSocket } from '../runtime/ports.ts';
-import { systemError } from './system-error.ts';
+import { systemCode, systemError } from './system-error.ts';
 
 /** Bursts beyond the kernel's default 212 KB buffer are lost; 4 MB is what common limits grant. */
 const BUFFER_BYTES = 4 * 1024 * 1024;
@@ -12,6 +12,9 @@ export interface NodeUdpSocket extends UdpSocket {
   /** Datagrams the system refused to send: unreachable networks, bad addresses, full buffers. */
   sendErrors(): number;
 }
+
+/** The system knows no way to the address, at least not now. */
+const UNREACHABLE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET']);
 
 type LookupDone = (error: Error | null, address: string, family: number) => void;
 
@@ -42,17 +45,21 @@ export function openUdp(bind: Endpoint): Promise<NodeUdpSocket> {
 function udpSocket(socket: Socket, local: Endpoint, v6: boolean): NodeUdpSocket {
   let errors = 0;
   let closed = false;
-  const counted = (error: Error | null): void => {
-    if (error !== null) errors++;
+  let onUnreachable: ((to: Endpoint) => void) | undefined;
+  // Errors are rare and sends are not: what is kept per datagram is one closure.
+  const counted = (error: Error | null, to?: Endpoint): void => {
+    if (error === null) return;
+    errors++;
+    if (to !== undefined && UNREACHABLE.has(systemCode(error) ?? '')) onUnreachable?.(to);
   };
-  socket.on('error', counted);
+  socket.on('error', (error) => counted(error));
   return {
     local,
     send(data, to) {
       if (closed) return;
       const host = v6 && !to.host.includes(':') ? `::ffff:${to.host}` : to.host;
       try {
-        socket.send(data, to.port, host, counted);
+        socket.send(data, to.port, host, (error) => counted(error, to));
       } catch {
         // Port 0 and the like throw at once; to a datagram sender that is one more lost datagram.
         errors++;
@@ -63,6 +70,9 @@ function udpSocket(socket: Socket, local: Endpoint, v6: boolean): NodeUdpSocket 
       socket.on('message', (data, from) =>
         receiver(data, { host: plainHost(from.address), port: from.port }),
       );
+    },
+    onUnreachable(receiver) {
+      onUnreachable = receiver;
     },
     close() {
       if (closed) return Promise.resolve();

@@ -31,6 +31,8 @@ export interface UdpSocket {
   send(data: Uint8Array, to: Endpoint): void;
   /** One receiver at a time; `data` is owned by the receiver. */
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void;
+  /** One receiver at a time; called when the system knows no way to where a datagram was to go. */
+  onUnreachable(receiver: (to: Endpoint) => void): void;
   close(): Promise<void>;
 }
 
@@ -94,6 +96,23 @@ export interface Net {
   resolve(host: string): Promise<string[]>;
   /** IP literals of the interfaces that are up, loopback excluded. */
   localAddresses(): string[];
+  /** The default routers, best first. */
+  gateways(): Gateway[];
+  /**
+   * Calls back when addresses or default routers have changed, within about a second, and when the machine was
+   * asleep.
+   */
+  watchNetworks(onChange: (change: NetworkChange) => void): Timer;
+}
+
+export type NetworkChange = 'changed' | 'slept';
+
+/** A router to the rest of the world. */
+export interface Gateway {
+  /** IP literal; IPv6 link-local addresses carry their interface: `fe80::1%eth0`. */
+  readonly host: string;
+  /** Our own address on its network. */
+  readonly local: string;
 }
 
 /** Files of one directory tree. Paths are relative and use `/`. */

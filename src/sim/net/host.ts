@@ -35,6 +35,8 @@ export class Host {
   readonly listeners = new Map<number, Listener>();
   /** Listening local sockets by path. */
   readonly localListeners = new Map<string, Listener>();
+  /** Called when the host has moved to another network. */
+  readonly watchers = new Set<() => void>();
   segment: Segment;
   address: string;
   skew: Millis;
@@ -116,6 +118,7 @@ export class Host {
     this.segment = segment;
     this.address = segment.allocate();
     segment.attach(this);
+    for (const watcher of [...this.watchers]) watcher();
   }
 
   udpSocket(port: number): BoundSocket | undefined {

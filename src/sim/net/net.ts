@@ -7,6 +7,7 @@ import type { Process } from './process.ts';
 import { connectLocal, connectTcp, isAddress, type Listener } from './tcp.ts';
 
 const LOOKUP_DELAY = 8;
+const WATCH_DELAY = 500;
 
 /** The virtual internet as one process sees it. */
 export function processNet(process: Process): Net {
@@ -52,6 +53,18 @@ export function processNet(process: Process): Net {
       });
     },
     localAddresses: () => [host.address],
+    gateways: () => [],
+    watchNetworks(onChange) {
+      // A real process looks once a second.
+      const watcher = (): void => {
+        process.schedule(world.now + WATCH_DELAY, () => {
+          if (host.watchers.has(watcher)) onChange('changed');
+        });
+      };
+      host.watchers.add(watcher);
+      process.whenDead(() => host.watchers.delete(watcher));
+      return { cancel: () => void host.watchers.delete(watcher) };
+    },
   };
 }
 
@@ -79,6 +92,9 @@ function udpSocket(process: Process, local: Endpoint): BoundSocket {
     },
     onDatagram(next) {
       receiver = next;
+    },
+    onUnreachable() {
+      // The virtual internet loses silently.
     },
     receive(data, from) {
       if (!closed && process.alive) receiver?.(data, from);
