@@ -9,6 +9,7 @@ import {
   hostPort,
   parseDuration,
   port,
+  tunnelAddress,
   wholeNumber,
 } from './values.ts';
 
@@ -52,6 +53,9 @@ test('a bind address may leave the host out', () => {
   assert.deepEqual(bindAddress.parse(':9000'), { host: '0.0.0.0', port: 9000 });
   assert.deepEqual(bindAddress.parse('127.0.0.1:0'), { host: '127.0.0.1', port: 0 });
   assert.throws(() => bindAddress.parse('9000'), RangeError);
+  assert.deepEqual(tunnelAddress.parse(':4000'), { host: '::', port: 4000 });
+  assert.deepEqual(tunnelAddress.parse('0.0.0.0:0'), { host: '0.0.0.0', port: 0 });
+  assert.throws(() => tunnelAddress.parse('4000'), RangeError);
 });
 
 test('fingerprints are normalised to lower-case hex', () => {

@@ -85,6 +85,13 @@ export const bindAddress = value('address', (input) => {
   return endpoint;
 });
 
+/** Where the tunnel is bound: without a host, at every address of both families. */
+export const tunnelAddress = value('address', (input) => {
+  const endpoint = parseHostPort(input.startsWith(':') ? `[::]${input}` : input);
+  if (endpoint === undefined) throw new RangeError('expected HOST:PORT or :PORT');
+  return endpoint;
+});
+
 /** SHA-256 in hex, 64 digits; colons between bytes are allowed. Result is lower case without colons. */
 export const fingerprint = value('hex', (input) => {
   const hex = input.replaceAll(':', '').toLowerCase();

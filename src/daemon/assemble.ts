@@ -19,6 +19,7 @@ import { PersistGate } from './persist-gate.ts';
 import { Pings } from './pings.ts';
 import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
+import { Sockets } from './sockets.ts';
 import { NODE_FILE, type NodeState, saveNodeState } from './state-file.ts';
 import { StreamTable } from './streams.ts';
 import { Surroundings } from './surroundings.ts';
@@ -41,6 +42,7 @@ export type Assembly = ReturnType<typeof assemble>;
 export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHost) {
   const { clock, random, crypto, log, net, storage, config } = options;
   const { identity, socket, ipc } = opened;
+  const sockets = new Sockets({ net, clock, log, main: socket });
   const now = (): Instant => clock.now();
   const wall = (at: Instant): UnixMillis => clock.wallNow() + (at - clock.now());
 
@@ -194,7 +196,10 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     node,
     run,
     local: socket.local,
-    onMoved: () => registration.presenceChanged(),
+    onMoved: () => {
+      registry.networkChanged();
+      registration.presenceChanged();
+    },
   });
   const registration: Registration = new Registration({
     registry,
@@ -230,7 +235,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   });
   const traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   return {
-    ...{ node, driver, socket, ipc, registry, stateGate, own, known, identities, streams, networks },
+    ...{ node, driver, sockets, ipc, registry, stateGate, own, known, identities, streams, networks },
     ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
   };
 }

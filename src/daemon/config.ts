@@ -5,7 +5,7 @@ import type { Endpoint, Millis } from '../base/units.ts';
 export interface DaemonConfig {
   /** Absolute path of the local socket. */
   readonly socketPath: string;
-  /** UDP address of the tunnel. Port 0 takes the port of the last run, else any. @default 0.0.0.0:0 */
+  /** UDP address of the tunnel. Port 0 takes the port of the last run, else any. @default [::]:0 */
   readonly listen?: Endpoint;
   /** Registries, best first; a host may be a name. */
   readonly registries: readonly Endpoint[];

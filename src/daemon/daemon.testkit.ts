@@ -88,6 +88,8 @@ export class FakeRegistryClient implements RegistryClient {
   start(): void {
     if (!this.#registry.away) this.tell('connected');
   }
+  networkChanged() {}
+  check() {}
   close(): void {
     this.#registry.clients.delete(this);
   }

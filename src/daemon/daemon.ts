@@ -56,7 +56,7 @@ export class Daemon {
 
   info(): Info {
     const { clock, config, storage } = this.#options;
-    const { networks, streams, surroundings, socket } = this.#parts;
+    const { networks, streams, surroundings, sockets } = this.#parts;
     return infoOf({
       ...this.#parts,
       networks: networks.own,
@@ -65,7 +65,7 @@ export class Daemon {
       uptime: clock.now() - this.#started,
       ports: streams.listenerCount + 1,
       beacons: surroundings.beacons,
-      listenEndpoint: socket.local,
+      listenEndpoint: sockets.local,
     });
   }
 
@@ -102,12 +102,15 @@ export class Daemon {
   }
 
   #receive(): void {
-    const { socket, traffic, driver, node } = this.#parts;
+    const { sockets, traffic, driver, node, surroundings } = this.#parts;
     const { clock } = this.#options;
-    socket.onDatagram((data, from) => {
-      traffic.packetsReceived++;
-      traffic.bytesReceived += data.length;
-      driver.run(() => node.handleDatagram(from, data, clock.now()));
+    sockets.listen({
+      received(data, from, via) {
+        traffic.packetsReceived++;
+        traffic.bytesReceived += data.length;
+        driver.run(() => node.handleDatagram(from, data, clock.now(), via));
+      },
+      unreachable: () => surroundings.refused(),
     });
   }
 
@@ -143,7 +146,7 @@ export class Daemon {
       this.#parts.known.close(),
       this.#parts.networks.stop(),
     ]);
-    await this.#parts.socket.close();
+    await this.#parts.sockets.stop();
     for (const result of saved) {
       if (result.status === 'rejected') {
         log.event('error', 'daemon.state_lost', { message: asPilotError(result.reason).message });

@@ -16,13 +16,11 @@ export class Outputs {
   }
 
   handle(output: NodeOutput): void {
-    const { trustEffects, networks, answers, ipc, pings, streams } = this.#parts;
+    const { trustEffects, networks, answers, ipc, pings, streams, sockets } = this.#parts;
     switch (output.type) {
       case 'transmit':
-        // A node with one socket has no other to send from.
-        if (output.via !== undefined) return;
-        if (!trustEffects.isHolding) this.#transmit(output.to, output.data);
-        else trustEffects.hold(() => this.#transmit(output.to, output.data));
+        if (!trustEffects.isHolding) this.#transmit(output.to, output.data, output.via);
+        else trustEffects.hold(() => this.#transmit(output.to, output.data, output.via));
         return;
       case 'query':
         if (output.query.ask === 'relation') networks.ask(output.query.peer);
@@ -46,6 +44,8 @@ export class Outputs {
         this.#onEvent(output.event);
         return;
       case 'socket':
+        if (output.open) sockets.open(output.via);
+        else sockets.close(output.via);
         return;
       default:
         streams.onOutput(output);
@@ -53,7 +53,7 @@ export class Outputs {
   }
 
   #onEvent(event: NodeEvent): void {
-    const { trustEffects, known, identities, registration } = this.#parts;
+    const { trustEffects, known, identities, registration, registry } = this.#parts;
     const { name, ...fields } = event;
     this.#log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
     if (event.name === 'trust.delivered') queueMicrotask(() => trustEffects.delivered(event.peer));
@@ -61,13 +61,17 @@ export class Outputs {
       known.book.seenAt(event.peer, event.path, event.endpoint);
     }
     if (event.name === 'tunnel.established') identities.established(event.peer);
-    if (name === 'beacon.observed') queueMicrotask(() => registration.presenceChanged());
+    if (name === 'beacon.observed') {
+      // Seen elsewhere: a NAT may have forgotten the connection to the registry as well.
+      registry.check();
+      queueMicrotask(() => registration.presenceChanged());
+    }
   }
 
-  #transmit(to: Endpoint, data: Uint8Array): void {
-    const { traffic, socket } = this.#parts;
+  #transmit(to: Endpoint, data: Uint8Array, via = 0): void {
+    const { traffic, sockets } = this.#parts;
     traffic.packetsSent++;
     traffic.bytesSent += data.length;
-    socket.send(data, to);
+    sockets.send(via, to, data);
   }
 }

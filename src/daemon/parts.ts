@@ -67,7 +67,7 @@ export async function openParts(options: {
     const pins = await loadPins(storage);
     const networks = await loadNetworks(storage, log);
     const revocations = await loadRevocations(storage, trust);
-    const socket = await bindTunnel(net, config.listen ?? { host: '0.0.0.0', port: 0 }, state.udpPort);
+    const socket = await bindTunnel(net, config.listen ?? { host: '::', port: 0 }, state.udpPort);
     const atStart = stateAtStart(state, config, socket.local.port);
     return { identity, staged, socket, ipc, trust, state: atStart, peers, pins, networks, revocations };
   } catch (error) {

@@ -29,6 +29,8 @@ export interface RegistryClient {
   close(): void;
   /** The host may be on another network. */
   networkChanged(): void;
+  /** The connection may have died unnoticed. */
+  check(): void;
   onPush(receiver: (push: RegistryPush) => void): void;
   onState(receiver: (state: DirectoryState) => void): void;
   register(options: RegisterOptions): Promise<Registered>;

@@ -1,12 +1,13 @@
-import type { Endpoint, Millis } from '../base/units.ts';
+import type { Endpoint, Instant, Millis } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
-import type { Clock, Log, Net, Timer } from '../runtime/ports.ts';
+import type { Clock, Log, Net, NetworkChange, Timer } from '../runtime/ports.ts';
 import { localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
 
-/** How often interfaces are looked at. Chosen: a laptop that changes networks is back within it. */
-const INTERVAL: Millis = 10_000;
-/** Names of beacons are looked up once in so many looks; until one is in use, each time. */
-const RESOLVE_EVERY = 6;
+/** Names of beacons are looked up so often; until one is in use, more often. */
+const RESOLVE_EVERY: Millis = 60_000;
+const RESOLVE_AGAIN: Millis = 5_000;
+/** Least time between looks that refused datagrams cause. */
+const REFUSED_PAUSE: Millis = 250;
 
 /** Keeps the node told of its local addresses and of where its beacons are, as both change under a running daemon. */
 export class Surroundings {
@@ -20,8 +21,9 @@ export class Surroundings {
   #wanted: readonly Endpoint[] = [];
   #beacons: readonly Endpoint[] = [];
   #lan: readonly Endpoint[] = [];
-  #looks = 1;
-  #timer: Timer | undefined;
+  #refusedAt: Instant = Number.NEGATIVE_INFINITY;
+  #resolving: Timer | undefined;
+  #watch: Timer | undefined;
   #stopped = false;
 
   constructor(options: {
@@ -32,7 +34,7 @@ export class Surroundings {
     run: (mutation: () => void) => void;
     /** The tunnel's socket. */
     local: Endpoint;
-    /** Local addresses have changed. */
+    /** We may be somewhere else: other addresses, another router, or awake after sleep. */
     onMoved: () => void;
   }) {
     this.#net = options.net;
@@ -55,12 +57,14 @@ export class Surroundings {
 
   start(): void {
     this.#run(() => this.#node.setLocalEndpoints(this.#lan, this.#clock.now()));
-    this.#arm();
+    this.#watch = this.#net.watchNetworks((change) => this.#changed(change));
+    this.#resolveLater();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#watch?.cancel();
+    this.#resolving?.cancel();
   }
 
   /** Resolves once those that are addresses are in use; names follow when the resolver answers. */
@@ -69,9 +73,17 @@ export class Surroundings {
     await this.#resolveBeacons();
   }
 
+  /** The system knows no way to where a datagram was to go: perhaps our addresses are others by now. */
+  refused(): void {
+    const now = this.#clock.now();
+    if (now - this.#refusedAt < REFUSED_PAUSE) return;
+    this.#refusedAt = now;
+    if (this.#isElsewhere()) this.#changed('changed');
+  }
+
   async #resolveBeacons(): Promise<void> {
     const wanted = this.#wanted;
-    const resolved = await resolveEndpoints(this.#net, this.#log, wanted);
+    const resolved = await resolveEndpoints(this.#net, this.#log, wanted, this.#local);
     // A resolver that is away is no reason to forget a beacon that works.
     if (this.#stopped || wanted !== this.#wanted || resolved.length === 0) return;
     if (JSON.stringify(resolved) === JSON.stringify(this.#beacons)) return;
@@ -79,21 +91,28 @@ export class Surroundings {
     this.#run(() => this.#node.setBeacons(resolved, this.#clock.now()));
   }
 
-  #arm(): void {
+  #resolveLater(): void {
     if (this.#stopped) return;
-    this.#timer = this.#clock.at(this.#clock.now() + INTERVAL, () => {
-      this.#lookAround();
-      this.#arm();
+    const pause = this.#beacons.length === 0 ? RESOLVE_AGAIN : RESOLVE_EVERY;
+    this.#resolving = this.#clock.at(this.#clock.now() + pause, () => {
+      void this.#resolveBeacons();
+      this.#resolveLater();
     });
   }
 
-  #lookAround(): void {
-    if (this.#looks++ % RESOLVE_EVERY === 0 || this.#beacons.length === 0) void this.#resolveBeacons();
-    const lan = localEndpoints(this.#net, this.#local);
-    if (JSON.stringify(lan) === JSON.stringify(this.#lan)) return;
-    this.#lan = lan;
-    this.#log.event('info', 'node.local_addresses_changed', { count: lan.length });
-    this.#run(() => this.#node.setLocalEndpoints(lan, this.#clock.now()));
+  #isElsewhere(): boolean {
+    return JSON.stringify(localEndpoints(this.#net, this.#local)) !== JSON.stringify(this.#lan);
+  }
+
+  #changed(change: NetworkChange): void {
+    if (this.#stopped) return;
+    this.#lan = localEndpoints(this.#net, this.#local);
+    this.#log.event('info', change === 'slept' ? 'node.slept' : 'node.network_changed', {
+      count: this.#lan.length,
+    });
+    this.#run(() => this.#node.setLocalEndpoints(this.#lan, this.#clock.now()));
     this.#onMoved();
+    // Names may mean something else here.
+    void this.#resolveBeacons();
   }
 }

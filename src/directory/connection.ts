@@ -91,26 +91,33 @@ export class Connection {
   stop(): void {
     this.#stopped = true;
     this.#wake?.();
+    this.#attempt?.abort();
     this.#pending?.close();
     this.#session?.link.close();
     for (const waiter of [...this.#waiters]) waiter.reject(unreachable('closed'));
   }
 
   /**
-   * The host may be on another network: what waits is tried at once, a connection from an address that is gone is
-   * given up, and any other has to answer soon.
+   * The host may be on another network: what waits is tried at once, and a connection from an address that is gone is
+   * given up. Any other has to answer soon.
    */
   networkChanged(): void {
     this.#failures = 0;
     this.#attempt?.abort();
     this.#pending?.close();
     this.#wake?.();
+    const local = this.#session?.link.localHost;
+    if (local === undefined) return;
+    if (!isLoopback(local) && !this.#options.net.localAddresses().includes(local))
+      this.#session?.link.close();
+    else this.check();
+  }
+
+  /** A live connection has to answer soon, or another takes its place. */
+  check(): void {
     const link = this.#session?.link;
-    if (link === undefined || link.closed) return;
-    const local = link.localHost;
-    if (!isLoopback(local) && !this.#options.net.localAddresses().includes(local)) link.close();
     // A server answers any request, if only that it does not know it.
-    else link.request({ type: 'ping' }, PROBE_TIMEOUT).catch(() => {});
+    if (link?.closed === false) link.request({ type: 'ping' }, PROBE_TIMEOUT).catch(() => {});
   }
 
   /** The session, once there is one. Rejects with `registry_unreachable` after `timeout`. */

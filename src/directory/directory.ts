@@ -101,6 +101,10 @@ export class Directory {
   networkChanged(): void {
     this.#connection.networkChanged();
   }
+  /** A connection that may have died unnoticed has to show soon that it lives. */
+  check(): void {
+    this.#connection.check();
+  }
   onPush(listener: (push: RegistryPush) => void): void {
     this.#pushListeners.push(listener);
   }

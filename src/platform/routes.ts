@@ -76,7 +76,8 @@ function byMetric(routes: DefaultRoute[]): DefaultRoute[] {
 function shortened(groups: readonly string[]): string {
   const text = groups.join(':');
   let longest = '';
-  for (const [run] of text.matchAll(/(?:^|:)0(?::0)+(?::|$)/g)) if (run.length > longest.length) longest = run;
+  for (const [run] of text.matchAll(/(?:^|:)0(?::0)+(?::|$)/g))
+    if (run.length > longest.length) longest = run;
   return longest === '' ? text : text.replace(longest, '::');
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
-import { bindAddress, fingerprint, hostname, hostPort, type Value } from '../values.ts';
+import { fingerprint, hostname, hostPort, tunnelAddress, type Value } from '../values.ts';
 import { autoApproveSchema, ruleToFile } from './auto-approve.ts';
 
 /** Ports an old or unnamed registry and beacon are expected on. spec/22 §3 */
@@ -123,11 +123,11 @@ export const KEYS = {
   hostname: textKey(hostname, 'a hostname', 'Name under which trusted peers find this node'),
   email: textKey(emailAddress, 'an e-mail address', 'Owner told to the registry; optional'),
   listen: textKey<Endpoint>(
-    bindAddress,
+    tunnelAddress,
     'HOST:PORT or :PORT',
-    'UDP address of the daemon; port 0 lets the system choose',
+    'UDP address of the daemon; port 0 lets the system choose, `[::]` is every address of both families, `0.0.0.0` of IPv4 only',
     {
-      fallback: '0.0.0.0:0',
+      fallback: '[::]:0',
       toFile: formatEndpoint,
     },
   ),

@@ -9,7 +9,7 @@ import { registryPin } from '../../config/pins.ts';
 import type { FlagTexts, Settings } from '../../config/settings.ts';
 import type { Context } from '../../context.ts';
 import { formatFields } from '../../text.ts';
-import { bindAddress, fingerprint, hostname, hostPort, oneOf, path, text } from '../../values.ts';
+import { fingerprint, hostname, hostPort, oneOf, path, text, tunnelAddress } from '../../values.ts';
 
 export const daemonStart = defineCommand({
   name: 'daemon start',
@@ -25,7 +25,7 @@ export const daemonStart = defineCommand({
     beacon: { value: hostPort('host', 9001), summary: 'beacon to use' },
     hostname: { value: hostname, summary: 'name of this node' },
     email: { value: text, summary: 'owner told to the registry' },
-    listen: { value: bindAddress, summary: 'UDP address of the daemon' },
+    listen: { value: tunnelAddress, summary: 'UDP address of the daemon' },
     socket: { value: path, summary: 'local socket' },
     public: { summary: 'let anyone on the network connect' },
     relayOnly: { summary: 'never use a direct path' },
