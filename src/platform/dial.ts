@@ -10,34 +10,47 @@ import { systemError } from './system-error.ts';
 /** How long a resolver may take before the addresses of last time are used. Chosen. */
 const LOOKUP_PATIENCE: Millis = 1_000;
 const MAX_REMEMBERED = 64;
-/** Addresses of names, latest last. */
-const remembered = new Map<string, readonly string[]>();
 
-/** IP literals of a host, those that the system would try first in front. Errors: `connection_failed`. */
-export async function resolveHost(host: string): Promise<string[]> {
-  if (isIP(host) !== 0) return [host];
-  const known = remembered.get(host);
-  const asked = lookup(host, { all: true, verbatim: true }).then((found) => {
+/** Looks names up, and remembers what they meant. */
+export class Resolver {
+  /** Latest last. */
+  readonly #known = new Map<string, readonly string[]>();
+
+  /** IP literals of a host, those that the system would try first in front. Errors: `connection_failed`. */
+  async resolve(host: string): Promise<string[]> {
+    if (isIP(host) !== 0) return [host];
+    const known = this.#known.get(host);
+    try {
+      const asked = this.#ask(host);
+      return [...(known === undefined ? await asked : await soonEnough(asked, known))];
+    } catch (error) {
+      throw new PilotError('connection_failed', `Cannot resolve "${host}"`, { cause: error });
+    }
+  }
+
+  async #ask(host: string): Promise<readonly string[]> {
+    const found = await lookup(host, { all: true, verbatim: true });
     const addresses = [...new Set(found.map((entry) => entry.address))];
-    remembered.delete(host);
-    remembered.set(host, addresses);
-    for (const oldest of remembered.keys()) {
-      if (remembered.size <= MAX_REMEMBERED) break;
-      remembered.delete(oldest);
+    this.#known.delete(host);
+    this.#known.set(host, addresses);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MAX_REMEMBERED) break;
+      this.#known.delete(oldest);
     }
     return addresses;
+  }
+}
+
+/** What is asked for, or `known` when that fails or takes too long. */
+async function soonEnough<Value>(asked: Promise<Value>, known: Value): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<Value>((resolve) => {
+    timer = setTimeout(() => resolve(known), LOOKUP_PATIENCE);
   });
   try {
-    if (known === undefined) return await asked;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<readonly string[]>((resolve) => {
-      timer = setTimeout(() => resolve(known), LOOKUP_PATIENCE);
-    });
-    const found = await Promise.race([asked.catch(() => known), patience]);
+    return await Promise.race([asked.catch(() => known), patience]);
+  } finally {
     clearTimeout(timer);
-    return [...found];
-  } catch (error) {
-    throw new PilotError('connection_failed', `Cannot resolve "${host}"`, { cause: error });
   }
 }
 
@@ -45,8 +58,8 @@ export async function resolveHost(host: string): Promise<string[]> {
  * A connected socket, to which nobody listens yet. Errors: `connection_failed` when every address failed; the signal's
  * reason when aborted.
  */
-export async function dialTcp(to: Endpoint, signal: AbortSignal): Promise<Socket> {
-  const addresses = interleaved(await resolveHost(to.host));
+export async function dialTcp(to: Endpoint, resolver: Resolver, signal: AbortSignal): Promise<Socket> {
+  const addresses = interleaved(await resolver.resolve(to.host));
   signal.throwIfAborted();
   const running = race(
     addresses,

@@ -1,21 +1,23 @@
 import type { Net } from '../runtime/ports.ts';
-import { resolveHost } from './dial.ts';
+import { Resolver } from './dial.ts';
 import { connectLocalSocket, listenLocalSocket } from './local.ts';
-import { gateways, localAddresses, watchNetworks } from './networks.ts';
+import { localAddresses, Routes } from './networks.ts';
 import { connectTcp, listenTcp } from './tcp.ts';
 import { openUdp } from './udp.ts';
 
 /** The process's sockets. */
 export function nodeNet(): Net {
+  const resolver = new Resolver();
+  const routes = new Routes();
   return {
     udp: openUdp,
     listen: listenTcp,
-    connect: connectTcp,
+    connect: (to, options) => connectTcp(to, options, resolver),
     listenLocal: listenLocalSocket,
     connectLocal: connectLocalSocket,
-    resolve: resolveHost,
+    resolve: (host) => resolver.resolve(host),
     localAddresses,
-    gateways,
-    watchNetworks,
+    gateways: () => routes.gateways(),
+    watchNetworks: (onChange) => routes.watch(onChange),
   };
 }

@@ -15,6 +15,8 @@ import {
 const INTERVAL = 1_000;
 /** Wall-clock time that passed without the monotonic clock, or between two looks, from which we were asleep. */
 const SLEPT = 5_000;
+/** How often a program is asked for the routes, ms. */
+const ASK_EVERY = 10_000;
 
 export function localAddresses(): string[] {
   const found: string[] = [];
@@ -27,10 +29,11 @@ export function localAddresses(): string[] {
   return found;
 }
 
-export function gateways(): Gateway[] {
+/** The default routers, with our own address on the network of each. */
+function reached(routes: readonly DefaultRoute[]): Gateway[] {
   const found: Gateway[] = [];
   const interfaces = networkInterfaces();
-  for (const { host, through } of defaultRoutes()) {
+  for (const { host, through } of routes) {
     const family = host.includes(':') ? 'IPv6' : 'IPv4';
     const own = Object.entries(interfaces)
       .flatMap(([name, entries]) => (entries ?? []).map((entry) => ({ name, ...entry })))
@@ -41,14 +44,49 @@ export function gateways(): Gateway[] {
   return found;
 }
 
-export function watchNetworks(onChange: (change: NetworkChange) => void): Timer {
-  const watch = new NetworkWatch();
-  watch.look(pictureOfNetworks(), performance.now(), Date.now());
-  const timer = setInterval(() => {
-    const change = watch.look(pictureOfNetworks(), performance.now(), Date.now());
-    if (change !== undefined) onChange(change);
-  }, INTERVAL);
-  return { cancel: () => clearInterval(timer) };
+/** Routes as the system shows or tells them. */
+export class Routes {
+  #asked: readonly DefaultRoute[] = [];
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  gateways(): Gateway[] {
+    return reached(this.defaults());
+  }
+
+  /** Calls back when addresses or default routers have changed, and when the machine was asleep. */
+  watch(onChange: (change: NetworkChange) => void): Timer {
+    const watch = new NetworkWatch();
+    const look = (): NetworkChange | undefined =>
+      watch.look(pictureOf(this.defaults()), performance.now(), Date.now());
+    look();
+    const timer = setInterval(() => {
+      const change = look();
+      if (change !== undefined) onChange(change);
+    }, INTERVAL);
+    return { cancel: () => clearInterval(timer) };
+  }
+
+  defaults(): readonly DefaultRoute[] {
+    if (process.platform !== 'linux') return this.#ask();
+    return [
+      ...readProcRoute(contents('/proc/net/route')),
+      ...readProcIpv6Route(contents('/proc/net/ipv6_route')),
+    ];
+  }
+
+  /** Where a program has to be asked, the last answer is given, and a new one asked for now and then. */
+  #ask(): readonly DefaultRoute[] {
+    if (performance.now() - this.#askedAt < ASK_EVERY) return this.#asked;
+    this.#askedAt = performance.now();
+    const [command, args, read] =
+      process.platform === 'win32'
+        ? (['route', ['print', '-4', '0.0.0.0'], readRoutePrint] as const)
+        : (['netstat', ['-rn'], readNetstat] as const);
+    execFile(command, args, { timeout: 5_000, windowsHide: true }, (error, stdout) => {
+      if (error === null) this.#asked = read(stdout);
+    });
+    return this.#asked;
+  }
 }
 
 /** Compares one look with the one before. */
@@ -72,19 +110,11 @@ export class NetworkWatch {
   }
 }
 
-function pictureOfNetworks(): string {
+function pictureOf(routes: readonly DefaultRoute[]): string {
   const addresses = Object.entries(networkInterfaces()).flatMap(([name, entries]) =>
     (entries ?? []).filter((entry) => !entry.internal).map((entry) => `${name} ${entry.mac} ${entry.cidr}`),
   );
-  return JSON.stringify([addresses, defaultRoutes()]);
-}
-
-function defaultRoutes(): readonly DefaultRoute[] {
-  if (process.platform !== 'linux') return askedRoutes();
-  return [
-    ...readProcRoute(contents('/proc/net/route')),
-    ...readProcIpv6Route(contents('/proc/net/ipv6_route')),
-  ];
+  return JSON.stringify([addresses, routes]);
 }
 
 function contents(path: string): string {
@@ -93,24 +123,6 @@ function contents(path: string): string {
   } catch {
     return '';
   }
-}
-
-/** Elsewhere a program has to be asked: the last answer is given, and a new one asked for now and then. */
-const ASK_EVERY = 10_000;
-let asked: readonly DefaultRoute[] = [];
-let askedAt = Number.NEGATIVE_INFINITY;
-
-function askedRoutes(): readonly DefaultRoute[] {
-  if (performance.now() - askedAt < ASK_EVERY) return asked;
-  askedAt = performance.now();
-  const [command, args, read] =
-    process.platform === 'win32'
-      ? (['route', ['print', '-4', '0.0.0.0'], readRoutePrint] as const)
-      : (['netstat', ['-rn'], readNetstat] as const);
-  execFile(command, args, { timeout: 5_000, windowsHide: true }, (error, stdout) => {
-    if (error === null) asked = read(stdout);
-  });
-  return asked;
 }
 
 function isLinkLocal(address: string): boolean {

@@ -5,7 +5,7 @@ import { PilotError } from '../api/errors.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
 import type { Abort, Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
-import { dialTcp } from './dial.ts';
+import { dialTcp, Resolver } from './dial.ts';
 import { socketPipe } from './pipe.ts';
 import { systemError } from './system-error.ts';
 
@@ -120,7 +120,11 @@ export interface ConnectOptions {
   readonly signal?: Abort;
 }
 
-export async function connectTcp(to: Endpoint, options: ConnectOptions = {}): Promise<Pipe> {
+export async function connectTcp(
+  to: Endpoint,
+  options: ConnectOptions = {},
+  resolver = new Resolver(),
+): Promise<Pipe> {
   const { tls, signal } = options;
   const target = formatEndpoint(to);
   const controller = new AbortController();
@@ -132,7 +136,7 @@ export async function connectTcp(to: Endpoint, options: ConnectOptions = {}): Pr
   }, options.timeout ?? CONNECT_TIMEOUT);
   try {
     controller.signal.throwIfAborted();
-    const socket = await dialTcp(to, controller.signal);
+    const socket = await dialTcp(to, resolver, controller.signal);
     if (tls === undefined) return socketPipe(socket, false);
     return socketPipe(await secured(socket, to, tls, controller.signal), tls.fingerprint !== undefined);
   } finally {

@@ -14,7 +14,7 @@ export interface NodeUdpSocket extends UdpSocket {
 }
 
 /** The system knows no way to the address, at least not now. */
-const UNREACHABLE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET']);
+const UNREACHABLE: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET'];
 
 type LookupDone = (error: Error | null, address: string, family: number) => void;
 
@@ -50,7 +50,7 @@ function udpSocket(socket: Socket, local: Endpoint, v6: boolean): NodeUdpSocket 
   const counted = (error: Error | null, to?: Endpoint): void => {
     if (error === null) return;
     errors++;
-    if (to !== undefined && UNREACHABLE.has(systemCode(error) ?? '')) onUnreachable?.(to);
+    if (to !== undefined && UNREACHABLE.includes(systemCode(error) ?? '')) onUnreachable?.(to);
   };
   socket.on('error', (error) => counted(error));
   return {
