@@ -125,6 +125,11 @@ export class Beacons {
     return this.#find(endpoint) !== undefined || this.#carriers.some((one) => sameEndpoint(one, endpoint));
   }
 
+  /** A byte stream to a beacon is open. */
+  hasStream(): boolean {
+    return this.#carriers.length > 0;
+  }
+
   /** True for the second port of a beacon of ours. */
   isAlternate(endpoint: Endpoint): boolean {
     return this.#alternateOf(endpoint) !== undefined;

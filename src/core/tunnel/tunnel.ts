@@ -5,7 +5,8 @@ import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
-import { type NatBehaviour, UNKNOWN_NAT } from '../nat/behaviour.ts';
+import type { NatBehaviour } from '../nat/behaviour.ts';
+import { classify } from '../nat/survey.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
@@ -173,7 +174,11 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** How the translator in front of us behaves, as far as it is known. */
   nat(): NatBehaviour {
-    return UNKNOWN_NAT;
+    return classify({
+      observations: this.#beacons.observations(),
+      own: this.#host.lan,
+      streamsWork: this.#beacons.hasStream(),
+    });
   }
 
   /** The host changed networks, or may have: registers again and tries the paths in use. */

@@ -1,5 +1,7 @@
+import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis } from '../../base/units.ts';
+import type { Observation } from '../nat/observation.ts';
 
 // Chosen.
 
@@ -9,25 +11,7 @@ const WAIT: Millis = 10_000;
 /** Observations kept; the longest unasked give way. */
 const MAX_OBSERVATIONS = 1_024;
 
-/** What was asked of a beacon about one socket of ours, and what it saw. */
-export interface Observation {
-  readonly beacon: Endpoint;
-  /** Asked at the beacon's second port: another vantage point on the same host. */
-  readonly alternate: boolean;
-  /** The answer was to come from the port that was not asked: an answer means that the filter lets it in. */
-  readonly unsolicited: boolean;
-  /** Our socket; 0 is the tunnel's main one. */
-  readonly via: number;
-  /** Questions sent since the last answer, and when the first and the last of them were. */
-  readonly unanswered: number;
-  readonly firstAskedAt: Instant;
-  readonly askedAt: Instant;
-  /** How the beacon sees the socket; undefined without an answer. */
-  readonly endpoint: Endpoint | undefined;
-  readonly at: Instant | undefined;
-  /** Round trip of the last answer. */
-  readonly rtt: Millis | undefined;
-}
+export type { Observation };
 
 export type Question = Pick<Observation, 'beacon' | 'alternate' | 'unsolicited' | 'via'>;
 type Kept = { -readonly [Field in keyof Observation]: Observation[Field] };
@@ -86,6 +70,8 @@ export class Vantage {
 
   #learn(observation: Kept, endpoint: Endpoint, now: Instant): void {
     observation.unanswered = 0;
+    if (observation.endpoint === undefined || !sameEndpoint(observation.endpoint, endpoint))
+      observation.since = now;
     observation.endpoint = endpoint;
     observation.at = now;
   }
@@ -113,6 +99,7 @@ export class Vantage {
       firstAskedAt: now,
       askedAt: now,
       endpoint: undefined,
+      since: undefined,
       at: undefined,
       rtt: undefined,
     };
