@@ -52,8 +52,10 @@ export class PilotWorld {
   #datagrams = 0;
   #files = 0;
 
-  constructor(seed: string | number) {
-    this.world = new World(seed, { describe: describeDatagram, crypto: this.ledger.watch(nodeCrypto()) });
+  /** `recordsNonces`: every nonce is kept, to find repetitions. @default true */
+  constructor(seed: string | number, { recordsNonces = true }: { recordsNonces?: boolean } = {}) {
+    const crypto = recordsNonces ? this.ledger.watch(nodeCrypto()) : nodeCrypto();
+    this.world = new World(seed, { describe: describeDatagram, crypto });
     this.random = this.world.random.fork('plan');
     this.rendezvous = new RendezvousMachine(this.world);
   }
