@@ -32,17 +32,16 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
   let lock: Claim | undefined;
   try {
     lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
-    const { store, registry, beacon, publicHost } = launch;
+    const { store, registry, beacon, beaconAlternate, publicHost } = launch;
     const config = {
       adminToken: await adminToken(host, launch.adminTokenFile),
       networkCreation: launch.networkCreation,
       legacySignatures: !launch.requireProof,
     };
-    const serving = await serve({ host, log, store, registry, beacon, publicHost, config }).catch(
-      (thrown: unknown) => {
-        throw portExplained(thrown);
-      },
-    );
+    const places = { store, registry, beacon, beaconAlternate, publicHost };
+    const serving = await serve({ host, log, ...places, config }).catch((thrown: unknown) => {
+      throw portExplained(thrown);
+    });
     const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
     const facts: RendezvousFacts = {
       registry: formatEndpoint(registryEndpoint),

@@ -13,6 +13,8 @@ export interface ServeOptions {
   readonly store: string;
   readonly registry: Endpoint;
   readonly beacon: Endpoint;
+  /** Second port of the beacon. @default the port after the next, when it is free */
+  readonly beaconAlternate?: Endpoint | undefined;
   /** Host to announce the beacon under; undefined: clients take the host they reached the registry at. */
   readonly publicHost?: string | undefined;
   readonly config?: Partial<RegistryConfig>;
@@ -36,6 +38,8 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       tls: 'persisted',
       registryBind: options.registry,
       beaconBind: options.beacon,
+      beaconAlternateBind: options.beaconAlternate ?? secondPort(options.beacon),
+      beaconAlternateOptional: options.beaconAlternate === undefined,
       config: {
         ...(options.publicHost !== undefined && {
           beacons: [{ host: options.publicHost, port: options.beacon.port }],
@@ -54,4 +58,8 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
     await store.close();
     throw error;
   }
+}
+
+function secondPort({ host, port }: Endpoint): Endpoint {
+  return { host, port: port === 0 || port > 65_533 ? 0 : port + 2 };
 }

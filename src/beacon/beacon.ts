@@ -1,5 +1,6 @@
 /** The beacon's sockets: a UDP shell around core/relay, with key lookups and peer discovery injected. */
 
+import { asPilotError } from '../api/errors.ts';
 import type { Crypto } from '../base/crypto.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
@@ -8,7 +9,7 @@ import { Relay } from '../core/relay/relay.ts';
 import type { RelayConfig, RelayEntry, RelayEvent, RelayStats } from '../core/relay/types.ts';
 import { drive } from '../runtime/drive.ts';
 import type { Clock, Log, Net, Timer, UdpSocket } from '../runtime/ports.ts';
-import { KeyLookups } from './key-lookups.ts';
+import { KeyLookups, type LookupKey } from './key-lookups.ts';
 import { type DiscoverPeersOptions, discoverPeers } from './peer-discovery.ts';
 
 /** Chosen: often enough to see an attack in the log, seldom enough not to fill it. */
@@ -27,10 +28,12 @@ export interface BeaconOptions {
   readonly bind: Endpoint;
   /** A second port, from which nodes learn how their NAT maps and filters. @default none */
   readonly alternateBind?: Endpoint | undefined;
+  /** Go on without the second port when it is taken. @default false */
+  readonly alternateOptional?: boolean;
   /** Takes what is for a node on one of the streams told with `attach`. */
   readonly onStreamTransmit?: ((stream: Endpoint, data: Uint8Array) => void) | undefined;
-  /** Identity key registered for a node, undefined when there is none. Without it no node can prove itself. */
-  readonly lookupKey?: ((node: NodeId) => Promise<Uint8Array | undefined>) | undefined;
+  /** Without it no node can prove itself. */
+  readonly lookupKey?: LookupKey | undefined;
   /** Peer beacons whose gossip counts. */
   readonly peers?: readonly Endpoint[] | undefined;
   /** Finds further peers through a registry; they replace `peers`. */
@@ -60,7 +63,7 @@ export interface Beacon {
 export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
   const { net, clock, random, crypto, log, lookupKey } = options;
   const socket = await net.udp(options.bind);
-  const second = await bindSecond(net, options.alternateBind, socket);
+  const second = await bindSecond(options, socket);
   const relay = new Relay({
     crypto,
     random: random.fork('relay'),
@@ -71,8 +74,8 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
       challenges: (options.config?.challenges ?? true) && lookupKey !== undefined,
     },
   });
-  const lookups = new KeyLookups(lookupKey, (node, key) => {
-    driver.run(() => relay.identityKey(node, key, clock.now()));
+  const lookups = new KeyLookups(lookupKey, (node, answer, claimed) => {
+    driver.run(() => relay.identityKey(node, answer, clock.now(), claimed));
   });
   const driver = drive(relay, clock, (output) => {
     switch (output.type) {
@@ -82,7 +85,7 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
         else socket.send(output.data, output.to);
         return;
       case 'needKey':
-        lookups.request(output.node);
+        lookups.request(output.node, output.claimed);
         return;
       case 'event':
         logEvent(log, output.event);
@@ -148,16 +151,20 @@ export async function startBeacon(options: BeaconOptions): Promise<Beacon> {
 }
 
 async function bindSecond(
-  net: Net,
-  bind: Endpoint | undefined,
+  { net, log, alternateBind, alternateOptional = false }: BeaconOptions,
   first: UdpSocket,
 ): Promise<UdpSocket | undefined> {
-  if (bind === undefined) return undefined;
+  if (alternateBind === undefined) return undefined;
   try {
-    return await net.udp(bind);
-  } catch (error) {
+    return await net.udp(alternateBind);
+  } catch (thrown) {
+    const { code, message } = asPilotError(thrown);
+    if (alternateOptional && code === 'port_in_use') {
+      log.event('warn', 'beacon.no_second_port', { port: alternateBind.port, message });
+      return undefined;
+    }
     await first.close();
-    throw error;
+    throw thrown;
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KeyAnswer } from '../core/relay/key-desk.ts';
 import { KeyLookups } from './key-lookups.ts';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -39,13 +40,13 @@ test('drops questions beyond its queue, and answers nothing once stopped', async
   assert.deepEqual([answered, waiting.length], [[], 0]);
 });
 
-test('a lookup that throws counts as an unknown key', async () => {
-  const answers: [number, Uint8Array | undefined][] = [];
+test('a lookup that throws is told as one that could not be made', async () => {
+  const answers: [number, KeyAnswer][] = [];
   const lookups = new KeyLookups(
     () => Promise.reject(new Error('away')),
     (node, key) => answers.push([node, key]),
   );
   lookups.request(5);
   await settle();
-  assert.deepEqual(answers, [[5, undefined]]);
+  assert.deepEqual(answers, [[5, 'unavailable']]);
 });

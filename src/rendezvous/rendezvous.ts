@@ -24,6 +24,10 @@ export interface RendezvousOptions {
   readonly storage: Storage;
   readonly registryBind: Endpoint;
   readonly beaconBind: Endpoint;
+  /** A second port of the beacon, from which nodes learn how their NAT behaves. @default none */
+  readonly beaconAlternateBind?: Endpoint | undefined;
+  /** Go on without it when it is taken. @default false */
+  readonly beaconAlternateOptional?: boolean;
   /** Where facts are kept. @default a memory store: everything is lost at the end */
   readonly store?: Store;
   /**
@@ -60,6 +64,8 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     crypto,
     log,
     bind: options.beaconBind,
+    alternateBind: options.beaconAlternateBind,
+    alternateOptional: options.beaconAlternateOptional ?? false,
     lookupKey: (node) => lookup.key(node),
   });
   const service = createRegistryService({

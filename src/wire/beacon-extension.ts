@@ -3,8 +3,8 @@
  * ignore. Chosen; see docs/decisions/0007 and 0018.
  *
  * Version 1 (`50 58 01`): Discover: challenge 16, signature 64. DiscoverReply: challenge 16.
- * Version 2 (`50 58 02`): Discover: flags u8 (bit 0: answer from the other port, bit 1: a proof follows), token u32,
- * then with bit 1 challenge 16, signature 64. DiscoverReply: flags u8 (bit 0: sent from the other port, bit 1: nothing
+ * Version 2 (`50 58 02`): Discover: flags u8 (bit 0: answer from the other port, bit 1: a proof follows, bit 2: answer
+ * later), token u32, then with bit 2 delay u16 in seconds, with bit 1 key 32, challenge 16, signature 64. DiscoverReply: flags u8 (bit 0: sent from the other port, bit 1: nothing
  * to prove, bit 2: a challenge follows), second port u16 (0: none), token u32, then with bit 2 challenge 16, beacon 8.
  */
 import { concat, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
@@ -22,6 +22,8 @@ const PREFIX_2 = 'pilot-beacon-register2:';
 const ELSEWHERE = 0x01;
 const SETTLED = 0x02;
 const PROOF = 0x02;
+const LATER = 0x04;
+const KEY_LENGTH = 32;
 const CHALLENGE = 0x04;
 
 /** Proves that the sender of a Discover holds the identity key registered for the node. */
@@ -30,6 +32,8 @@ export interface DiscoverProof {
   readonly challenge: Uint8Array;
   /** 64 bytes, Ed25519 over `discoverSignedBytes`. */
   readonly signature: Uint8Array;
+  /** 32 bytes, the identity key signed with; only with a question. The beacon asks the registry whether it is right. */
+  readonly key?: Uint8Array;
 }
 
 /** Makes a Discover a question of its own, whose answer is told apart from every other. */
@@ -38,6 +42,8 @@ export interface DiscoverQuestion {
   readonly token: number;
   /** Answer from the beacon's port that was not asked. */
   readonly elsewhere: boolean;
+  /** Answer this many seconds later, u16; only where nothing is registered. Tells how long a mapping lives. */
+  readonly delay?: number;
 }
 
 /** What a beacon adds when it was asked with a `DiscoverQuestion`. */
@@ -84,12 +90,15 @@ export function encodeDiscoverTrailer({ proof, question }: DiscoverTrailer): Uin
   }
   if (question === undefined)
     return proof === undefined ? new Uint8Array() : concat(MAGIC_1, proof.challenge, proof.signature);
-  const head = new Uint8Array(5);
-  head[0] = (question.elsewhere ? ELSEWHERE : 0) | (proof === undefined ? 0 : PROOF);
-  writeU32(head, 1, question.token);
-  return proof === undefined
-    ? concat(MAGIC_2, head)
-    : concat(MAGIC_2, head, proof.challenge, proof.signature);
+  const { token, elsewhere, delay } = question;
+  const key = proof?.key;
+  const head = new Uint8Array(delay === undefined ? 5 : 7);
+  head[0] = (elsewhere ? ELSEWHERE : 0) | (key === undefined ? 0 : PROOF) | (delay === undefined ? 0 : LATER);
+  writeU32(head, 1, token);
+  if (delay !== undefined) writeU16(head, 5, delay);
+  if (proof === undefined || key === undefined) return concat(MAGIC_2, head);
+  expectLength('key', key, KEY_LENGTH);
+  return concat(MAGIC_2, head, key, proof.challenge, proof.signature);
 }
 
 export function encodeReplyTrailer({ challenge, answer }: ReplyTrailer): Uint8Array {
@@ -114,9 +123,18 @@ export function decodeDiscoverTrailer(bytes: Uint8Array, at: number): DiscoverTr
   }
   if (!startsWith(bytes, at, MAGIC_2) || bytes.length < at + 8) return {};
   const flags = bytes[at + 3]!;
-  const question = { token: readU32(bytes, at + 4), elsewhere: (flags & ELSEWHERE) !== 0 };
-  const proof = (flags & PROOF) === 0 ? undefined : proofAt(bytes, at + 8);
-  return proof === undefined ? { question } : { question, proof };
+  const later = (flags & LATER) !== 0;
+  if (later && bytes.length < at + 10) return {};
+  const question = {
+    token: readU32(bytes, at + 4),
+    elsewhere: (flags & ELSEWHERE) !== 0,
+    ...(later && { delay: readU16(bytes, at + 8) }),
+  };
+  if ((flags & PROOF) === 0) return { question };
+  const body = at + (later ? 10 : 8);
+  const key = slice(bytes, body, KEY_LENGTH);
+  const proof = proofAt(bytes, body + KEY_LENGTH);
+  return key === undefined || proof === undefined ? { question } : { question, proof: { ...proof, key } };
 }
 
 /** Reads what follows a DiscoverReply from `at` on; whatever is not ours is as if it were not there. */

@@ -139,7 +139,11 @@ describe('beacon messages', () => {
 
   it('lose what was cut of a question or its answer, not the rest', () => {
     const question = { token: 0xdeadbeef, elsewhere: true };
-    const proof = { challenge: new Uint8Array(16), signature: new Uint8Array(64) };
+    const proof = {
+      key: new Uint8Array(32),
+      challenge: new Uint8Array(16),
+      signature: new Uint8Array(64),
+    };
     const whole = encodeDiscover(5, proof, question);
     for (let length = 5; length < whole.length; length++) {
       assert.deepEqual(decodeBeaconMessage(whole.slice(0, length)), {
@@ -205,7 +209,11 @@ const endpoint = arbitrary.record({ host, port: arbitrary.u16 });
 const challenge = arbitrary.exactly(16);
 const frame = arbitrary.bytes(80);
 const proof = arbitrary.record({ challenge, signature: arbitrary.exactly(64) });
-const question = arbitrary.record({ token: arbitrary.u32, elsewhere: fc.boolean() });
+const named = arbitrary.record({ key: arbitrary.exactly(32), challenge, signature: arbitrary.exactly(64) });
+const question = fc.oneof(
+  arbitrary.record({ token: arbitrary.u32, elsewhere: fc.boolean() }),
+  arbitrary.record({ token: arbitrary.u32, elsewhere: fc.boolean(), delay: arbitrary.u16 }),
+);
 const answer = {
   token: arbitrary.u32,
   elsewhere: fc.boolean(),
@@ -218,7 +226,7 @@ const messages: fc.Arbitrary<BeaconMessage> = fc.oneof(
   tagged('discover', { node: arbitrary.u32 }),
   tagged('discover', { node: arbitrary.u32, proof }),
   tagged('discover', { node: arbitrary.u32, question }),
-  tagged('discover', { node: arbitrary.u32, question, proof }),
+  tagged('discover', { node: arbitrary.u32, question, proof: named }),
   tagged('discoverReply', { endpoint }),
   tagged('discoverReply', { endpoint, challenge }),
   tagged('discoverReply', { endpoint, answer: arbitrary.record(answer) }),

@@ -38,6 +38,8 @@ export interface RendezvousLaunch {
   readonly store: string;
   readonly registry: Endpoint;
   readonly beacon: Endpoint;
+  /** Undefined: the port after the next, when it is free. */
+  readonly beaconAlternate: Endpoint | undefined;
   /** Host to announce beacons under; undefined: the host each client reached us at. */
   readonly publicHost: string | undefined;
   readonly adminTokenFile: string | undefined;

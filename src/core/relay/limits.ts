@@ -41,7 +41,9 @@ export const VERIFY_BURST = 5_000;
 /** Keys asked for at the same time, and how long answers are kept. */
 export const KEY_WAIT_LIMIT = 4_096;
 export const KEY_WAIT: Millis = 10_000;
-export const KEY_LIMIT = 16_384;
+export const KEY_LIMIT = 131_072;
 export const KEY_LIFETIME: Millis = 300_000;
+/** A key the directory named is good for this long while the directory can't be reached. */
+export const KEY_REMEMBERED: Millis = 86_400_000;
 /** An unknown node may register a moment later. */
 export const UNKNOWN_KEY_LIFETIME: Millis = 5_000;

@@ -17,7 +17,8 @@ import { parseIp } from '../../wire/ip.ts';
 import { Challenges } from './challenges.ts';
 import { familyOf } from './family.ts';
 import { Gossip } from './gossip.ts';
-import { KeyDesk } from './key-desk.ts';
+import { type KeyAnswer, KeyDesk } from './key-desk.ts';
+import { LateReplies, LONGEST_DELAY } from './late-replies.ts';
 import {
   CONTROL_BURST,
   CONTROL_RATE,
@@ -46,6 +47,7 @@ type Discover = Extract<BeaconMessage, { type: 'discover' }>;
 type PunchRequest = Extract<BeaconMessage, { type: 'punchRequest' }>;
 type RelayFrame = Extract<BeaconMessage, { type: 'relay' }>;
 
+const NEVER = Number.POSITIVE_INFINITY;
 const DEFAULTS: RelayConfig = {
   beaconId: 0,
   challenges: true,
@@ -66,6 +68,7 @@ export class Relay implements Machine<RelayOutput> {
   readonly #mark: Uint8Array;
   readonly #gossip = new Gossip();
   readonly #streams = new Map<string, NodeId>();
+  readonly #late = new LateReplies();
   readonly #control = new TokenBuckets(CONTROL_RATE, CONTROL_BURST, SOURCE_LIMIT);
   readonly #punches = new TokenBuckets(PUNCH_RATE, PUNCH_BURST, SOURCE_LIMIT);
   readonly #punched = new TokenBuckets(PUNCHED_RATE, PUNCHED_BURST, SOURCE_LIMIT);
@@ -148,7 +151,7 @@ export class Relay implements Machine<RelayOutput> {
     }
     if (alternate) {
       if (message.type !== 'discover') this.#drop('alternate_port');
-      else if (this.#mayControl(from, now)) this.#observe(from, message, true);
+      else if (this.#mayControl(from, now)) this.#observe(from, message, true, now);
       return;
     }
     switch (message.type) {
@@ -176,9 +179,9 @@ export class Relay implements Machine<RelayOutput> {
     }
   }
 
-  /** The directory's answer to `needKey`; undefined when it does not know the node or can't be reached. */
-  identityKey(node: NodeId, key: Uint8Array | undefined, now: Instant): void {
-    const arrived = this.#keys.keyArrived(node, key, now);
+  /** The directory's answer to `needKey`, with its `claimed`; undefined when it does not know the node. */
+  identityKey(node: NodeId, answer: KeyAnswer, now: Instant, claimed?: Uint8Array): void {
+    const arrived = this.#keys.keyArrived(node, claimed, answer, now);
     if (arrived === undefined) return;
     if (arrived.valid)
       this.#registeredAs(node, this.#registrations.prove(node, arrived.offer.from, now), true);
@@ -186,6 +189,7 @@ export class Relay implements Machine<RelayOutput> {
   }
 
   handleTimeout(now: Instant): void {
+    for (const { to, question, alternate } of this.#late.take(now)) this.#tell(to, question, alternate);
     if (this.#sweepAt !== undefined && this.#sweepAt <= now) {
       this.#sweepAt = now + SWEEP_INTERVAL;
       this.#registrations.sweep(now);
@@ -202,8 +206,8 @@ export class Relay implements Machine<RelayOutput> {
   }
 
   nextTimeout(): Instant | undefined {
-    if (this.#sweepAt === undefined || this.#gossipAt === undefined) return this.#sweepAt ?? this.#gossipAt;
-    return Math.min(this.#sweepAt, this.#gossipAt);
+    const next = Math.min(this.#sweepAt ?? NEVER, this.#gossipAt ?? NEVER, this.#late.nextTimeout());
+    return next === NEVER ? undefined : next;
   }
 
   poll(): RelayOutput | undefined {
@@ -214,26 +218,28 @@ export class Relay implements Machine<RelayOutput> {
   }
 
   #onDiscover(from: Endpoint, { node, proof, question }: Discover, now: Instant): void {
-    if (node === 0 || question?.elsewhere === true || parseIp(from.host) === undefined) {
-      this.#observe(from, { type: 'discover', node, ...(question && { question }) }, false);
+    const onlyAsks = node === 0 || question?.elsewhere === true || question?.delay !== undefined;
+    if (onlyAsks || parseIp(from.host) === undefined) {
+      this.#observe(from, { type: 'discover', node, ...(question && { question }) }, false, now);
       return;
     }
     const isSettled = this.#registrations.isProven(node) && this.#registrations.isAt(node, from);
     const mayProve = proof !== undefined && this.#config.challenges && !isSettled;
     if (mayProve && this.#challenges.isOurs(proof.challenge, node, from, now)) {
+      const key = proof.key?.slice();
       const offer = {
         node,
         from,
         challenge: proof.challenge.slice(),
         signature: proof.signature.slice(),
-        ...(question && { mark: this.#mark }),
+        ...(key && { named: { key, mark: this.#mark } }),
       };
       const result = this.#checks.take('', 1, now) ? this.#keys.examine(offer, now) : 'waiting';
       if (result === 'refused') {
         this.#drop('bad_proof');
         return;
       }
-      if (result === 'ask') this.#outputs.push({ type: 'needKey', node });
+      if (result === 'ask') this.#outputs.push({ type: 'needKey', node, ...(key && { claimed: key }) });
       if (result === 'proven') this.#registeredAs(node, this.#registrations.prove(node, from, now), true);
       else this.#claim(node, from, now);
     } else {
@@ -263,7 +269,7 @@ export class Relay implements Machine<RelayOutput> {
   }
 
   /** Tells a source how it looks from here, by the port it asks for, and registers nothing. */
-  #observe(from: Endpoint, { question }: Discover, alternate: boolean): void {
+  #observe(from: Endpoint, { question }: Discover, alternate: boolean, now: Instant): void {
     if (parseIp(from.host) === undefined) {
       this.#drop('bad_endpoint');
       return;
@@ -276,8 +282,17 @@ export class Relay implements Machine<RelayOutput> {
       this.#drop('alternate_port');
       return;
     }
-    const reply = encodeDiscoverReply(from, undefined, this.#answer(question, false));
-    this.#transmit(from, reply, alternate !== question.elsewhere);
+    if (question.delay !== undefined && question.delay > 0) {
+      const at = now + 1000 * Math.min(question.delay, LONGEST_DELAY);
+      if (!this.#late.add({ to: from, question, alternate }, at)) this.#drop('too_many_late');
+      return;
+    }
+    this.#tell(from, question, alternate);
+  }
+
+  #tell(to: Endpoint, question: NonNullable<Discover['question']>, alternate: boolean): void {
+    const reply = encodeDiscoverReply(to, undefined, this.#answer(question, false));
+    this.#transmit(to, reply, alternate !== question.elsewhere);
   }
 
   #answer({ token, elsewhere }: NonNullable<Discover['question']>, settled: boolean): DiscoverAnswer {

@@ -24,6 +24,7 @@ export type RelayDrop =
   | 'unproven_requester'
   | 'no_common_family'
   | 'alternate_port'
+  | 'too_many_late'
   | 'unregistered_sender'
   | 'unknown_destination'
   | 'already_forwarded'
@@ -37,8 +38,8 @@ export type RelayOutput =
       /** Leaves by the second port. */
       readonly alternate?: true;
     }
-  /** Ask the directory for the node's identity key; answer with `identityKey()`. */
-  | { readonly type: 'needKey'; readonly node: NodeId }
+  /** Ask the directory for the node's identity key, or whether it is the claimed one; answer with `identityKey()`. */
+  | { readonly type: 'needKey'; readonly node: NodeId; readonly claimed?: Uint8Array }
   | { readonly type: 'event'; readonly event: RelayEvent };
 
 export type RelayEvent =

@@ -4,7 +4,7 @@ import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { type BeaconMessage, encodeDiscover } from '../../wire/beacon.ts';
-import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
+import { type DiscoverProof, discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
 import type { TunnelEvent } from './types.ts';
 import { type Observation, Vantage } from './vantage.ts';
@@ -55,9 +55,7 @@ interface Registration {
   openedAt: Instant;
 }
 
-interface Signed {
-  readonly challenge: Uint8Array;
-  readonly signature: Uint8Array;
+interface Signed extends DiscoverProof {
   /** The proof names the beacon, and is for one that repeats tokens. */
   readonly named: boolean;
 }
@@ -69,6 +67,7 @@ export class Beacons {
   readonly #every: Millis;
   readonly #transmit: (to: Endpoint, data: Uint8Array, via?: number) => void;
   readonly #event: (event: TunnelEvent) => void;
+  readonly #late: (beacon: Endpoint, via: number, now: Instant) => void;
   readonly #vantage: Vantage;
   #node: NodeId = 0;
   #registrations: Registration[] = [];
@@ -82,12 +81,15 @@ export class Beacons {
     every: Millis;
     transmit: (to: Endpoint, data: Uint8Array, via?: number) => void;
     event: (event: TunnelEvent) => void;
+    /** The answer to `askLate` came. */
+    late?: (beacon: Endpoint, via: number, now: Instant) => void;
   }) {
     this.#random = parts.random;
     this.#identity = parts.identity;
     this.#every = parts.every;
     this.#transmit = parts.transmit;
     this.#event = parts.event;
+    this.#late = parts.late ?? (() => {});
     this.#vantage = new Vantage(parts.random.fork('tokens'));
   }
 
@@ -172,13 +174,25 @@ export class Beacons {
    * came. False when there is no beacon to ask.
    */
   ask(via: number, now: Instant, beacon?: Endpoint): boolean {
-    const one =
-      beacon === undefined
-        ? (this.#registrations.find(({ lost, observed }) => !lost && observed !== undefined) ??
-          this.#registrations[0])
-        : this.#find(beacon);
+    const one = this.#askable(beacon);
     if (one === undefined) return false;
     this.#ask(one, { alternate: false, unsolicited: false, via }, now);
+    return true;
+  }
+
+  /**
+   * Asks for an answer `seconds` later, at most 300: whether it arrives tells whether the mapping of the socket still
+   * lived. False when no beacon can do that.
+   */
+  askLate(via: number, seconds: number, now: Instant, beacon?: Endpoint): boolean {
+    const one = this.#askable(beacon);
+    if (one?.repeatsTokens !== true) return false;
+    const token = this.#vantage.askedLate(one.endpoint, via, 1000 * seconds, now);
+    this.#transmit(
+      one.endpoint,
+      encodeDiscover(0, undefined, { token, elsewhere: false, delay: seconds }),
+      via,
+    );
     return true;
   }
 
@@ -201,6 +215,11 @@ export class Beacons {
       if (one.repeatsTokens || via !== 0 || !sameEndpoint(one.endpoint, from)) return false;
       this.#vantage.answeredPlainly(mainQuestion(one), endpoint, now);
       return this.#answered(one, endpoint, challenge, undefined, now);
+    }
+    const late = this.#vantage.answeredLate(answer.token, via, now);
+    if (late !== undefined) {
+      this.#late(late, via, now);
+      return false;
     }
     const seen = this.#vantage.answered(answer.token, via, endpoint, now);
     if (seen === undefined || !sameEndpoint(seen.beacon, one.endpoint)) return false;
@@ -291,7 +310,9 @@ export class Beacons {
     one.proofs++;
     const kept = challenge.slice();
     const content = discoverSignedBytes(this.#node, kept, named ? one.mark : undefined);
-    one.signed = { challenge: kept, signature: this.#identity.sign(content), named };
+    const signature = this.#identity.sign(content);
+    const { publicKey } = this.#identity;
+    one.signed = { challenge: kept, signature, named, ...(named && { key: publicKey }) };
     this.#register(one, now);
   }
 
@@ -316,6 +337,13 @@ export class Beacons {
     const token = this.#vantage.asked({ beacon: one.endpoint, ...about }, now);
     const to = about.alternate ? { host: one.endpoint.host, port: one.alternatePort } : one.endpoint;
     this.#transmit(to, encodeDiscover(0, undefined, { token, elsewhere: about.unsolicited }), about.via);
+  }
+
+  /** The beacon named, else the best that answers. */
+  #askable(beacon: Endpoint | undefined): Registration | undefined {
+    if (beacon !== undefined) return this.#find(beacon);
+    const answering = this.#registrations.find(({ lost, observed }) => !lost && observed !== undefined);
+    return answering ?? this.#registrations[0];
   }
 
   #find(endpoint: Endpoint): Registration | undefined {

@@ -8,6 +8,8 @@ import type { Observation } from '../nat/observation.ts';
 /** Questions whose answer is waited for, and how long. */
 const MAX_WAITING = 512;
 const WAIT: Millis = 10_000;
+/** Late answers waited for. */
+const MAX_LATE = 32;
 /** Observations kept; the longest unasked give way. */
 const MAX_OBSERVATIONS = 1_024;
 
@@ -20,6 +22,10 @@ type Kept = { -readonly [Field in keyof Observation]: Observation[Field] };
 export class Vantage {
   readonly #random: Random;
   readonly #waiting = new Map<number, { readonly observation: Kept; readonly at: Instant }>();
+  readonly #late = new Map<
+    number,
+    { readonly beacon: Endpoint; readonly via: number; readonly until: Instant }
+  >();
   readonly #kept = new Map<string, Kept>();
 
   constructor(random: Random) {
@@ -46,6 +52,26 @@ export class Vantage {
     return token;
   }
 
+  /** Notes a question to be answered `delay` later; returns its token. */
+  askedLate(beacon: Endpoint, via: number, delay: Millis, now: Instant): number {
+    let token = this.#random.u32();
+    while (token === 0 || this.#late.has(token)) token = this.#random.u32();
+    for (const [old, { until }] of this.#late) {
+      if (this.#late.size < MAX_LATE && now < until) break;
+      this.#late.delete(old);
+    }
+    this.#late.set(token, { beacon, via, until: now + delay + WAIT });
+    return token;
+  }
+
+  /** Takes a late answer; the beacon that was asked, or undefined when it was not asked on this socket. */
+  answeredLate(token: number, via: number, now: Instant): Endpoint | undefined {
+    const late = this.#late.get(token);
+    if (late === undefined || late.via !== via || now > late.until) return undefined;
+    this.#late.delete(token);
+    return late.beacon;
+  }
+
   /** Takes the answer to a question; undefined when it was not asked on this socket, or too long ago. */
   answered(token: number, via: number, endpoint: Endpoint, now: Instant): Observation | undefined {
     const waiting = this.#waiting.get(token);
@@ -66,6 +92,7 @@ export class Vantage {
     for (const [key, one] of this.#kept) if (one.via === via) this.#kept.delete(key);
     for (const [token, { observation }] of this.#waiting)
       if (observation.via === via) this.#waiting.delete(token);
+    for (const [token, late] of this.#late) if (late.via === via) this.#late.delete(token);
   }
 
   #learn(observation: Kept, endpoint: Endpoint, now: Instant): void {

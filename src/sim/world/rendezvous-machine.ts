@@ -7,6 +7,7 @@ import { slowStore } from './slow-store.ts';
 
 export const REGISTRY_PORT = 9000;
 export const BEACON_PORT = 9001;
+const BEACON_SECOND_PORT = 9003;
 
 /** Stands for a certificate: the virtual internet only compares fingerprints. */
 const CERTIFICATE_DER = Uint8Array.from('virtual certificate', (letter) => letter.charCodeAt(0));
@@ -52,6 +53,7 @@ export class RendezvousMachine {
       store: slowStore(this.#store, process),
       registryBind: { host: '0.0.0.0', port: REGISTRY_PORT },
       beaconBind: { host: '0.0.0.0', port: BEACON_PORT },
+      beaconAlternateBind: { host: '0.0.0.0', port: BEACON_SECOND_PORT },
       tls: { certificate: CERTIFICATE_PEM, privateKey: '', fingerprint: this.fingerprint },
       config: { beacons: [this.beacon] },
     });

@@ -27,6 +27,12 @@ export const rendezvousStart = defineCommand({
       summary: 'UDP address of the beacon',
       fallback: `0.0.0.0:${BEACON_PORT}`,
     },
+    beaconAlternateAddr: {
+      value: bindAddress,
+      summary:
+        'second UDP address of the beacon, by which nodes learn how their NAT behaves; by default the port ' +
+        'after the next, when it is free',
+    },
     publicHost: { value: text, summary: 'name or address under which others reach this machine' },
     store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
     adminTokenFile: {
@@ -69,6 +75,7 @@ export const rendezvousStart = defineCommand({
       store,
       registry: flags.registryAddr,
       beacon: flags.beaconAddr,
+      beaconAlternate: flags.beaconAlternateAddr,
       publicHost: flags.publicHost,
       adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
       networkCreation: flags.networkCreation,
