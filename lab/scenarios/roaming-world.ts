@@ -193,7 +193,7 @@ export class RoamingWorld {
     mkdirSync(directory, { recursive: true });
     for (const { home, name } of Object.values(this.actors)) {
       try {
-        copyFileSync(join(home, 'daemon.log'), join(directory, `${name}.log`));
+        copyFileSync(join(home, 'pilot.log'), join(directory, `${name}.log`));
       } catch {
         // It never started.
       }
@@ -201,7 +201,7 @@ export class RoamingWorld {
   }
 
   logOf(side: Side): string {
-    return readFileSync(join(this.actors[side].home, 'daemon.log'), 'utf8');
+    return readFileSync(join(this.actors[side].home, 'pilot.log'), 'utf8');
   }
 
   async down(): Promise<void> {

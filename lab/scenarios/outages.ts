@@ -1,0 +1,153 @@
+/** What breaks around two agents that stay where they are: routers, beacons, the registry. */
+import type { NatKind } from '../nat-rules.ts';
+import type { Side } from '../uplinks.ts';
+import { BEACON_PORTS, type BeaconPort, type RoamingWorld, sleep } from './roaming-world.ts';
+import { type TransferResult, watchedTransfer } from './transfer.ts';
+
+export interface OutageResult {
+  readonly name: string;
+  /** ms until traffic moved again; undefined when it did not within the limit. */
+  readonly recovery: number | undefined;
+  /** ms it may take. */
+  readonly allowed: number;
+  readonly path: string;
+  readonly note: string;
+}
+
+const LIMIT = 45_000;
+/** Acceptance: traffic again within. */
+const ALLOWED = 5_000;
+
+function ofTransfer(name: string, path: string, result: TransferResult, note = ''): OutageResult {
+  return {
+    name,
+    recovery: result.complete ? result.gap : undefined,
+    allowed: ALLOWED,
+    path,
+    note: result.complete ? note : `failed: ${result.error}`,
+  };
+}
+
+/** Both on IPv4 behind NATs of these kinds, on their first uplinks. */
+async function behind(world: RoamingWorld, a: NatKind, b: NatKind): Promise<string> {
+  world.uplinks.router('a', 1, a);
+  world.uplinks.router('b', 1, b);
+  await world.place({ a: { uplink: 1, kind: 'v4' }, b: { uplink: 1, kind: 'v4' } });
+  const settled = await world.settled(20_000);
+  return settled === undefined ? 'not settled before' : '';
+}
+
+/** A router forgets every mapping in the middle of a transfer. */
+export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<OutageResult> {
+  const note = await behind(world, nat, nat);
+  const result = await watchedTransfer({
+    stage: world.stage,
+    from: world.actors.a,
+    to: world.actors.b,
+    bytes: 6_000_000,
+    at: 0.25,
+    limit: LIMIT,
+    disturb: async () => world.uplinks.router(side, 1, nat),
+  });
+  const path = await world.pathOf('a');
+  return ofTransfer(`NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`, path.kind, result, note);
+}
+
+/** The same while nothing moves; then the side whose router kept its mappings speaks first. */
+export async function idleNatReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<OutageResult> {
+  const note = await behind(world, nat, nat);
+  await sleep(3_000);
+  world.uplinks.router(side, 1, nat);
+  const other = side === 'a' ? 'b' : 'a';
+  const recovery = await world.firstAnswer(other, LIMIT);
+  const name = `NAT of ${side.toUpperCase()} reboots (${nat}), idle; ${other.toUpperCase()} speaks first`;
+  return { name, recovery, allowed: ALLOWED, path: (await world.pathOf(other)).kind, note };
+}
+
+/** The beacon that carries a transfer dies. */
+export async function beaconKilled(world: RoamingWorld): Promise<OutageResult> {
+  const note = await behind(world, 'symmetric', 'symmetric');
+  let killed: BeaconPort = BEACON_PORTS[0];
+  const result = await watchedTransfer({
+    stage: world.stage,
+    from: world.actors.a,
+    to: world.actors.b,
+    bytes: 6_000_000,
+    at: 0.25,
+    limit: LIMIT,
+    async disturb() {
+      const { endpoint } = await world.pathOf('a');
+      killed = BEACON_PORTS.find((port) => endpoint.endsWith(`:${port}`)) ?? killed;
+      await world.kill(`beacon ${killed}`);
+    },
+  });
+  const path = await world.pathOf('a');
+  await world.startBeacon(killed);
+  return ofTransfer('the beacon that relays a file is killed', path.kind, result, note);
+}
+
+/**
+ * The registry is away for `length` ms: meanwhile the pair keeps talking, both start anew and find each other, and one
+ * moves to another network.
+ */
+export async function registryDown(world: RoamingWorld, length: number): Promise<OutageResult[]> {
+  const note = await behind(world, 'port-restricted', 'port-restricted');
+  await world.kill('registry');
+  const began = performance.now();
+  const results: OutageResult[] = [];
+  const minutes = `registry down for ${length >= 60_000 ? `${length / 60_000} min` : `${length / 1000} s`}`;
+  let longest = 0;
+  let lost = 0;
+  let lastAnswer = performance.now();
+  while (performance.now() - began < length) {
+    if ((await world.ping('a', 1_000)) === undefined) lost++;
+    else {
+      longest = Math.max(longest, performance.now() - lastAnswer);
+      lastAnswer = performance.now();
+    }
+    await sleep(200);
+  }
+  const talking = performance.now() - lastAnswer < ALLOWED;
+  results.push({
+    name: `${minutes}: the pair keeps talking (longest silence)`,
+    recovery: talking ? Math.max(longest, performance.now() - lastAnswer) : undefined,
+    allowed: ALLOWED,
+    path: (await world.pathOf('a')).kind,
+    note: `${lost} pings lost${note === '' ? '' : `; ${note}`}`,
+  });
+  for (const side of ['a', 'b'] as const) world.stopDaemon(side);
+  for (const side of ['a', 'b'] as const) world.startDaemon(side);
+  results.push({
+    name: `${minutes}: both daemons start anew, new session`,
+    recovery: await world.firstAnswer('a', LIMIT),
+    allowed: ALLOWED,
+    path: (await world.pathOf('a')).kind,
+    note: '',
+  });
+  await world.place({ a: { uplink: 2, kind: 'v4' }, b: { uplink: 1, kind: 'v4' } });
+  results.push({
+    name: `${minutes}: A moves to another network, B speaks first`,
+    recovery: await world.firstAnswer('b', LIMIT),
+    allowed: ALLOWED,
+    path: (await world.pathOf('b')).kind,
+    note: '',
+  });
+  await world.startRegistry();
+  const start = performance.now();
+  const client = await world.client('a');
+  let back: number | undefined;
+  while (back === undefined && performance.now() - start < LIMIT) {
+    const { registered, registry_connected: connected } = await client.info();
+    if (registered && connected) back = performance.now() - start;
+    else await sleep(50);
+  }
+  results.push({
+    name: `${minutes}, then back: A is registered again`,
+    recovery: back,
+    // The registry may be asked less often the longer it was away.
+    allowed: 35_000,
+    path: '',
+    note: '',
+  });
+  return results;
+}
