@@ -50,7 +50,12 @@ export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): 
     disturb: async () => world.uplinks.router(side, 1, nat),
   });
   const path = await world.pathOf('a');
-  return ofTransfer(`NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`, path.kind, result, note);
+  return ofTransfer(
+    `NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`,
+    path.kind,
+    result,
+    note,
+  );
 }
 
 /** The same while nothing moves; then the side whose router kept its mappings speaks first. */

@@ -182,7 +182,7 @@ export class Connection {
     const lost = new Promise<void>((resolve) => {
       markLost = resolve;
     });
-    const link = new Link(pipe, clock, onPush, () => markLost());
+    const link = new Link(address.host, pipe, clock, onPush, () => markLost());
     this.#pending = link;
     try {
       if (this.#stopped) throw unreachable('closed');

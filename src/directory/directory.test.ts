@@ -18,6 +18,7 @@ describe('the directory', () => {
       beacons: [
         { host: scene.registryHost.address, port: 9001 },
         { host: '203.0.113.9', port: 9001 },
+        { host: 'beacon.example.net', port: 9001 },
       ],
     });
     await scene.run(b.register({ hostname: 'beta' }));

@@ -37,6 +37,7 @@ export class Scene {
       beacons: [
         { host: '0.0.0.0', port: 9001 },
         { host: '203.0.113.9', port: 9001 },
+        { host: 'beacon.example.net', port: 9001 },
       ],
     };
     this.service = createRegistryService({ store: this.store, clock, random, crypto, log, config });

@@ -16,6 +16,8 @@ interface Waiting {
  * would wait as well.
  */
 export class Link {
+  /** Where the registry was asked for: a name stays one, as it may lead elsewhere from another network. */
+  readonly host: string;
   readonly #pipe: Pipe;
   readonly #clock: Clock;
   readonly #reader = new JsonFrameReader();
@@ -26,7 +28,14 @@ export class Link {
   #nextId = 1;
   #closed = false;
 
-  constructor(pipe: Pipe, clock: Clock, onPush: (message: JsonObject) => void, onClosed: () => void) {
+  constructor(
+    host: string,
+    pipe: Pipe,
+    clock: Clock,
+    onPush: (message: JsonObject) => void,
+    onClosed: () => void,
+  ) {
+    this.host = host;
     this.#pipe = pipe;
     this.#clock = clock;
     this.#onPush = onPush;
@@ -37,10 +46,6 @@ export class Link {
 
   get secure(): boolean {
     return this.#pipe.secure;
-  }
-  /** Where the registry was reached, an IP literal. */
-  get remoteHost(): string {
-    return this.#pipe.remote.host;
   }
   /** Our own address on the connection. */
   get localHost(): string {

@@ -9,13 +9,16 @@ import { parseIp } from '../wire/ip.ts';
 import { isJsonObject, type JsonObject } from '../wire/json.ts';
 import type { NamedNode, NodeInfo, PeerEndpoints, PolledHandshakes, Registered } from './types.ts';
 
-/** `registryHost` stands in for the host of beacons that are where the registry is. */
+/** RFC 1123 §2.1, with a letter somewhere in the last label: digits alone would be a broken address. */
+const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]{1,63}$/i;
+
+/** `registryHost`, an address or a name, stands in for the host of beacons that are where the registry is. */
 export function readRegistered(reply: JsonObject, registryHost: string): Registered {
   const node = nodeId(reply.node_id);
-  const beacons = endpoints(reply.beacons).map(({ host, port }) => ({
-    host: isWildcard(host) ? registryHost : host,
-    port,
-  }));
+  const beacons = list(reply.beacons)
+    .map(serverEndpoint)
+    .filter((endpoint) => endpoint !== undefined)
+    .map(({ host, port }) => ({ host: isWildcard(host) ? registryHost : host, port }));
   return {
     node,
     address: address(reply.address, node),
@@ -103,6 +106,14 @@ function optionalEndpoint(value: unknown): Endpoint | undefined {
   return endpoint === undefined || endpoint.port === 0 || parseIp(endpoint.host) === undefined
     ? undefined
     : endpoint;
+}
+
+/** Of a server: its host may also be a name. */
+function serverEndpoint(value: unknown): Endpoint | undefined {
+  if (typeof value !== 'string') return undefined;
+  const endpoint = parseHostPort(value);
+  if (endpoint === undefined || endpoint.port === 0) return undefined;
+  return parseIp(endpoint.host) !== undefined || HOST_NAME.test(endpoint.host) ? endpoint : undefined;
 }
 
 function isWildcard(host: string): boolean {

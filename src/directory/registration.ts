@@ -76,7 +76,7 @@ export class Registration {
 
   async #registerOn(session: Session, options: RegisterOptions): Promise<Registered> {
     const reply = await this.#prove(session, this.#fields(options));
-    const registered = readRegistered(reply, session.link.remoteHost);
+    const registered = readRegistered(reply, session.link.host);
     this.#node = registered.node;
     if (session.traits.features.has('subscribe')) {
       const fields = { node_id: registered.node };
