@@ -1,27 +1,22 @@
 /** What breaks around two agents that stay where they are: routers, beacons, the registry. */
 import type { NatKind } from '../nat-rules.ts';
 import type { Side } from '../uplinks.ts';
+import type { Measured } from './record.ts';
 import { BEACON_PORTS, type BeaconPort, type RoamingWorld, sleep } from './roaming-world.ts';
+import type { Scenario } from './scenario.ts';
 import { type TransferResult, watchedTransfer } from './transfer.ts';
-
-export interface OutageResult {
-  readonly name: string;
-  /** ms until traffic moved again; undefined when it did not within the limit. */
-  readonly recovery: number | undefined;
-  /** ms it may take. */
-  readonly allowed: number;
-  readonly path: string;
-  readonly note: string;
-}
 
 const LIMIT = 45_000;
 /** Acceptance: traffic again within. */
 const ALLOWED = 5_000;
 
-function ofTransfer(name: string, path: string, result: TransferResult, note = ''): OutageResult {
+const BEACON_KILLED = 'the beacon that relays a file is killed';
+
+function ofTransfer(name: string, path: string, result: TransferResult, note = ''): Measured {
   return {
+    group: 'outage',
     name,
-    recovery: result.complete ? result.gap : undefined,
+    time: result.complete ? result.gap : null,
     allowed: ALLOWED,
     path,
     note: result.complete ? note : `failed: ${result.error}`,
@@ -38,7 +33,7 @@ async function behind(world: RoamingWorld, a: NatKind, b: NatKind): Promise<stri
 }
 
 /** A router forgets every mapping in the middle of a transfer. */
-export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<OutageResult> {
+export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<Measured> {
   const note = await behind(world, nat, nat);
   const result = await watchedTransfer({
     stage: world.stage,
@@ -59,18 +54,18 @@ export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): 
 }
 
 /** The same while nothing moves; then the side whose router kept its mappings speaks first. */
-export async function idleNatReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<OutageResult> {
+export async function idleNatReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<Measured> {
   const note = await behind(world, nat, nat);
   await sleep(3_000);
   world.uplinks.router(side, 1, nat);
-  const other = side === 'a' ? 'b' : 'a';
-  const recovery = await world.firstAnswer(other, LIMIT);
-  const name = `NAT of ${side.toUpperCase()} reboots (${nat}), idle; ${other.toUpperCase()} speaks first`;
-  return { name, recovery, allowed: ALLOWED, path: (await world.pathOf(other)).kind, note };
+  const other = otherOf(side);
+  const time = (await world.firstAnswer(other, LIMIT)) ?? null;
+  const name = whileIdle(side, nat);
+  return { group: 'outage', name, time, allowed: ALLOWED, path: (await world.pathOf(other)).kind, note };
 }
 
 /** The beacon that carries a transfer dies. */
-export async function beaconKilled(world: RoamingWorld): Promise<OutageResult> {
+export async function beaconKilled(world: RoamingWorld): Promise<Measured> {
   const note = await behind(world, 'symmetric', 'symmetric');
   let killed: BeaconPort = BEACON_PORTS[0];
   const result = await watchedTransfer({
@@ -88,18 +83,18 @@ export async function beaconKilled(world: RoamingWorld): Promise<OutageResult> {
   });
   const path = await world.pathOf('a');
   await world.startBeacon(killed);
-  return ofTransfer('the beacon that relays a file is killed', path.kind, result, note);
+  return ofTransfer(BEACON_KILLED, path.kind, result, note);
 }
 
 /**
  * The registry is away for `length` ms: meanwhile the pair keeps talking, both start anew and find each other, and one
  * moves to another network.
  */
-export async function registryDown(world: RoamingWorld, length: number): Promise<OutageResult[]> {
+export async function registryDown(world: RoamingWorld, length: number): Promise<Measured[]> {
   const note = await behind(world, 'port-restricted', 'port-restricted');
   await world.kill('registry');
   const began = performance.now();
-  const results: OutageResult[] = [];
+  const results: Measured[] = [];
   const minutes = `registry down for ${length >= 60_000 ? `${length / 60_000} min` : `${length / 1000} s`}`;
   let longest = 0;
   let lost = 0;
@@ -114,8 +109,9 @@ export async function registryDown(world: RoamingWorld, length: number): Promise
   }
   const talking = performance.now() - lastAnswer < ALLOWED;
   results.push({
+    group: 'outage',
     name: `${minutes}: the pair keeps talking (longest silence)`,
-    recovery: talking ? Math.max(longest, performance.now() - lastAnswer) : undefined,
+    time: talking ? Math.max(longest, performance.now() - lastAnswer) : null,
     allowed: ALLOWED,
     path: (await world.pathOf('a')).kind,
     note: `${lost} pings lost${note === '' ? '' : `; ${note}`}`,
@@ -123,16 +119,18 @@ export async function registryDown(world: RoamingWorld, length: number): Promise
   for (const side of ['a', 'b'] as const) world.stopDaemon(side);
   for (const side of ['a', 'b'] as const) world.startDaemon(side);
   results.push({
+    group: 'outage',
     name: `${minutes}: both daemons start anew, new session`,
-    recovery: await world.firstAnswer('a', LIMIT),
+    time: (await world.firstAnswer('a', LIMIT)) ?? null,
     allowed: ALLOWED,
     path: (await world.pathOf('a')).kind,
     note: '',
   });
   await world.place({ a: { uplink: 2, kind: 'v4' }, b: { uplink: 1, kind: 'v4' } });
   results.push({
+    group: 'outage',
     name: `${minutes}: A moves to another network, B speaks first`,
-    recovery: await world.firstAnswer('b', LIMIT),
+    time: (await world.firstAnswer('b', LIMIT)) ?? null,
     allowed: ALLOWED,
     path: (await world.pathOf('b')).kind,
     note: '',
@@ -147,12 +145,47 @@ export async function registryDown(world: RoamingWorld, length: number): Promise
     else await sleep(50);
   }
   results.push({
+    group: 'outage',
     name: `${minutes}, then back: A is registered again`,
-    recovery: back,
+    time: back ?? null,
     // The registry may be asked less often the longer it was away.
     allowed: 35_000,
     path: '',
     note: '',
   });
   return results;
+}
+
+/** `registryDown`: for how long, ms. */
+export function outages(registryDownFor: number): Scenario[] {
+  const one = (name: string, run: (world: RoamingWorld) => Promise<Measured>): Scenario => ({
+    group: 'outage',
+    name,
+    run: async (world) => [await run(world)],
+  });
+  const nats: readonly NatKind[] = ['port-restricted', 'symmetric'];
+  return [
+    ...(['a', 'b'] as const).flatMap((side) =>
+      nats.map((nat) => one(onTheWay(side, nat), (world) => natReboot(world, side, nat))),
+    ),
+    ...nats.map((nat) => one(whileIdle('a', nat), (world) => idleNatReboot(world, 'a', nat))),
+    one(BEACON_KILLED, beaconKilled),
+    {
+      group: 'outage',
+      name: 'registry down',
+      run: (world) => registryDown(world, registryDownFor),
+    },
+  ];
+}
+
+function onTheWay(side: Side, nat: NatKind): string {
+  return `NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`;
+}
+
+function whileIdle(side: Side, nat: NatKind): string {
+  return `NAT of ${side.toUpperCase()} reboots (${nat}), idle; ${otherOf(side).toUpperCase()} speaks first`;
+}
+
+function otherOf(side: Side): Side {
+  return side === 'a' ? 'b' : 'a';
 }

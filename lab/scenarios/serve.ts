@@ -3,6 +3,7 @@
  * `Registry` or `Beacon`; prints one line of JSON once it serves. The registry tells identity keys to beacons of this
  * machine at a loopback port, as it does inside a rendezvous.
  */
+import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -64,17 +65,19 @@ async function registry({ bind, directory, beacons, keyPort }: RegistryRole): Pr
 }
 
 /** Rejects when the registry is away. */
-function identityKey(keyPort: number, node: number): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(keyPort, '127.0.0.1', () => socket.write(`${node}\n`));
-    socket.on('error', reject);
-    socket.on('close', () => reject(new Error('closed')));
-    createInterface({ input: socket }).once('line', (line) => {
-      const [, hex = ''] = line.split(' ');
-      resolve(hex === '' ? undefined : fromHex(hex));
-      socket.end();
-    });
-  });
+async function identityKey(keyPort: number, node: number): Promise<Uint8Array | undefined> {
+  const socket = connect(keyPort, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    socket.write(`${node}\n`);
+    // Ends with the line: the answer is far shorter than a segment.
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    const [, hex = ''] = answer.toString().trim().split(' ');
+    return hex === '' ? undefined : fromHex(hex);
+  } finally {
+    socket.on('error', () => {});
+    socket.destroy();
+  }
 }
 
 async function beacon({ bind, directory, keyPort }: BeaconRole): Promise<object> {

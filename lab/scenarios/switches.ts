@@ -1,23 +1,17 @@
 /** The 18 uplink switches: six kinds of change, on one side, on the other, and on both at once, during a transfer. */
 import type { Side, UplinkKind } from '../uplinks.ts';
+import type { Group, Measured } from './record.ts';
 import type { Places, RoamingWorld } from './roaming-world.ts';
-import { type TransferResult, watchedTransfer } from './transfer.ts';
+import type { Scenario } from './scenario.ts';
+import { watchedTransfer } from './transfer.ts';
 
-export interface Switch {
+interface Switch {
   readonly name: string;
   readonly from: UplinkKind;
   readonly to: UplinkKind;
   readonly sides: readonly Side[];
   /** What the side that stays has. */
   readonly other: UplinkKind;
-}
-
-export interface SwitchResult extends TransferResult {
-  readonly name: string;
-  readonly pathBefore: string;
-  readonly pathAfter: string;
-  /** ms until both sides answered each other before it began; undefined when they did not. */
-  readonly settled: number | undefined;
 }
 
 const CHANGES: readonly (readonly [UplinkKind, UplinkKind])[] = [
@@ -35,7 +29,7 @@ const SIDES: readonly (readonly [string, readonly Side[]])[] = [
 ];
 
 /** A sends, B receives. The side that stays has both families. */
-export const SWITCHES: readonly Switch[] = CHANGES.flatMap(([from, to]) =>
+const SWITCHES: readonly Switch[] = CHANGES.flatMap(([from, to]) =>
   SIDES.map(([who, sides]) => ({
     name: `${label(from, to)} on ${who}`,
     from,
@@ -46,7 +40,7 @@ export const SWITCHES: readonly Switch[] = CHANGES.flatMap(([from, to]) =>
 );
 
 /** Afterwards the two have no family in common: only a beacon with both joins them. */
-export const STRANDED: readonly Switch[] = [
+const STRANDED: readonly Switch[] = [
   { name: 'v4 → v6 on A, B has only v4', from: 'v4', to: 'v6', sides: ['a'], other: 'v4' },
   { name: 'v6 → v4 on B, A has only v6', from: 'v6', to: 'v4', sides: ['b'], other: 'v6' },
 ];
@@ -55,7 +49,23 @@ function label(from: UplinkKind, to: UplinkKind): string {
   return `${from} → ${to}${from === to ? '′' : ''}`;
 }
 
-export async function runSwitch(world: RoamingWorld, change: Switch, bytes: number): Promise<SwitchResult> {
+/** A file of that many bytes is on its way when the uplinks change. */
+export function switches(bytes: number): Scenario[] {
+  const scenarios = (group: Group, all: readonly Switch[]): Scenario[] =>
+    all.map((change) => ({
+      group,
+      name: change.name,
+      run: async (world) => [await runSwitch(world, group, change, bytes)],
+    }));
+  return [...scenarios('switch', SWITCHES), ...scenarios('stranded', STRANDED)];
+}
+
+async function runSwitch(
+  world: RoamingWorld,
+  group: Group,
+  change: Switch,
+  bytes: number,
+): Promise<Measured> {
   const { from, to, sides, other } = change;
   const start = (side: Side): UplinkKind => (sides.includes(side) ? from : other);
   const before: Places = {
@@ -82,5 +92,14 @@ export async function runSwitch(world: RoamingWorld, change: Switch, bytes: numb
     },
   });
   const pathAfter = await world.pathOf('a');
-  return { ...result, name: change.name, settled, pathBefore: pathBefore.kind, pathAfter: pathAfter.kind };
+  const failure = result.complete ? [] : [`failed: ${result.error}`];
+  const restless = settled === undefined ? ['not settled before'] : [];
+  return {
+    group,
+    name: change.name,
+    time: result.complete ? result.gap : null,
+    allowed: undefined,
+    path: `${pathBefore.kind} → ${pathAfter.kind}`,
+    note: [...restless, ...failure].join('; '),
+  };
 }

@@ -1,0 +1,10 @@
+import type { Group, Measured } from './record.ts';
+import type { RoamingWorld } from './roaming-world.ts';
+
+/** One thing to measure. */
+export interface Scenario {
+  readonly group: Group;
+  /** What the names of its results begin with. */
+  readonly name: string;
+  run(world: RoamingWorld): Promise<readonly Measured[]>;
+}
