@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PilotError } from '../../src/api/errors.ts';
 import type { Host, Sink, Source } from '../../src/cli/host.ts';
+import { netcheck } from '../../src/daemon/netcheck/netcheck.ts';
 // File by file: the index would load the logging library, which only background programs use.
 import { nodeClock } from '../../src/platform/clock.ts';
 import { nodeCrypto } from '../../src/platform/crypto.ts';
@@ -20,6 +21,9 @@ import { nodeProcesses } from './processes.ts';
 export function nodeHost(): Host {
   const home = process.env.PILOT_HOME;
   const env = home === undefined || home === '' ? process.env : { ...process.env, PILOT_HOME: resolve(home) };
+  const net = nodeNet();
+  const clock = nodeClock();
+  const random = nodeRandom();
   return {
     version: packageVersion(),
     env,
@@ -28,9 +32,7 @@ export function nodeHost(): Host {
     stdin: stdinSource(),
     stdout: sink(process.stdout),
     stderr: sink(process.stderr),
-    net: nodeNet(),
-    clock: nodeClock(),
-    random: nodeRandom(),
+    ...{ net, clock, random },
     crypto: nodeCrypto(),
     passphraseKey,
     files: nodeFiles(),
@@ -40,6 +42,7 @@ export function nodeHost(): Host {
     absolute: (path) => resolve(path),
     localTime,
     fingerprintOf,
+    netcheck: (input, signal) => netcheck({ ...{ net, clock, random }, ...input }, signal),
     onInterrupt,
   };
 }

@@ -129,6 +129,7 @@ export class TestMachine {
       absolute: (path) => (path.startsWith('/') ? path : `/here/${path}`),
       localTime: (when) => new Date(when).toISOString().slice(0, 19).replace('T', ' '),
       fingerprintOf: (server) => this.#fingerprintOf(server),
+      netcheck: () => Promise.reject(new Error('no network here')),
       onInterrupt: () => () => {},
     };
   }

@@ -6,6 +6,7 @@ import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, UnixMillis } from '../base/units.ts';
 import type { Abort, Clock, Net, Storage } from '../runtime/ports.ts';
+import type { NetcheckReport } from '../sdk/index.ts';
 
 export interface Sink {
   readonly isTerminal: boolean;
@@ -168,6 +169,16 @@ export interface Host {
   localTime(when: UnixMillis): string;
   /** The SHA-256 fingerprint (hex) of the certificate a TLS server presents, unverified. Errors: `connection_failed`, `protocol_error` (speaks no TLS). */
   fingerprintOf(server: Endpoint, timeout: Millis, signal?: Abort): Promise<string>;
+  /** Measures how the network treats this machine, without a daemon. Takes some seconds. */
+  netcheck(
+    input: {
+      readonly registry: Endpoint | undefined;
+      readonly tls: { readonly fingerprint?: string } | undefined;
+      /** Empty: those that the registry announces. */
+      readonly beacons: readonly Endpoint[];
+    },
+    signal: Abort,
+  ): Promise<NetcheckReport>;
   /** Calls back at Ctrl-C or a request to end; returns how to stop listening. */
   onInterrupt(callback: () => void): () => void;
 }

@@ -231,7 +231,8 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   const explanations = new Explanations({
     ...{ node, net, clock, run, own, registry, networks },
     keys: identities.keys,
-    relayOnly: config.relayOnly ?? false,
+    ...{ config, random: random.fork('netcheck') },
+    beacons: () => (config.beacons?.length ? config.beacons : (own.current.beacons ?? [])),
   });
   const traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   return {

@@ -1,11 +1,15 @@
 import { asPilotError } from '../api/errors.ts';
-import type { Millis, NodeId } from '../base/units.ts';
+import type { Random } from '../base/random.ts';
+import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import { type Explanation, explain } from '../core/path/explain.ts';
 import type { PathFacts } from '../core/path/facts.ts';
 import type { AboutPeer, OwnFacts } from '../core/path/node-facts.ts';
 import type { NodeInfo } from '../directory/types.ts';
+import type { NetcheckReport } from '../ipc/methods.ts';
 import type { Abort, Clock, Net } from '../runtime/ports.ts';
+import type { DaemonConfig } from './config.ts';
+import { netcheck } from './netcheck/netcheck.ts';
 import type { Networks } from './networks.ts';
 import type { OwnState } from './own-state.ts';
 import type { PeerKeys } from './peer-keys.ts';
@@ -28,7 +32,10 @@ export interface ExplanationParts {
   readonly networks: Networks;
   readonly keys: PeerKeys;
   readonly own: OwnState;
-  readonly relayOnly: boolean;
+  readonly config: DaemonConfig;
+  readonly random: Random;
+  /** In use, or asked for. */
+  beacons(): readonly Endpoint[];
   run(mutation: () => void): void;
 }
 
@@ -81,15 +88,31 @@ export class Explanations {
   }
 
   ownFacts(): OwnFacts {
-    const { node, net, own, registry, relayOnly } = this.#parts;
+    const { node, net, own, registry, config } = this.#parts;
     return {
       registered: own.nodeId !== 0,
-      relayOnly,
+      relayOnly: config.relayOnly ?? false,
       registry: registry.state === 'connected' ? 'connected' : 'unreachable',
       beacons: node.beacons(),
       addresses: net.localAddresses(),
       carrierProblem: undefined,
     };
+  }
+
+  /** Measures how the network treats this node. */
+  netcheck(signal: Abort): Promise<NetcheckReport> {
+    const { node, net, clock, random, config, beacons } = this.#parts;
+    return netcheck(
+      {
+        ...{ net, clock, random, beacons: beacons(), tls: config.tls },
+        registry: config.registries[0],
+        live: {
+          ...{ nat: node.nat(), endpoint: node.observed(), beacons: node.beacons() },
+          ...{ mapping: null, carrier: null },
+        },
+      },
+      signal,
+    );
   }
 
   /** What the registry tells of the peer. Never fails. */

@@ -10,6 +10,7 @@ import type {
   HandshakeResult,
   Health,
   Info,
+  NetcheckReport,
   NodeRecord,
   OutgoingRow,
   PeerRow,
@@ -228,6 +229,11 @@ export class PilotClient {
    */
   why(target: string, options: { wait?: Millis; signal?: Abort } = {}): Promise<WhyReport> {
     return this.#ipc.call('why', { target, wait_ms: wholeMillis(options.wait) }, options.signal);
+  }
+
+  /** Measures how the network treats this node; takes some seconds. */
+  netcheck(signal?: Abort): Promise<NetcheckReport> {
+    return this.#ipc.call('netcheck', {}, signal);
   }
 
   /** Sends bytes to the peer's echo service and checks what comes back. */

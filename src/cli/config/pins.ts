@@ -43,6 +43,13 @@ export async function registryPin(
   return learned;
 }
 
+/** The key pinned for the registry, if any; contacts nobody. */
+export async function pinnedKey(context: Context, { settings }: Resolved): Promise<string | undefined> {
+  const { registry, registry_fingerprint } = settings;
+  if (registry === undefined || registry_fingerprint !== undefined) return registry_fingerprint;
+  return (await knownPins(context))[formatEndpoint(registry)];
+}
+
 /** Machines that start together come up in any order, so a registry that is not there yet is waited for. */
 async function learnPatiently(context: Context, registry: Endpoint): Promise<string> {
   const { clock } = context.host;

@@ -5,7 +5,7 @@ export type NatName =
   | 'no NAT'
   | 'UDP blocked'
   | 'full cone'
-  | 'address-restricted'
+  | 'address-restricted or full cone'
   | 'port-restricted'
   | 'cone'
   | 'symmetric, sequential ports'
@@ -26,7 +26,7 @@ export function natName(nat: NatBehaviour): NatName {
     case 'endpoint-independent':
       return 'full cone';
     case 'address-dependent':
-      return 'address-restricted';
+      return 'address-restricted or full cone';
     case 'address-and-port-dependent':
       return 'port-restricted';
     case 'unknown':

@@ -14,7 +14,10 @@ import type { CallContext, Given, Handlers } from './context.ts';
 const WAIT: Millis = 8_000;
 
 /** How peers are reached, and why. */
-export const PATH_CALLS: Handlers<PathMethods> = { why };
+export const PATH_CALLS: Handlers<PathMethods> = {
+  why,
+  netcheck: ({ explanations }, _params, signal) => explanations.netcheck(signal),
+};
 
 async function why(context: CallContext, params: Given, signal: Abort): Promise<Result<'why'>> {
   const { book, clock, explanations, node, targets } = context;

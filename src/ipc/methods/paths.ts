@@ -1,4 +1,5 @@
 import type { Cause, Verdict } from '../../api/causes.ts';
+import type { FindingCode, FindingLevel } from '../../api/findings.ts';
 import type { PathName } from './diagnostics.ts';
 
 /** How the translator in front of a node treats UDP, in the terms of RFC 4787. */
@@ -76,7 +77,92 @@ export interface WhyReport {
   readonly changed_ago_ms: number | null;
 }
 
+export interface BeaconRow {
+  /** As configured or announced; a name may stand for several addresses. */
+  readonly beacon: string;
+  readonly address: string;
+  readonly family: 'IPv4' | 'IPv6';
+  readonly answers: boolean;
+  readonly rtt_ms: number | null;
+  /** This machine's endpoint as the beacon sees it; "" without an answer. */
+  readonly observed: string;
+  /** It has a second port, for surveys of NATs. */
+  readonly surveys: boolean;
+}
+
+export interface RegistryRow {
+  readonly registry: string;
+  readonly state: 'answers' | 'unreachable' | 'fingerprint_mismatch' | 'not_a_registry';
+  readonly secure: boolean;
+  /** To connect, with TLS where it is used. */
+  readonly connect_ms: number | null;
+  readonly rtt_ms: number | null;
+  /** Our clock minus that of the registry; null when the registry does not tell the time. */
+  readonly clock_ahead_ms: number | null;
+  /** Why it does not answer; "" when it does. */
+  readonly problem: string;
+}
+
+export interface FamilyRow {
+  /** `untested`: there is an address, and no beacon of this family to ask. */
+  readonly state: 'works' | 'broken' | 'untested' | 'none';
+  readonly addresses: readonly string[];
+}
+
+export interface MappingRow {
+  readonly mode: 'auto' | 'off';
+  /** `pcp`, `nat-pmp`, `upnp`; "" when there is no mapping. */
+  readonly method: string;
+  readonly external: string;
+  readonly gateway: string;
+  readonly problem: string;
+}
+
+export interface CarrierRow {
+  readonly transport: string;
+  readonly in_use: 'udp' | 'compat' | 'none';
+  /** Without credentials; "" when there is none. */
+  readonly proxy: string;
+  readonly problem: string;
+  /** For people; "" without a problem. */
+  readonly detail: string;
+}
+
+export interface FindingRow {
+  readonly code: FindingCode;
+  readonly level: FindingLevel;
+  readonly meaning: string;
+  /** What it is about: a beacon, an address; "" when that is clear. */
+  readonly subject: string;
+  /** Null when nothing is to be done. */
+  readonly help: string | null;
+}
+
+/** How the network treats this node: docs/connectivity.md. */
+export interface NetcheckReport {
+  /** Measured by the daemon, on the tunnel's own socket where that matters; else by the command, while it is down. */
+  readonly daemon: boolean;
+  readonly took_ms: number;
+  readonly udp: 'works' | 'blocked' | 'untested';
+  readonly nat: NatRow;
+  /** This node as beacons see it; "" when none answers. */
+  readonly endpoint: string;
+  readonly ipv4: FamilyRow;
+  readonly ipv6: FamilyRow;
+  readonly beacons: readonly BeaconRow[];
+  readonly registry: RegistryRow | null;
+  /** Null while the daemon is down. */
+  readonly port_mapping: MappingRow | null;
+  readonly carrier: CarrierRow | null;
+  /** Largest UDP payload that arrived at a beacon, and the largest a tunnel sends; null when not measured. */
+  readonly packet: { readonly largest: number | null; readonly needed: number };
+  /** Worst first. */
+  readonly findings: readonly FindingRow[];
+}
+
 export interface PathMethods {
   /** Looks for paths, waits at most `wait_ms` for a settled answer, and explains. Errors: `not_found`, `registry_unreachable`, `invalid_argument`. */
   why: [{ target: string; wait_ms?: number }, WhyReport];
+  /** Measures how the network treats this node; takes some seconds. */
+  netcheck: [Record<string, never>, NetcheckReport];
 }
