@@ -12,6 +12,7 @@
  *
  * Cables can be pulled and plugged in again while programs run. Everything is removed by `down()`.
  */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type RouterRules, routerRuleset } from './router-rules.ts';
 import { type Link, Shaper } from './shaper.ts';
 import { must, type Ran, run } from './shell.ts';
@@ -78,6 +79,29 @@ export class Network {
     const settings = ['net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0'];
     if (options.forwards === true) settings.push('net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     this.on(name, 'sysctl', '-qw', ...settings);
+  }
+
+  /** Removes a machine, killing what still runs on it. */
+  remove(name: string): void {
+    demolish(this.namespace(name));
+    this.#machines.delete(name);
+    for (const cable of this.#cables.keys()) {
+      if (cable.startsWith(`${name} `)) this.#cables.delete(cable);
+    }
+  }
+
+  get machines(): readonly string[] {
+    return [...this.#machines];
+  }
+
+  /** What a machine's resolver knows: a name and its addresses. */
+  names(machine: string, name: string, addresses: readonly string[]): void {
+    const directory = `/etc/netns/${this.namespace(machine)}`;
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(
+      `${directory}/hosts`,
+      ['127.0.0.1 localhost', ...addresses.map((address) => `${address} ${name}`), ''].join('\n'),
+    );
   }
 
   /** Plugs an interface of a machine into a switch. */
@@ -175,11 +199,31 @@ export class Network {
     this.#forget(machine);
   }
 
-  /** UDP datagrams that programs on a machine have received so far, of both families. */
-  datagramsReceived(machine: string): number {
-    const v4 = /^Udp: (\d+)/gm.exec(this.on(machine, 'cat', '/proc/net/snmp'))?.[1] ?? '0';
-    const v6 = /^Udp6InDatagrams\s+(\d+)/m.exec(this.on(machine, 'cat', '/proc/net/snmp6'))?.[1] ?? '0';
-    return Number(v4) + Number(v6);
+  /** Counts UDP datagrams that reach a machine from now on and come from none of `sources`. */
+  watch(machine: string, sources: readonly string[]): void {
+    const not = (v6: boolean): string => {
+      const list = sources.filter((source) => source.includes(':') === v6).join(', ');
+      const selector = v6 ? 'ip6' : 'ip';
+      const family = `meta nfproto ipv${v6 ? 6 : 4} meta l4proto udp`;
+      return list === '' ? `${family} counter` : `${family} ${selector} saddr != { ${list} } counter`;
+    };
+    const rules = `table inet watch {
+  chain input { type filter hook input priority 0; policy accept;
+    iifname "lo" accept
+    ${not(false)}
+    ${not(true)}
+  }
+}
+`;
+    must('ip', [...this.inside(machine).slice(1), 'nft', '-f', '-'], rules);
+  }
+
+  watched(machine: string): number {
+    const rules = this.on(machine, 'nft', 'list', 'table', 'inet', 'watch');
+    return [...rules.matchAll(/counter packets (\d+)/g)].reduce(
+      (sum, [, packets]) => sum + Number(packets),
+      0,
+    );
   }
 
   down(): void {
@@ -188,16 +232,7 @@ export class Network {
     const spaces = run('ip', ['netns', 'list'])
       .stdout.split('\n')
       .map((line) => line.split(' ')[0]!);
-    for (const space of spaces.filter((name) => name.startsWith(`${this.prefix}-`))) {
-      for (const pid of run('ip', ['netns', 'pids', space]).stdout.split('\n').filter(Boolean)) {
-        try {
-          process.kill(Number(pid), 'SIGKILL');
-        } catch {
-          // Already gone.
-        }
-      }
-      run('ip', ['netns', 'del', space]);
-    }
+    for (const space of spaces) if (space.startsWith(`${this.prefix}-`)) demolish(space);
     this.#machines.clear();
     this.#switches.clear();
     this.#cables.clear();
@@ -239,6 +274,18 @@ export class Network {
       ...['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1'],
     ]);
   }
+}
+
+function demolish(space: string): void {
+  for (const pid of run('ip', ['netns', 'pids', space]).stdout.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // Already gone.
+    }
+  }
+  run('ip', ['netns', 'del', space]);
+  rmSync(`/etc/netns/${space}`, { recursive: true, force: true });
 }
 
 function family(address: string): string[] {
