@@ -1,0 +1,201 @@
+import type { Endpoint, Instant } from '../../base/units.ts';
+import type { PunchMessage } from '../../wire/path-message.ts';
+import { Agenda, type Attempt, type PunchPort, portAfter } from './attempt.ts';
+import {
+  GRABS,
+  MEASURE_PATIENCE,
+  PREDICTED_PORTS,
+  PREDICTION_AGAIN,
+  PREDICTION_PATIENCE,
+} from './constants.ts';
+
+const ROUNDS = 1 + PREDICTION_AGAIN.length;
+
+/** What the attempts of this file share: an agenda, and an end. */
+abstract class Prediction implements Attempt {
+  readonly strategy = 'prediction';
+  abstract readonly budget: number;
+  protected readonly port: PunchPort;
+  protected readonly agenda = new Agenda();
+  #over = false;
+
+  constructor(port: PunchPort, now: Instant, patience: number) {
+    this.port = port;
+    this.agenda.at(now + patience, () => this.end());
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  measured(_via: number, _endpoint: Endpoint, _now: Instant): void {}
+
+  told({ step }: PunchMessage, _now: Instant): void {
+    if (step === 'refuse') this.end();
+  }
+
+  handleTimeout(now: Instant): void {
+    this.agenda.handleTimeout(now);
+  }
+
+  nextTimeout(): Instant {
+    return this.agenda.nextTimeout();
+  }
+
+  protected end(): void {
+    this.#over = true;
+    this.agenda.clear();
+  }
+
+  /** Now, and some times more. */
+  protected repeat(now: Instant, run: () => void): void {
+    run();
+    for (const pause of PREDICTION_AGAIN) this.agenda.at(now + pause, run);
+  }
+}
+
+/**
+ * A sequential allocator against one known endpoint: frames to the peer leave between two measurements, so the ports
+ * they got lie between the two measured ones.
+ */
+export class Grab extends Prediction {
+  readonly budget = GRABS * ROUNDS + 2;
+  readonly #step: number;
+  readonly #before: number | undefined;
+  readonly #after: number | undefined;
+  #first: Endpoint | undefined;
+  #told = false;
+
+  constructor(port: PunchPort, target: Endpoint, step: number, now: Instant) {
+    super(port, now, PREDICTION_PATIENCE);
+    this.#step = step;
+    this.#before = port.openSocket();
+    const grabs = Array.from({ length: GRABS }, () => port.openSocket()).filter((via) => via !== undefined);
+    this.#after = port.openSocket();
+    if (this.#before === undefined || this.#after === undefined || !port.measure(this.#before)) {
+      this.end();
+      return;
+    }
+    this.repeat(now, () => {
+      for (const via of grabs) port.shoot(target, via);
+    });
+    port.measure(this.#after);
+    this.agenda.at(now + MEASURE_PATIENCE, () => this.#tell(undefined));
+  }
+
+  override measured(via: number, endpoint: Endpoint): void {
+    if (via === this.#before) this.#first = endpoint;
+    else if (via === this.#after) this.#tell(endpoint);
+  }
+
+  #tell(last: Endpoint | undefined): void {
+    if (this.#told) return;
+    const from = this.#first ?? last;
+    if (from === undefined) {
+      this.end();
+      return;
+    }
+    this.#told = true;
+    // The step goes both ways where only the later measurement is known.
+    const step = this.#first === undefined ? -this.#step : this.#step;
+    const span = last === undefined || this.#first === undefined ? Number.NaN : last.port - from.port;
+    const between = Math.round(span / this.#step) - 1;
+    const count =
+      between >= 1 && between <= PREDICTED_PORTS ? between : Math.min(PREDICTED_PORTS, 4 * GRABS);
+    const ports = Array.from({ length: count }, (_, i) => portAfter(from.port, step * (i + 1)));
+    this.port.tell('go', from.host, ports);
+  }
+}
+
+/** One known endpoint against a sequential allocator: speaks to the ports that the peer foresees. */
+export class Meet extends Prediction {
+  readonly budget = PREDICTED_PORTS * ROUNDS;
+  #begun = false;
+
+  constructor(port: PunchPort, now: Instant) {
+    super(port, now, PREDICTION_PATIENCE);
+  }
+
+  override told(message: PunchMessage, now: Instant): void {
+    super.told(message, now);
+    if (message.step !== 'go' || this.#begun) return;
+    this.#begun = true;
+    const ports = message.ports.slice(0, PREDICTED_PORTS);
+    this.repeat(now, () => {
+      for (const port of ports) this.port.shoot({ host: message.host, port }, 0);
+    });
+  }
+}
+
+/**
+ * Two sequential allocators. One side (`Fan`) speaks from many sockets to one port that the other will get a little
+ * later; the other (`Sweep`) speaks from one socket to each of those many in turn, and thereby gets that port for one
+ * of them. Which one does not matter, so ports that others take meanwhile do no harm until they are half as many.
+ */
+export class Fan extends Prediction {
+  readonly budget = PREDICTED_PORTS * ROUNDS + 1;
+  readonly #peerStep: number;
+  #measuring: number | undefined;
+  #target: Endpoint | undefined;
+
+  constructor(port: PunchPort, peerStep: number, own: string, now: Instant) {
+    super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
+    this.#peerStep = peerStep;
+    port.tell('begin', own, []);
+  }
+
+  override told(message: PunchMessage, now: Instant): void {
+    super.told(message, now);
+    const base = message.ports[0];
+    if (message.step !== 'ready' || base === undefined || this.#target !== undefined || this.over) return;
+    this.#target = {
+      host: message.host,
+      port: portAfter(base, this.#peerStep * (PREDICTED_PORTS / 2)),
+    };
+    this.#measuring = this.port.openSocket();
+    if (this.#measuring === undefined || !this.port.measure(this.#measuring)) this.end();
+  }
+
+  override measured(via: number, endpoint: Endpoint, now: Instant): void {
+    if (via !== this.#measuring) return;
+    this.#measuring = undefined;
+    const target = this.#target!;
+    const sockets = Array.from({ length: PREDICTED_PORTS }, () => this.port.openSocket());
+    this.repeat(now, () => {
+      for (const socket of sockets) if (socket !== undefined) this.port.shoot(target, socket);
+    });
+    this.port.tell('go', endpoint.host, [endpoint.port]);
+  }
+}
+
+/** The other side of `Fan`. */
+export class Sweep extends Prediction {
+  readonly budget = PREDICTED_PORTS * ROUNDS + 1;
+  readonly #peerStep: number;
+  readonly #measuring: number | undefined;
+  #begun = false;
+
+  constructor(port: PunchPort, peerStep: number, now: Instant) {
+    super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
+    this.#peerStep = peerStep;
+    this.#measuring = port.openSocket();
+    if (this.#measuring === undefined || !port.measure(this.#measuring)) this.end();
+  }
+
+  override measured(via: number, endpoint: Endpoint): void {
+    if (via === this.#measuring && !this.#begun) this.port.tell('ready', endpoint.host, [endpoint.port]);
+  }
+
+  override told(message: PunchMessage, now: Instant): void {
+    super.told(message, now);
+    const base = message.ports[0];
+    if (message.step !== 'go' || base === undefined || this.#begun || this.over) return;
+    this.#begun = true;
+    const socket = this.port.openSocket();
+    if (socket === undefined) return;
+    this.repeat(now, () => {
+      for (let i = 1; i <= PREDICTED_PORTS; i++)
+        this.port.shoot({ host: message.host, port: portAfter(base, this.#peerStep * i) }, socket);
+    });
+  }
+}
