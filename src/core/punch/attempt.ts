@@ -8,10 +8,10 @@ export interface PunchPort {
   /** A further local socket; undefined when there are too many. */
   openSocket(): number | undefined;
   /** Asks a beacon at which port this socket is seen: `measured` follows, or nothing. False without a beacon. */
-  measure(via: number): boolean;
+  measure(via: number, now: Instant): boolean;
   /** Sends a sealed frame that says nothing. False when the budget is spent. */
-  shoot(to: Endpoint, via: number): boolean;
-  tell(step: PunchMessage['step'], host: string, ports: readonly number[]): void;
+  shoot(to: Endpoint, via: number, now: Instant): boolean;
+  tell(step: PunchMessage['step'], host: string, ports: readonly number[], now: Instant): void;
 }
 
 /** One attempt to open a way through both translators. Success is noticed by others: a frame of the peer arrives. */

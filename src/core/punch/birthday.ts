@@ -31,13 +31,13 @@ export class ManySockets implements Attempt {
     this.#port = port;
     this.#target = target;
     for (let batch = 0; batch * BIRTHDAY_BATCH < BIRTHDAY_SOCKETS; batch++)
-      this.#agenda.at(now + batch * BIRTHDAY_PAUSE, () => this.#open());
+      this.#agenda.at(now + batch * BIRTHDAY_PAUSE, (at) => this.#open(at));
     for (const pause of BIRTHDAY_AGAIN) {
       for (let from = 0; from < BIRTHDAY_SOCKETS; from += BIRTHDAY_BATCH)
-        this.#agenda.at(now + pause + (from / BIRTHDAY_BATCH) * BIRTHDAY_PAUSE, () => this.#speak(from));
+        this.#agenda.at(now + pause + (from / BIRTHDAY_BATCH) * BIRTHDAY_PAUSE, (at) => this.#speak(from, at));
     }
     this.#agenda.at(now + BIRTHDAY_PATIENCE, () => this.#end());
-    port.tell('go', own, []);
+    port.tell('go', own, [], now);
   }
 
   get over(): boolean {
@@ -58,17 +58,17 @@ export class ManySockets implements Attempt {
     return this.#agenda.nextTimeout();
   }
 
-  #open(): void {
+  #open(now: Instant): void {
     for (let i = 0; i < BIRTHDAY_BATCH; i++) {
       const via = this.#port.openSocket();
       if (via === undefined) return;
       this.#sockets.push(via);
-      this.#port.shoot(this.#target, via);
+      this.#port.shoot(this.#target, via, now);
     }
   }
 
-  #speak(from: number): void {
-    for (const via of this.#sockets.slice(from, from + BIRTHDAY_BATCH)) this.#port.shoot(this.#target, via);
+  #speak(from: number, now: Instant): void {
+    for (const via of this.#sockets.slice(from, from + BIRTHDAY_BATCH)) this.#port.shoot(this.#target, via, now);
   }
 
   #end(): void {
@@ -99,7 +99,7 @@ export class ManyPorts implements Attempt {
     this.#stride = stride;
     const batches = Math.ceil(BIRTHDAY_PORTS / BIRTHDAY_BATCH);
     for (let batch = 0; batch < batches; batch++)
-      this.#agenda.at(now + batch * BIRTHDAY_PAUSE, () => this.#try());
+      this.#agenda.at(now + batch * BIRTHDAY_PAUSE, (at) => this.#try(at));
     this.#agenda.at(now + BIRTHDAY_PATIENCE, () => this.#end());
   }
 
@@ -121,11 +121,11 @@ export class ManyPorts implements Attempt {
     return this.#agenda.nextTimeout();
   }
 
-  #try(): void {
+  #try(now: Instant): void {
     for (let i = 0; i < BIRTHDAY_BATCH; i++) {
       const port = FIRST_PORT + ((this.#first + this.#tried * this.#stride) % PORTS);
       this.#tried++;
-      if (!this.#port.shoot({ host: this.#host, port }, 0)) return;
+      if (!this.#port.shoot({ host: this.#host, port }, 0, now)) return;
     }
   }
 

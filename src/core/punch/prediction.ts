@@ -48,8 +48,8 @@ abstract class Prediction implements Attempt {
   }
 
   /** Now, and some times more. */
-  protected repeat(now: Instant, run: () => void): void {
-    run();
+  protected repeat(now: Instant, run: (now: Instant) => void): void {
+    run(now);
     for (const pause of PREDICTION_AGAIN) this.agenda.at(now + pause, run);
   }
 }
@@ -72,23 +72,23 @@ export class Grab extends Prediction {
     this.#before = port.openSocket();
     const grabs = Array.from({ length: GRABS }, () => port.openSocket()).filter((via) => via !== undefined);
     this.#after = port.openSocket();
-    if (this.#before === undefined || this.#after === undefined || !port.measure(this.#before)) {
+    if (this.#before === undefined || this.#after === undefined || !port.measure(this.#before, now)) {
       this.end();
       return;
     }
-    this.repeat(now, () => {
-      for (const via of grabs) port.shoot(target, via);
+    this.repeat(now, (at) => {
+      for (const via of grabs) port.shoot(target, via, at);
     });
-    port.measure(this.#after);
-    this.agenda.at(now + MEASURE_PATIENCE, () => this.#tell(undefined));
+    port.measure(this.#after, now);
+    this.agenda.at(now + MEASURE_PATIENCE, (at) => this.#tell(undefined, at));
   }
 
-  override measured(via: number, endpoint: Endpoint): void {
+  override measured(via: number, endpoint: Endpoint, now: Instant): void {
     if (via === this.#before) this.#first = endpoint;
-    else if (via === this.#after) this.#tell(endpoint);
+    else if (via === this.#after) this.#tell(endpoint, now);
   }
 
-  #tell(last: Endpoint | undefined): void {
+  #tell(last: Endpoint | undefined, now: Instant): void {
     if (this.#told) return;
     const from = this.#first ?? last;
     if (from === undefined) {
@@ -103,7 +103,7 @@ export class Grab extends Prediction {
     const count =
       between >= 1 && between <= PREDICTED_PORTS ? between : Math.min(PREDICTED_PORTS, 4 * GRABS);
     const ports = Array.from({ length: count }, (_, i) => portAfter(from.port, step * (i + 1)));
-    this.port.tell('go', from.host, ports);
+    this.port.tell('go', from.host, ports, now);
   }
 }
 
@@ -121,8 +121,8 @@ export class Meet extends Prediction {
     if (message.step !== 'go' || this.#begun) return;
     this.#begun = true;
     const ports = message.ports.slice(0, PREDICTED_PORTS);
-    this.repeat(now, () => {
-      for (const port of ports) this.port.shoot({ host: message.host, port }, 0);
+    this.repeat(now, (at) => {
+      for (const port of ports) this.port.shoot({ host: message.host, port }, 0, at);
     });
   }
 }
@@ -141,7 +141,7 @@ export class Fan extends Prediction {
   constructor(port: PunchPort, peerStep: number, own: string, now: Instant) {
     super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
     this.#peerStep = peerStep;
-    port.tell('begin', own, []);
+    port.tell('begin', own, [], now);
   }
 
   override told(message: PunchMessage, now: Instant): void {
@@ -153,7 +153,7 @@ export class Fan extends Prediction {
       port: portAfter(base, this.#peerStep * (PREDICTED_PORTS / 2)),
     };
     this.#measuring = this.port.openSocket();
-    if (this.#measuring === undefined || !this.port.measure(this.#measuring)) this.end();
+    if (this.#measuring === undefined || !this.port.measure(this.#measuring, now)) this.end();
   }
 
   override measured(via: number, endpoint: Endpoint, now: Instant): void {
@@ -161,10 +161,10 @@ export class Fan extends Prediction {
     this.#measuring = undefined;
     const target = this.#target!;
     const sockets = Array.from({ length: PREDICTED_PORTS }, () => this.port.openSocket());
-    this.repeat(now, () => {
-      for (const socket of sockets) if (socket !== undefined) this.port.shoot(target, socket);
+    this.repeat(now, (at) => {
+      for (const socket of sockets) if (socket !== undefined) this.port.shoot(target, socket, at);
     });
-    this.port.tell('go', endpoint.host, [endpoint.port]);
+    this.port.tell('go', endpoint.host, [endpoint.port], now);
   }
 }
 
@@ -179,11 +179,12 @@ export class Sweep extends Prediction {
     super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
     this.#peerStep = peerStep;
     this.#measuring = port.openSocket();
-    if (this.#measuring === undefined || !port.measure(this.#measuring)) this.end();
+    if (this.#measuring === undefined || !port.measure(this.#measuring, now)) this.end();
   }
 
-  override measured(via: number, endpoint: Endpoint): void {
-    if (via === this.#measuring && !this.#begun) this.port.tell('ready', endpoint.host, [endpoint.port]);
+  override measured(via: number, endpoint: Endpoint, now: Instant): void {
+    if (via === this.#measuring && !this.#begun)
+      this.port.tell('ready', endpoint.host, [endpoint.port], now);
   }
 
   override told(message: PunchMessage, now: Instant): void {
@@ -193,9 +194,9 @@ export class Sweep extends Prediction {
     this.#begun = true;
     const socket = this.port.openSocket();
     if (socket === undefined) return;
-    this.repeat(now, () => {
+    this.repeat(now, (at) => {
       for (let i = 1; i <= PREDICTED_PORTS; i++)
-        this.port.shoot({ host: message.host, port: portAfter(base, this.#peerStep * i) }, socket);
+        this.port.shoot({ host: message.host, port: portAfter(base, this.#peerStep * i) }, socket, at);
     });
   }
 }
