@@ -64,6 +64,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       identity,
       beacons: options.beacons,
       config: options.relayOnly === true ? { relayOnly: true, relayAfter: 0 } : {},
+      isOurs: (peer) => trust.record(peer)?.certificate !== undefined,
       admission: {
         admits: (peer, now) => (this.#streams.has(peer) ? 'yes' : this.#gate.admission.admits(peer, now)),
         answersPings: (peer, now) => this.#answersPings(peer, now),

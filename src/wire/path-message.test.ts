@@ -97,7 +97,11 @@ const message: fc.Arbitrary<PathMessage> = fc.oneof(
     host,
     ports: fc.array(fc.integer({ min: 1, max: 65_535 }), { maxLength: MAX_TOLD_PORTS }),
   }),
-  arbitrary.record<PathMessage>({ kind: fc.constant('probe'), sequence: arbitrary.u32, nonce: arbitrary.u32 }),
+  arbitrary.record<PathMessage>({
+    kind: fc.constant('probe'),
+    sequence: arbitrary.u32,
+    nonce: arbitrary.u32,
+  }),
   arbitrary.u32.map((sequence): PathMessage => ({ kind: 'acknowledged', sequence })),
 );
 

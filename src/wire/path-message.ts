@@ -320,7 +320,8 @@ class Reader {
 }
 
 function count(out: number[], list: readonly unknown[], limit: number): void {
-  if (list.length > limit) throw new RangeError(`Cannot encode ${list.length} entries: the limit is ${limit}`);
+  if (list.length > limit)
+    throw new RangeError(`Cannot encode ${list.length} entries: the limit is ${limit}`);
   out.push(list.length);
 }
 

@@ -16,7 +16,7 @@ import {
 import { Quality } from './quality.ts';
 
 /** Where a candidate came from. Candidates of a kind further down make room for others first. */
-export type PathOrigin = 'registered' | 'lan' | 'beacon' | 'heard' | 'commanded' | 'exchange';
+export type PathOrigin = 'registered' | 'lan' | 'beacon' | 'heard' | 'commanded' | 'told' | 'exchange';
 
 /**
  * `unproven`: no probe answered yet. `proven`: the last probe was answered, so frames sent here reach the peer.

@@ -19,6 +19,9 @@ import {
 import type { CandidateFacts } from './facts.ts';
 import { Path, type PathOrigin } from './path.ts';
 
+/** Data within this time makes a direct path worth an effort. Chosen. */
+const WANTS_DIRECT: Millis = 60_000;
+
 export type PathChange = { readonly path: Path | undefined; readonly reason: string };
 
 export interface PathWork {
@@ -30,7 +33,15 @@ export interface PathWork {
   readonly failed: boolean;
 }
 
-const ORIGINS: readonly PathOrigin[] = ['registered', 'lan', 'beacon', 'heard', 'commanded', 'exchange'];
+const ORIGINS: readonly PathOrigin[] = [
+  'registered',
+  'lan',
+  'beacon',
+  'heard',
+  'commanded',
+  'told',
+  'exchange',
+];
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
@@ -223,6 +234,20 @@ export class Paths {
     }));
   }
 
+  /** Data moves, and no direct path works. */
+  wantsDirect(now: Instant): boolean {
+    return now - this.#usedAt <= WANTS_DIRECT && !this.hasDirect(now);
+  }
+
+  hasDirect(now: Instant): boolean {
+    return this.#paths.some((path) => !path.relay && works(path, now));
+  }
+
+  /** The local socket is gone, and the paths over it. */
+  closed(via: number): void {
+    this.#paths = this.#paths.filter((path) => path.via !== via || path === this.#selected);
+  }
+
   #isUsed(now: Instant): boolean {
     return now - this.#usedAt <= IN_USE;
   }
@@ -335,4 +360,8 @@ export class Paths {
     this.#paths = this.#paths.filter((path) => path !== victim);
     return true;
   }
+}
+
+function works(path: Path, now: Instant): boolean {
+  return path.phase === 'proven' && !path.stale(now);
 }

@@ -47,7 +47,9 @@ export function usableEndpoints(
   const hasIpv6 = own.lan.some(({ host }) => host.includes(':') && reachOf(host) === 'global');
   const together =
     own.observed !== undefined &&
-    told.some(({ origin, endpoint }) => origin === 'observed' && sameNetwork(endpoint.host, own.observed!.host));
+    told.some(
+      ({ origin, endpoint }) => origin === 'observed' && sameNetwork(endpoint.host, own.observed!.host),
+    );
   const found: { kind: 'lan' | 'direct'; endpoint: Endpoint; rank: number }[] = [];
   for (const { origin, endpoint } of told) {
     const reach = reachOf(endpoint.host);

@@ -34,7 +34,9 @@ export class ManySockets implements Attempt {
       this.#agenda.at(now + batch * BIRTHDAY_PAUSE, (at) => this.#open(at));
     for (const pause of BIRTHDAY_AGAIN) {
       for (let from = 0; from < BIRTHDAY_SOCKETS; from += BIRTHDAY_BATCH)
-        this.#agenda.at(now + pause + (from / BIRTHDAY_BATCH) * BIRTHDAY_PAUSE, (at) => this.#speak(from, at));
+        this.#agenda.at(now + pause + (from / BIRTHDAY_BATCH) * BIRTHDAY_PAUSE, (at) =>
+          this.#speak(from, at),
+        );
     }
     this.#agenda.at(now + BIRTHDAY_PATIENCE, () => this.#end());
     port.tell('go', own, [], now);
@@ -68,7 +70,8 @@ export class ManySockets implements Attempt {
   }
 
   #speak(from: number, now: Instant): void {
-    for (const via of this.#sockets.slice(from, from + BIRTHDAY_BATCH)) this.#port.shoot(this.#target, via, now);
+    for (const via of this.#sockets.slice(from, from + BIRTHDAY_BATCH))
+      this.#port.shoot(this.#target, via, now);
   }
 
   #end(): void {

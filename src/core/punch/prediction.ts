@@ -100,8 +100,7 @@ export class Grab extends Prediction {
     const step = this.#first === undefined ? -this.#step : this.#step;
     const span = last === undefined || this.#first === undefined ? Number.NaN : last.port - from.port;
     const between = Math.round(span / this.#step) - 1;
-    const count =
-      between >= 1 && between <= PREDICTED_PORTS ? between : Math.min(PREDICTED_PORTS, 4 * GRABS);
+    const count = between >= 1 && between <= PREDICTED_PORTS ? between : Math.min(PREDICTED_PORTS, 4 * GRABS);
     const ports = Array.from({ length: count }, (_, i) => portAfter(from.port, step * (i + 1)));
     this.port.tell('go', from.host, ports, now);
   }
@@ -183,8 +182,7 @@ export class Sweep extends Prediction {
   }
 
   override measured(via: number, endpoint: Endpoint, now: Instant): void {
-    if (via === this.#measuring && !this.#begun)
-      this.port.tell('ready', endpoint.host, [endpoint.port], now);
+    if (via === this.#measuring && !this.#begun) this.port.tell('ready', endpoint.host, [endpoint.port], now);
   }
 
   override told(message: PunchMessage, now: Instant): void {

@@ -164,6 +164,16 @@ export class Beacons {
     return this.#registrations.find((one) => one.observed !== undefined && !one.lost)?.observed;
   }
 
+  /** As every beacon sees us, best first, each endpoint once. */
+  observedAll(): readonly Endpoint[] {
+    const found: Endpoint[] = [];
+    for (const { observed, lost } of this.#registrations) {
+      if (observed === undefined || lost) continue;
+      if (!found.some((one) => sameEndpoint(one, observed))) found.push(observed);
+    }
+    return found;
+  }
+
   /** What was asked of the beacons about our sockets, and what they saw. */
   observations(): readonly Observation[] {
     return this.#vantage.all();

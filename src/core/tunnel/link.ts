@@ -1,5 +1,5 @@
 import { writeU32 } from '../../base/bytes.ts';
-import type { Instant, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import type { Packet } from '../../wire/packet.ts';
 import { PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
@@ -8,7 +8,7 @@ import type { Path } from '../path/path.ts';
 import { type PathChange, Paths } from '../path/paths.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import type { PeerHost } from './peer-host.ts';
-import { Probes, pongTo } from './probes.ts';
+import { controlPacket, Probes, pongTo } from './probes.ts';
 import type { Arrival } from './types.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -78,22 +78,40 @@ export class Link {
   }
 
   /** Answers a ping under the key and by the way it came. */
-  pong(slot: KeySlot, ping: Packet, way: Arrival, now: Instant): void {
-    const frame = this.#seal(slot, pongTo(ping));
+  pong(slot: KeySlot, ping: Packet, way: Arrival, now: Instant, payload?: Uint8Array): void {
+    const frame = this.#seal(slot, pongTo(ping, payload));
     if (frame === undefined) return;
     const path = this.paths.find(way.relay, way.from, way.via);
     if (path !== undefined) path.sentAt = now;
     this.frameTo(way, frame);
   }
 
-  /** True when the pong answers one of our pings. */
-  pongReceived(pong: Packet, now: Instant): boolean {
+  /** A control packet with a payload of our own, by the best way. It is no data: no path is kept open for it. */
+  control(slot: KeySlot, payload: Uint8Array, now: Instant): boolean {
+    const packet = controlPacket(this.#host.node, this.#peer, this.#host.random, payload);
+    const frame = this.#seal(slot, packet);
+    const { selected } = this.paths;
+    const ways = selected === undefined ? this.paths.likeliest() : [selected];
+    if (frame === undefined || ways.length === 0) return false;
+    for (const way of ways) this.frame(way, frame, now);
+    return true;
+  }
+
+  /** The same to an endpoint that is no path. */
+  shoot(slot: KeySlot, payload: Uint8Array, to: Endpoint, via: number): void {
+    const packet = controlPacket(this.#host.node, this.#peer, this.#host.random, payload);
+    const frame = this.#seal(slot, packet);
+    if (frame !== undefined) this.#host.transmit(to, frame, via);
+  }
+
+  /** The path that the pong proves; undefined when it does not answer one of our pings. */
+  pongReceived(pong: Packet, now: Instant): Path | undefined {
     const answer = this.#probes.answer(pong, now);
-    if (answer === undefined) return false;
+    if (answer === undefined) return undefined;
     this.#milestones.firstProvenAt ??= now;
     if (!answer.path.relay) this.#milestones.firstDirectAt ??= now;
     this.report(this.paths.answered(answer.path, answer.rtt, now), now);
-    return true;
+    return answer.path;
   }
 
   frame(path: Path, frame: Uint8Array, now: Instant): void {

@@ -3,6 +3,7 @@ import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
+import type { PunchBudget } from '../punch/budget.ts';
 import type { TunnelConfig } from './config.ts';
 import type { PathKind, TunnelEvent } from './types.ts';
 
@@ -51,6 +52,8 @@ export interface PeerHost {
   readonly node: NodeId;
   readonly lan: readonly Endpoint[];
   observed(): Endpoint | undefined;
+  /** As every beacon sees us, each endpoint once. */
+  observedAll(): readonly Endpoint[];
   /** How the translator in front of us behaves, as far as it is known. */
   nat(): NatBehaviour;
   /** External endpoints that a port mapping gave us. */
@@ -68,6 +71,14 @@ export interface PeerHost {
   /** A further local socket, opened for this peer; undefined when there are too many. */
   openSocket(peer: NodeId): number | undefined;
   closeSocket(via: number): void;
+  /** Asks a beacon how this socket is seen; `measured` of the peer follows. False when there is none to ask. */
+  measure(via: number, now: Instant): boolean;
+  /** What punching may cost, for all peers together. */
+  readonly punchBudget: PunchBudget;
+  /** The peer is known to be one of ours, from before or by its signed documents. */
+  isOurs(peer: NodeId): boolean;
+  /** The peer took part in the exchange of candidates, or proved to be an old one. */
+  remember(peer: NodeId, ours: boolean): void;
   deliver(peer: NodeId, packet: Packet, path: PathKind): void;
   event(event: TunnelEvent): void;
   needEndpoints(peer: NodeId): void;

@@ -1,7 +1,7 @@
 import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { encodePunchRequest } from '../../wire/beacon.ts';
-import { decodePacket } from '../../wire/packet.ts';
+import { decodePacket, type Packet } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
@@ -29,6 +29,7 @@ import type { PeerHost } from './peer-host.ts';
 import { Pending } from './pending.ts';
 import { isPing, isPong } from './probes.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { Traversal } from './traversal.ts';
 import type { Arrival, PeerStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -44,6 +45,7 @@ export class Peer {
   readonly #host: PeerHost;
   readonly #session: Session;
   readonly #link: Link;
+  readonly #traversal: Traversal;
   readonly #pending = new Pending();
   /** Searches for the key of a frame with an unknown prefix. */
   readonly #trials = new TokenBucket(100, 50);
@@ -68,6 +70,20 @@ export class Peer {
     const { crypto, random, identity, config } = host;
     this.#session = new Session({ crypto, random, identity, node: host.node, peer: node, config });
     this.#link = new Link(node, host);
+    this.#traversal = new Traversal(node, host, {
+      paths: this.#link.paths,
+      control: (payload, at) => {
+        const slot = this.#session.current;
+        return slot !== undefined && this.#link.control(slot, payload, at);
+      },
+      shoot: (payload, to, via) => {
+        const slot = this.#session.current;
+        if (slot !== undefined) this.#link.shoot(slot, payload, to, via);
+      },
+      seek: (at) => this.#punch(at),
+      rearm: () => host.rearm(this.nextTimeout()),
+    });
+    this.#link.paths.setOurs(host.isOurs(node));
   }
 
   get established(): boolean {
@@ -128,13 +144,26 @@ export class Peer {
   recheck(now: Instant): void {
     if (!this.established || now - this.activeAt > this.#host.config.idleAfter) return;
     this.#link.paths.retry(now);
-    this.#host.rearm(this.nextTimeout());
+    this.#traversal.changed(now);
+  }
+
+  /** What there is to tell about us changed. */
+  surroundingsChanged(now: Instant): void {
+    if (this.established && now - this.activeAt <= this.#host.config.idleAfter) this.#traversal.changed(now);
+  }
+
+  /** A socket that was opened for this peer is seen at this endpoint. */
+  measured(via: number, endpoint: Endpoint, now: Instant): void {
+    this.#traversal.measured(via, endpoint, now);
   }
 
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
     const { paths } = this.#link;
     if (found !== undefined) paths.outdateNamed();
-    if (found?.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);
+    if (found?.endpoint !== undefined) {
+      paths.add('direct', found.endpoint, 'registered', now);
+      this.#traversal.vouch(found.endpoint, now);
+    }
     if (found !== undefined) {
       this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.lan }, found);
       for (const endpoint of this.#lan) paths.add('lan', endpoint, 'lan', now);
@@ -148,6 +177,7 @@ export class Peer {
   punchCommanded(endpoint: Endpoint, now: Instant): void {
     if (now - this.#punchedAt > PUNCH_ANSWER_TIME) return;
     this.#link.paths.add('direct', endpoint, 'commanded', now)?.burst(now);
+    this.#traversal.vouch(endpoint, now);
     this.#host.rearm(this.nextTimeout());
   }
 
@@ -241,14 +271,12 @@ export class Peer {
   handleTimeout(now: Instant): void {
     for (let expired = this.#pending.expire(now); expired > 0; expired--) this.#host.drop('pending_expired');
     const { paths } = this.#link;
-    if (this.#relayAt <= now) {
-      this.#relayAt = NEVER;
-      for (const relay of this.#host.relaysFor(this.node)) paths.add('relay', relay, 'beacon', now);
-    }
+    if (this.#relayAt <= now) this.#addRelays(now);
     const work = paths.work(now);
     this.#link.report(work.change, now);
     if (work.failed) this.#fellSilent(now);
     if (work.upgrade) this.#upgrade(now);
+    this.#traversal.handleTimeout(now);
     for (const path of work.probe) this.#probe(path, now);
     if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
@@ -258,12 +286,15 @@ export class Peer {
       this.#pending.nextTimeout(),
       this.#relayAt,
       this.#link.paths.nextTimeout(),
+      this.#traversal.nextTimeout(),
       this.#exchange?.nextAt ?? NEVER,
     );
   }
 
   /** It is forgotten: nothing of it stays open. */
-  close(): void {}
+  close(): void {
+    this.#traversal.close();
+  }
 
   status(): PeerStatus {
     const paths = this.#link.paths.status();
@@ -285,8 +316,7 @@ export class Peer {
       candidates: this.#link.paths.facts(),
       ...this.#link.milestones,
       own: this.#host.nat(),
-      peer: undefined,
-      punch: undefined,
+      ...this.#traversal.facts(),
     };
   }
 
@@ -295,13 +325,20 @@ export class Peer {
     this.#exchangedAt = now;
     this.#unopenedAt = undefined;
     if (reason !== 'rekey') {
-      this.#relayAt = reason === 'first' ? now + this.#host.config.relayAfter : now;
+      const isOurs = this.#host.isOurs(this.node);
+      this.#relayAt = reason === 'first' && !isOurs ? now + this.#host.config.relayAfter : now;
       this.#askEndpoints(now);
       this.#punch(now);
       this.#link.paths.used(now);
+      if (this.#relayAt <= now) this.#addRelays(now);
     }
     if (delay === 0) this.#continue(this.#exchange, now);
     this.#host.rearm(this.nextTimeout());
+  }
+
+  #addRelays(now: Instant): void {
+    this.#relayAt = NEVER;
+    for (const relay of this.#host.relaysFor(this.node)) this.#link.paths.add('relay', relay, 'beacon', now);
   }
 
   /** With a key in use and no exchange under way: is it time for one? */
@@ -371,6 +408,7 @@ export class Peer {
   /** Tries to get off the relay. Endpoints are asked for again only where we were the one who looked for the peer. */
   #upgrade(now: Instant): void {
     this.#punch(now);
+    this.#traversal.changed(now);
     if (this.#endpointsAskedAt !== LONG_AGO) this.#askEndpoints(now);
   }
 
@@ -403,7 +441,7 @@ export class Peer {
     }
     this.#flush(slot, now);
     if (path !== undefined && path.phase !== 'proven') path.burst(now);
-    this.#host.rearm(this.nextTimeout());
+    this.#traversal.established(proved === 'first', now);
   }
 
   #deliver(plaintext: Uint8Array, slot: KeySlot, path: Path | undefined, way: Arrival, now: Instant): void {
@@ -415,9 +453,8 @@ export class Peer {
     } else if (packet.destination.node !== this.#host.node) {
       this.#host.drop('inner_destination');
     } else if (isPing(packet)) {
-      if (this.#host.answersPings(this.node, now)) this.#link.pong(slot, packet, way, now);
-      else this.#host.drop('not_admitted');
-    } else if (isPong(packet) && this.#link.pongReceived(packet, now)) {
+      this.#answerPing(packet, slot, way, now);
+    } else if (isPong(packet) && this.#takePong(packet, now)) {
       this.#host.rearm(this.nextTimeout());
     } else {
       this.#bytesReceived += plaintext.length;
@@ -425,6 +462,24 @@ export class Peer {
       this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(way));
       if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }
+  }
+
+  #answerPing(ping: Packet, slot: KeySlot, way: Arrival, now: Instant): void {
+    if (!this.#host.answersPings(this.node, now)) {
+      this.#host.drop('not_admitted');
+      return;
+    }
+    const taken = this.#traversal.received(ping.payload, now);
+    if (taken === undefined) this.#link.pong(slot, ping, way, now);
+    else if (taken.answer !== undefined) this.#link.pong(slot, ping, way, now, taken.answer);
+  }
+
+  /** False when it answers nothing of the tunnel's. */
+  #takePong(pong: Packet, now: Instant): boolean {
+    if (this.#traversal.answered(pong.payload)) return true;
+    const path = this.#link.pongReceived(pong, now);
+    if (path !== undefined) this.#traversal.proven(path, now);
+    return path !== undefined;
   }
 
   #flush(slot: KeySlot, now: Instant): void {

@@ -16,8 +16,8 @@ export function isPong(packet: Packet): boolean {
   return packet.protocol === PROTOCOL_CONTROL && packet.ack === (packet.seq + 1) >>> 0;
 }
 
-/** The answer to a ping: addresses swapped, payload echoed. spec/03 §8.3 */
-export function pongTo(ping: Packet): Uint8Array {
+/** The answer to a ping: addresses swapped, payload echoed unless another is given. spec/03 §8.3 */
+export function pongTo(ping: Packet, payload = ping.payload): Uint8Array {
   return encodePacket({
     protocol: PROTOCOL_CONTROL,
     flags: FLAG_ACK,
@@ -28,7 +28,23 @@ export function pongTo(ping: Packet): Uint8Array {
     seq: ping.seq,
     ack: (ping.seq + 1) >>> 0,
     window: 0,
-    payload: ping.payload,
+    payload,
+  });
+}
+
+/** A control packet to port 0 with a payload of our own: to old peers a ping like any other. */
+export function controlPacket(from: NodeId, to: NodeId, random: Random, payload: Uint8Array): Uint8Array {
+  return encodePacket({
+    protocol: PROTOCOL_CONTROL,
+    flags: 0,
+    source: { network: 0, node: from },
+    destination: { network: 0, node: to },
+    sourcePort: 49_152 + random.below(16_384),
+    destinationPort: 0,
+    seq: random.u32(),
+    ack: 0,
+    window: 0,
+    payload,
   });
 }
 
@@ -51,18 +67,7 @@ export class Probes {
       }
     }
     this.#waiting.set(toHex(token), { path, sentAt: now });
-    return encodePacket({
-      protocol: PROTOCOL_CONTROL,
-      flags: 0,
-      source: { network: 0, node: from },
-      destination: { network: 0, node: to },
-      sourcePort: 49_152 + this.#random.below(16_384),
-      destinationPort: 0,
-      seq: this.#random.u32(),
-      ack: 0,
-      window: 0,
-      payload: token,
-    });
+    return controlPacket(from, to, this.#random, token);
   }
 
   /** The path a pong proves, and its round trip; undefined when we did not ask. */

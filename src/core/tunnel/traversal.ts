@@ -24,6 +24,7 @@ const TOLD = { burst: 16, rate: 0.2 };
 const VOUCHED_FOR: Millis = 600_000;
 const MAX_VOUCHED = 8;
 /** A path over a socket of its own that was heard this recently may still be proven. */
+const SESSION_BEGINS: Millis = 10_000;
 const HEARD_LATELY: Millis = 5_000;
 
 /** What traversal needs of its peer. */
@@ -44,11 +45,15 @@ export class Traversal {
   readonly #host: PeerHost;
   readonly #peer: TraversalHost;
   readonly #puncher: Puncher;
+  readonly #node: NodeId;
+  #remembered: boolean | undefined;
+  #establishedAt: Instant = Number.NEGATIVE_INFINITY;
   readonly #endpoints = new TokenBucket(TOLD.rate, TOLD.burst);
   /** Endpoints at which beacons, the directory or frames of the peer itself place it, newest last. */
   readonly #vouched = new Map<string, { readonly endpoint: Endpoint; readonly at: Instant }>();
 
   constructor(node: NodeId, host: PeerHost, peer: TraversalHost) {
+    this.#node = node;
     this.#host = host;
     this.#peer = peer;
     const random = host.random;
@@ -67,7 +72,7 @@ export class Traversal {
       target: (now) => this.#target(now),
       vouched: (name, now) => this.#endpointAt(name, now) !== undefined,
       seek: (now) => peer.seek(now),
-      wantsDirect: (now) => !host.config.relayOnly && peer.paths.wantsDirect(now),
+      wantsDirect: (now) => !host.config.relayOnly && this.#wantsDirect(now),
       openSocket: () => host.openSocket(node),
       closeSocket: (via) => this.#closeSocket(via),
       usesSocket: (via, now) => this.#usesSocket(via, now),
@@ -84,7 +89,10 @@ export class Traversal {
 
   /** There is a key: candidates are told, unless the peer knows them. */
   established(anew: boolean, now: Instant): void {
-    if (anew) this.talk.forgotten();
+    if (anew) {
+      this.talk.forgotten();
+      this.#establishedAt = now;
+    }
     this.changed(now);
   }
 
@@ -115,7 +123,7 @@ export class Traversal {
     const received = this.talk.received(payload);
     if (received === undefined) return undefined;
     const { message, answer } = received;
-    this.#peer.paths.setOurs(true);
+    this.#learned();
     if (message.kind === 'candidates') this.#take(message, now);
     else if (message.kind === 'punch' && !this.#host.config.relayOnly) this.#puncher.told(message, now);
     this.#peer.rearm(now);
@@ -125,8 +133,16 @@ export class Traversal {
   /** A pong: true when it answers a path message. */
   answered(payload: Uint8Array): boolean {
     if (!this.talk.answered(payload)) return false;
-    this.#peer.paths.setOurs(this.talk.ours === true);
+    this.#learned();
     return true;
+  }
+
+  #learned(): void {
+    const { ours } = this.talk;
+    if (ours === undefined || ours === this.#remembered) return;
+    this.#remembered = ours;
+    this.#peer.paths.setOurs(ours);
+    this.#host.remember(this.#node, ours);
   }
 
   measured(via: number, endpoint: Endpoint, now: Instant): void {
@@ -136,7 +152,9 @@ export class Traversal {
 
   /** A probe proved this path. */
   proven(path: Path, now: Instant): void {
-    if (!path.relay) this.#puncher.direct(now);
+    if (path.relay) return;
+    this.vouch(path.endpoint, now);
+    this.#puncher.direct(now);
   }
 
   handleTimeout(now: Instant): void {
@@ -211,10 +229,15 @@ export class Traversal {
     this.#peer.shoot(payload, to, via, now);
   }
 
+  /** A session that has just begun is about to be used. */
+  #wantsDirect(now: Instant): boolean {
+    const { paths } = this.#peer;
+    return paths.wantsDirect(now) || (now - this.#establishedAt < SESSION_BEGINS && !paths.hasDirect(now));
+  }
+
   #usesSocket(via: number, now: Instant): boolean {
     return this.#peer.paths.all.some(
-      (path) =>
-        path.via === via && (path.phase === 'proven' || now - (path.heardAt ?? 0) < HEARD_LATELY),
+      (path) => path.via === via && (path.phase === 'proven' || now - (path.heardAt ?? 0) < HEARD_LATELY),
     );
   }
 

@@ -10,6 +10,7 @@ import { classify } from '../nat/survey.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
+import { PunchBudget } from '../punch/budget.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
@@ -33,6 +34,8 @@ export interface TunnelOptions {
   readonly identity: SigningKey;
   readonly beacons: readonly Endpoint[];
   readonly config?: Partial<TunnelConfig>;
+  /** Peers whose signed documents only a node of ours makes: relayed at once. @default none */
+  readonly isOurs?: (peer: NodeId) => boolean;
   /** Who may learn that this node exists. @default everybody */
   readonly admission?: Admits;
 }
@@ -64,12 +67,18 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
+  /** What the peers in use know of our translator. */
+  #toldNat = '';
   #node: NodeId = 0;
   readonly #sockets = new Sockets((output) => this.#outputs.push(output));
+  /** Peers that were found out to be of ours, or not. */
+  readonly #ours = new Map<NodeId, boolean>();
+  readonly #isOurs: (peer: NodeId) => boolean;
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
     this.#admission = options.admission ?? ADMIT_ALL;
+    this.#isOurs = options.isOurs ?? (() => false);
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
     const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
       this.#outputs.push(via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via });
@@ -101,13 +110,21 @@ export class Tunnel implements Machine<TunnelOutput> {
       mapped: [],
       nat: () => this.nat(),
       observed: () => this.#beacons.observed(),
+      observedAll: () => this.#beacons.observedAll(),
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
       relaysFor: () => this.#beacons.usable(),
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
       openSocket: (peer) => this.#sockets.open(peer),
-      closeSocket: (via) => this.#sockets.close(via),
+      closeSocket: (via) => {
+        this.#beacons.forgetSocket(via);
+        this.#sockets.close(via);
+      },
+      measure: (via, now) => this.#beacons.ask(via, now),
+      punchBudget: new PunchBudget(),
+      isOurs: (peer) => this.#ours.get(peer) ?? this.#isOurs(peer),
+      remember: (peer, ours) => this.#remember(peer, ours),
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
@@ -157,9 +174,15 @@ export class Tunnel implements Machine<TunnelOutput> {
     this.#host.lan = lan;
   }
 
+  /** Tells peers in use what changed about us. */
+  #tell(now: Instant): void {
+    for (const peer of this.#peers.all()) peer.surroundingsChanged(now);
+  }
+
   /** External endpoints that a port mapping gave us, best first. */
-  setMapped(mapped: readonly Endpoint[], _now: Instant): void {
+  setMapped(mapped: readonly Endpoint[], now: Instant): void {
     this.#host.mapped = mapped;
+    this.#tell(now);
   }
 
   mapped(): readonly Endpoint[] {
@@ -325,6 +348,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       case 'discoverReply':
         // Seen elsewhere than before: the NAT forgot its mappings, those of our direct paths as well.
         if (this.#beacons.discoverReply(from, message, now, via)) this.networkChanged(now);
+        this.#observed(via, now);
         return;
       case 'punchCommand':
         if (this.#config.relayOnly) this.#drop('relay_only');
@@ -457,6 +481,28 @@ export class Tunnel implements Machine<TunnelOutput> {
     if (this.#peers.get(node) === undefined && this.#keys.key(node) === undefined)
       this.#keys.want(node, undefined, 'user', now);
     return this.#peers.chosen(node, now);
+  }
+
+  /** An answer of a beacon may have told something new about us, or about a socket. */
+  #observed(via: number, now: Instant): void {
+    const seen = this.#beacons.observations().findLast((one) => one.via === via)?.endpoint;
+    const owner = this.#sockets.owner(via);
+    if (owner !== undefined && seen !== undefined) this.#peers.get(owner)?.measured(via, seen, now);
+    const nat = JSON.stringify([this.nat(), this.#beacons.observedAll()]);
+    if (via !== 0 || nat === this.#toldNat) return;
+    this.#toldNat = nat;
+    this.#tell(now);
+  }
+
+  #remember(peer: NodeId, ours: boolean): void {
+    this.#ours.delete(peer);
+    if (this.#ours.size >= this.#config.maxPeers) {
+      for (const oldest of this.#ours.keys()) {
+        this.#ours.delete(oldest);
+        break;
+      }
+    }
+    this.#ours.set(peer, ours);
   }
 
   #drop(reason: DropReason): void {
