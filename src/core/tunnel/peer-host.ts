@@ -2,9 +2,9 @@ import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
-import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { PunchBudget } from '../punch/budget.ts';
 import type { TunnelConfig } from './config.ts';
+import type { OwnPlace } from './own-place.ts';
 import type { PathKind, TunnelEvent } from './types.ts';
 
 /** Why something was dropped, for the counters. */
@@ -50,14 +50,10 @@ export interface PeerHost {
   identity: SigningKey;
   readonly config: TunnelConfig;
   readonly node: NodeId;
-  readonly lan: readonly Endpoint[];
+  readonly place: OwnPlace;
   observed(): Endpoint | undefined;
   /** As every beacon sees us, each endpoint once. */
   observedAll(): readonly Endpoint[];
-  /** How the translator in front of us behaves, as far as it is known. */
-  nat(): NatBehaviour;
-  /** External endpoints that a port mapping gave us. */
-  readonly mapped: readonly Endpoint[];
   /** True when the peer's identity key is pinned or was looked up. */
   knowsKey(peer: NodeId): boolean;
   /** Beacons to relay through, best first. */

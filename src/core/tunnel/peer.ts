@@ -1,23 +1,17 @@
-import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { encodePunchRequest } from '../../wire/beacon.ts';
 import { decodePacket, type Packet } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
-import { plausibleLan, sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
 import { FRESH } from '../session/constants.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import { type Opened, Session } from '../session/session.ts';
 import {
   ANSWER_PAUSE,
-  ENDPOINTS_PAUSE,
   FIRST_RETRY,
   HELLO_PAUSE,
   MAX_PLAINTEXT,
-  MAX_PUNCH_BEACONS,
-  PUNCH_ANSWER_TIME,
   REESTABLISH_PAUSE,
   REKEY_PAUSE,
   UNOPENED_PATIENCE,
@@ -31,6 +25,7 @@ import { isPing, isPong } from './probes.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Traversal } from './traversal.ts';
 import type { Arrival, PeerStatus } from './types.ts';
+import { Whereabouts } from './whereabouts.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
@@ -46,6 +41,7 @@ export class Peer {
   readonly #session: Session;
   readonly #link: Link;
   readonly #traversal: Traversal;
+  readonly #whereabouts: Whereabouts;
   readonly #pending = new Pending();
   /** Searches for the key of a frame with an unknown prefix. */
   readonly #trials = new TokenBucket(100, 50);
@@ -53,14 +49,10 @@ export class Peer {
   readonly #suggestions = new TokenBucket(4, 8);
   #exchange: Exchange | undefined;
   #exchangedAt: Instant = LONG_AGO;
-  #relayAt: Instant = NEVER;
   #wantedAt: Instant = LONG_AGO;
   #greetedAt: Instant = LONG_AGO;
   #answeredAt: Instant = LONG_AGO;
   #unopenedAt: Instant | undefined;
-  #endpointsAskedAt: Instant = LONG_AGO;
-  #punchedAt: Instant = LONG_AGO;
-  #lan: readonly Endpoint[] = [];
   #bytesReceived = 0;
 
   constructor(node: NodeId, host: PeerHost, now: Instant) {
@@ -70,6 +62,7 @@ export class Peer {
     const { crypto, random, identity, config } = host;
     this.#session = new Session({ crypto, random, identity, node: host.node, peer: node, config });
     this.#link = new Link(node, host);
+    this.#whereabouts = new Whereabouts(node, host, this.#link.paths);
     this.#traversal = new Traversal(node, host, {
       paths: this.#link.paths,
       control: (payload, at) => {
@@ -80,7 +73,7 @@ export class Peer {
         const slot = this.#session.current;
         if (slot !== undefined) this.#link.shoot(slot, payload, to, via);
       },
-      seek: (at) => this.#punch(at),
+      seek: (at) => this.#whereabouts.punch(at),
       rearm: () => host.rearm(this.nextTimeout()),
     });
     this.#link.paths.setOurs(host.isOurs(node));
@@ -133,9 +126,9 @@ export class Peer {
     if (!this.established) {
       if (this.#exchange === undefined) this.#begin('first', now);
     } else {
-      this.#askEndpoints(now);
+      this.#whereabouts.ask(now);
       paths.retry(now);
-      if (paths.selected?.relay !== false) this.#punch(now);
+      if (paths.selected?.relay !== false) this.#whereabouts.punch(now);
     }
     this.#host.rearm(this.nextTimeout());
   }
@@ -158,38 +151,23 @@ export class Peer {
   }
 
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
-    const { paths } = this.#link;
-    if (found !== undefined) paths.outdateNamed();
-    if (found?.endpoint !== undefined) {
-      paths.add('direct', found.endpoint, 'registered', now);
-      this.#traversal.vouch(found.endpoint, now);
-    }
-    if (found !== undefined) {
-      this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.lan }, found);
-      for (const endpoint of this.#lan) paths.add('lan', endpoint, 'lan', now);
-    }
-    // Without a direct candidate there is nothing to wait for.
-    if (this.#relayAt !== NEVER && !paths.all.some((path) => !path.relay)) this.#relayAt = now;
+    this.#whereabouts.found(found, now);
+    if (found?.endpoint !== undefined) this.#traversal.vouch(found.endpoint, now);
     this.#host.rearm(this.nextTimeout());
   }
 
   /** A beacon named an endpoint: if we asked for this peer just now, it is taken as a candidate. */
   punchCommanded(endpoint: Endpoint, now: Instant): void {
-    if (now - this.#punchedAt > PUNCH_ANSWER_TIME) return;
-    this.#link.paths.add('direct', endpoint, 'commanded', now)?.burst(now);
+    if (!this.#whereabouts.commanded(endpoint, now)) return;
     this.#traversal.vouch(endpoint, now);
     this.#host.rearm(this.nextTimeout());
   }
 
   /** Replaces relays through beacons that are no longer ours. */
   beaconsChanged(now: Instant): void {
-    const relays = this.#host.relaysFor(this.node);
-    const { paths } = this.#link;
-    const gone = (path: Path): boolean =>
-      path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
-    if (!paths.all.some(gone)) return;
-    this.#link.report(paths.remove(gone, now), now);
-    this.#relayAt = now;
+    const changed = this.#whereabouts.beaconsChanged(now);
+    if (changed === undefined) return;
+    this.#link.report(changed.change, now);
     this.#host.rearm(now);
   }
 
@@ -236,7 +214,7 @@ export class Peer {
       return;
     }
     const { paths } = this.#link;
-    const path = this.#at(way) ?? paths.add(this.#kind(way), way.from, 'heard', now, way.via);
+    const path = this.#at(way) ?? paths.add(this.#whereabouts.kindOf(way), way.from, 'heard', now, way.via);
     if (path !== undefined) {
       path.heard(now);
       this.#host.rearm(path.due);
@@ -271,7 +249,7 @@ export class Peer {
   handleTimeout(now: Instant): void {
     for (let expired = this.#pending.expire(now); expired > 0; expired--) this.#host.drop('pending_expired');
     const { paths } = this.#link;
-    if (this.#relayAt <= now) this.#addRelays(now);
+    this.#whereabouts.handleTimeout(now);
     const work = paths.work(now);
     this.#link.report(work.change, now);
     if (work.failed) this.#fellSilent(now);
@@ -284,7 +262,7 @@ export class Peer {
   nextTimeout(): Instant {
     return Math.min(
       this.#pending.nextTimeout(),
-      this.#relayAt,
+      this.#whereabouts.nextTimeout(),
       this.#link.paths.nextTimeout(),
       this.#traversal.nextTimeout(),
       this.#exchange?.nextAt ?? NEVER,
@@ -315,7 +293,7 @@ export class Peer {
       established: this.established,
       candidates: this.#link.paths.facts(),
       ...this.#link.milestones,
-      own: this.#host.nat(),
+      own: this.#host.place.nat(),
       ...this.#traversal.facts(),
     };
   }
@@ -326,19 +304,14 @@ export class Peer {
     this.#unopenedAt = undefined;
     if (reason !== 'rekey') {
       const isOurs = this.#host.isOurs(this.node);
-      this.#relayAt = reason === 'first' && !isOurs ? now + this.#host.config.relayAfter : now;
-      this.#askEndpoints(now);
-      this.#punch(now);
+      const waits = reason === 'first' && !isOurs;
+      this.#whereabouts.ask(now);
+      this.#whereabouts.punch(now);
       this.#link.paths.used(now);
-      if (this.#relayAt <= now) this.#addRelays(now);
+      this.#whereabouts.relayAt(waits ? now + this.#host.config.relayAfter : now, now);
     }
     if (delay === 0) this.#continue(this.#exchange, now);
     this.#host.rearm(this.nextTimeout());
-  }
-
-  #addRelays(now: Instant): void {
-    this.#relayAt = NEVER;
-    for (const relay of this.#host.relaysFor(this.node)) this.#link.paths.add('relay', relay, 'beacon', now);
   }
 
   /** With a key in use and no exchange under way: is it time for one? */
@@ -353,7 +326,7 @@ export class Peer {
 
   /** No answer on the selected path: the peer moved, or restarted and lost the keys. Both are tried at once. */
   #fellSilent(now: Instant): void {
-    this.#relayAt = now;
+    this.#whereabouts.relayAt(now, now);
     this.#host.refreshBeacons(now);
     if (this.#exchange !== undefined || now - this.#exchangedAt < REESTABLISH_PAUSE) return;
     this.#begin('silence', now);
@@ -390,26 +363,11 @@ export class Peer {
     }
   }
 
-  #askEndpoints(now: Instant): void {
-    if (now - this.#endpointsAskedAt < ENDPOINTS_PAUSE) return;
-    this.#endpointsAskedAt = now;
-    this.#host.needEndpoints(this.node);
-  }
-
-  #punch(now: Instant): void {
-    this.#punchedAt = now;
-    if (this.#host.config.relayOnly) return;
-    const beacons = this.#host.relaysFor(this.node).filter((one) => !isCarrier(one));
-    for (const beacon of beacons.slice(0, MAX_PUNCH_BEACONS)) {
-      this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.node));
-    }
-  }
-
   /** Tries to get off the relay. Endpoints are asked for again only where we were the one who looked for the peer. */
   #upgrade(now: Instant): void {
-    this.#punch(now);
+    this.#whereabouts.punch(now);
     this.#traversal.changed(now);
-    if (this.#endpointsAskedAt !== LONG_AGO) this.#askEndpoints(now);
+    if (this.#whereabouts.sought) this.#whereabouts.ask(now);
   }
 
   #probe(path: Path, now: Instant): void {
@@ -459,7 +417,7 @@ export class Peer {
     } else {
       this.#bytesReceived += plaintext.length;
       this.#host.rearm(this.#link.paths.used(now));
-      this.#host.deliver(this.node, packet, path?.kind ?? this.#kind(way));
+      this.#host.deliver(this.node, packet, path?.kind ?? this.#whereabouts.kindOf(way));
       if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }
   }
@@ -493,18 +451,10 @@ export class Peer {
     const known = this.#at(way);
     if (known !== undefined) return known;
     if (!way.relay && !this.#suggestions.take(now)) return undefined;
-    return paths.add(this.#kind(way), way.from, 'exchange', now, way.via);
+    return paths.add(this.#whereabouts.kindOf(way), way.from, 'exchange', now, way.via);
   }
 
   #at({ relay, from, via }: Arrival): Path | undefined {
     return this.#link.paths.find(relay, from, via);
-  }
-
-  #kind({ relay, from }: Arrival): 'lan' | 'direct' | 'relay' {
-    if (relay) return 'relay';
-    const lan =
-      this.#lan.some((one) => sameEndpoint(one, from)) ||
-      this.#host.lan.some((own) => sameNetwork(own.host, from.host));
-    return lan ? 'lan' : 'direct';
   }
 }

@@ -66,7 +66,7 @@ export class Traversal {
       random,
       budget: host.punchBudget,
       node: host.node,
-      nat: () => host.nat(),
+      nat: () => host.place.nat(),
       peerNat: () => talk.told?.nat,
       observed: () => host.observed(),
       target: (now) => this.#target(now),
@@ -172,7 +172,7 @@ export class Traversal {
 
   #take(message: CandidatesMessage, now: Instant): void {
     if (this.#host.config.relayOnly || message.relayOnly) return;
-    const own = { observed: this.#host.observed(), lan: this.#host.lan };
+    const own = { observed: this.#host.observed(), lan: this.#host.place.lan };
     const { paths } = this.#peer;
     for (const { kind, endpoint } of usableEndpoints(own, message.endpoints)) {
       const known = paths.find(false, endpoint);
@@ -184,7 +184,8 @@ export class Traversal {
   }
 
   #candidates(): Omit<CandidatesMessage, 'kind' | 'sequence'> {
-    const { config, lan, mapped } = this.#host;
+    const { config, place } = this.#host;
+    const { lan, mapped } = place;
     const relayOnly = config.relayOnly;
     const endpoints: ToldEndpoint[] = [];
     if (!relayOnly) {
@@ -198,7 +199,7 @@ export class Traversal {
     const seen = direct.sort((a, b) => b.heardAt! - a.heardAt!)[0]?.endpoint;
     return {
       relayOnly,
-      nat: this.#host.nat(),
+      nat: this.#host.place.nat(),
       seen: relayOnly ? undefined : seen,
       endpoints: endpoints.filter(({ endpoint }) => isSendable(endpoint)).slice(0, MAX_TOLD_ENDPOINTS),
       relays: this.#host

@@ -6,7 +6,6 @@ import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
-import { classify } from '../nat/survey.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
@@ -16,6 +15,8 @@ import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
 import { HeldExchanges } from './held-exchanges.ts';
 import { type Held, IdentityKeys } from './identity-keys.ts';
+import { KnownOurs } from './known-ours.ts';
+import { OwnPlace } from './own-place.ts';
 import type { Peer } from './peer.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
 import { PeerTable } from './peer-table.ts';
@@ -54,8 +55,9 @@ const ADMIT_ALL: Admits = { admits: () => 'yes', answersPings: () => true };
  */
 export class Tunnel implements Machine<TunnelOutput> {
   readonly #config: TunnelConfig;
-  readonly #host: PeerHost & { node: NodeId; lan: readonly Endpoint[]; mapped: readonly Endpoint[] };
+  readonly #host: PeerHost & { node: NodeId };
   readonly #beacons: Beacons;
+  readonly #place: OwnPlace;
   readonly #keys: IdentityKeys;
   readonly #peers: PeerTable;
   readonly #held = new HeldExchanges();
@@ -67,19 +69,15 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
-  /** What the peers in use know of our translator. */
-  #toldNat = '';
   #node: NodeId = 0;
   readonly #sockets = new Sockets((output) => this.#outputs.push(output));
-  /** Peers that were found out to be of ours, or not. */
-  readonly #ours = new Map<NodeId, boolean>();
-  readonly #isOurs: (peer: NodeId) => boolean;
+  readonly #ours: KnownOurs;
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
     this.#admission = options.admission ?? ADMIT_ALL;
-    this.#isOurs = options.isOurs ?? (() => false);
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
+    this.#ours = new KnownOurs(this.#config.maxPeers);
     const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
       this.#outputs.push(via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via });
     };
@@ -100,15 +98,14 @@ export class Tunnel implements Machine<TunnelOutput> {
       event: (event) => this.#outputs.push({ type: 'event', event }),
     });
     this.#beacons.set(options.beacons, 0);
+    this.#place = new OwnPlace(this.#beacons);
     this.#host = {
       crypto,
       random: random.fork('peers'),
       identity,
       config: this.#config,
       node: 0,
-      lan: [],
-      mapped: [],
-      nat: () => this.nat(),
+      place: this.#place,
       observed: () => this.#beacons.observed(),
       observedAll: () => this.#beacons.observedAll(),
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
@@ -123,8 +120,8 @@ export class Tunnel implements Machine<TunnelOutput> {
       },
       measure: (via, now) => this.#beacons.ask(via, now),
       punchBudget: new PunchBudget(),
-      isOurs: (peer) => this.#ours.get(peer) ?? this.#isOurs(peer),
-      remember: (peer, ours) => this.#remember(peer, ours),
+      isOurs: (peer) => this.#ours.get(peer) ?? options.isOurs?.(peer) ?? false,
+      remember: (peer, ours) => this.#ours.set(peer, ours),
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
@@ -171,7 +168,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** Our own addresses on local networks, with the port of the tunnel socket. */
   setLocalEndpoints(lan: readonly Endpoint[]): void {
-    this.#host.lan = lan;
+    this.#place.lan = lan;
   }
 
   /** Tells peers in use what changed about us. */
@@ -181,12 +178,12 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** External endpoints that a port mapping gave us, best first. */
   setMapped(mapped: readonly Endpoint[], now: Instant): void {
-    this.#host.mapped = mapped;
+    this.#place.mapped = mapped;
     this.#tell(now);
   }
 
   mapped(): readonly Endpoint[] {
-    return this.#host.mapped;
+    return this.#place.mapped;
   }
 
   /** The byte stream to this beacon works, or does not any more. */
@@ -197,11 +194,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** How the translator in front of us behaves, as far as it is known. */
   nat(): NatBehaviour {
-    return classify({
-      observations: this.#beacons.observations(),
-      own: this.#host.lan,
-      streamsWork: this.#beacons.hasStream(),
-    });
+    return this.#place.nat();
   }
 
   /** The host changed networks, or may have: registers again and tries the paths in use. */
@@ -485,24 +478,10 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** An answer of a beacon may have told something new about us, or about a socket. */
   #observed(via: number, now: Instant): void {
-    const seen = this.#beacons.observations().findLast((one) => one.via === via)?.endpoint;
+    const seen = this.#place.seen(via);
     const owner = this.#sockets.owner(via);
     if (owner !== undefined && seen !== undefined) this.#peers.get(owner)?.measured(via, seen, now);
-    const nat = JSON.stringify([this.nat(), this.#beacons.observedAll()]);
-    if (via !== 0 || nat === this.#toldNat) return;
-    this.#toldNat = nat;
-    this.#tell(now);
-  }
-
-  #remember(peer: NodeId, ours: boolean): void {
-    this.#ours.delete(peer);
-    if (this.#ours.size >= this.#config.maxPeers) {
-      for (const oldest of this.#ours.keys()) {
-        this.#ours.delete(oldest);
-        break;
-      }
-    }
-    this.#ours.set(peer, ours);
+    if (via === 0 && this.#place.changed()) this.#tell(now);
   }
 
   #drop(reason: DropReason): void {

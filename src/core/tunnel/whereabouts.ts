@@ -1,0 +1,106 @@
+import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import { encodePunchRequest } from '../../wire/beacon.ts';
+import type { PeerEndpoints } from '../node-types.ts';
+import { plausibleLan, sameNetwork } from '../path/lan.ts';
+import type { Path } from '../path/path.ts';
+import type { PathChange, Paths } from '../path/paths.ts';
+import { ENDPOINTS_PAUSE, MAX_PUNCH_BEACONS, PUNCH_ANSWER_TIME } from './constants.ts';
+import type { PeerHost } from './peer-host.ts';
+import type { Arrival } from './types.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+const LONG_AGO = Number.NEGATIVE_INFINITY;
+
+/** Where one peer may be: asks the directory and the beacons, and makes candidates of their answers and of relays. */
+export class Whereabouts {
+  readonly #node: NodeId;
+  readonly #host: PeerHost;
+  readonly #paths: Paths;
+  #lan: readonly Endpoint[] = [];
+  #relayAt: Instant = NEVER;
+  #askedAt: Instant = LONG_AGO;
+  #punchedAt: Instant = LONG_AGO;
+
+  constructor(node: NodeId, host: PeerHost, paths: Paths) {
+    this.#node = node;
+    this.#host = host;
+    this.#paths = paths;
+  }
+
+  /** True when the directory was asked: it is we who look for the peer. */
+  get sought(): boolean {
+    return this.#askedAt !== LONG_AGO;
+  }
+
+  /** Asks the directory, not too often. */
+  ask(now: Instant): void {
+    if (now - this.#askedAt < ENDPOINTS_PAUSE) return;
+    this.#askedAt = now;
+    this.#host.needEndpoints(this.#node);
+  }
+
+  /** Asks the beacons to name each side's endpoint to the other. */
+  punch(now: Instant): void {
+    this.#punchedAt = now;
+    if (this.#host.config.relayOnly) return;
+    const beacons = this.#host.relaysFor(this.#node).filter((one) => !isCarrier(one));
+    for (const beacon of beacons.slice(0, MAX_PUNCH_BEACONS))
+      this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.#node));
+  }
+
+  /** The directory answered. */
+  found(found: PeerEndpoints | undefined, now: Instant): void {
+    const paths = this.#paths;
+    if (found !== undefined) {
+      paths.outdateNamed();
+      if (found.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);
+      this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.place.lan }, found);
+      for (const endpoint of this.#lan) paths.add('lan', endpoint, 'lan', now);
+    }
+    // Without a direct candidate there is nothing to wait for.
+    if (this.#relayAt !== NEVER && !paths.all.some((path) => !path.relay)) this.#relayAt = now;
+  }
+
+  /** A beacon named an endpoint: true when we asked for this peer just now, and it became a candidate. */
+  commanded(endpoint: Endpoint, now: Instant): boolean {
+    if (now - this.#punchedAt > PUNCH_ANSWER_TIME) return false;
+    this.#paths.add('direct', endpoint, 'commanded', now)?.burst(now);
+    return true;
+  }
+
+  /** Relays become candidates at this instant; at once if it is now. */
+  relayAt(when: Instant, now: Instant): void {
+    this.#relayAt = when;
+    if (when <= now) this.handleTimeout(now);
+  }
+
+  /** Drops relays through beacons that are no longer ours; undefined when there are none. */
+  beaconsChanged(now: Instant): { readonly change: PathChange | undefined } | undefined {
+    const relays = this.#host.relaysFor(this.#node);
+    const gone = (path: Path): boolean =>
+      path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
+    if (!this.#paths.all.some(gone)) return undefined;
+    const change = this.#paths.remove(gone, now);
+    this.#relayAt = now;
+    return { change };
+  }
+
+  kindOf({ relay, from }: Arrival): 'lan' | 'direct' | 'relay' {
+    if (relay) return 'relay';
+    const lan =
+      this.#lan.some((one) => sameEndpoint(one, from)) ||
+      this.#host.place.lan.some((own) => sameNetwork(own.host, from.host));
+    return lan ? 'lan' : 'direct';
+  }
+
+  handleTimeout(now: Instant): void {
+    if (this.#relayAt > now) return;
+    this.#relayAt = NEVER;
+    for (const relay of this.#host.relaysFor(this.#node)) this.#paths.add('relay', relay, 'beacon', now);
+  }
+
+  nextTimeout(): Instant {
+    return this.#relayAt;
+  }
+}
