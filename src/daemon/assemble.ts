@@ -26,7 +26,7 @@ import { Surroundings } from './surroundings.ts';
 import { Targets } from './targets.ts';
 import { TrustEffects } from './trust-effects.ts';
 
-const DEFAULT_HEARTBEAT = 30_000;
+const DEFAULT_HEARTBEAT = 60_000;
 
 /** What the daemon itself decides on, beyond its parts. */
 export interface AssemblyHost {

@@ -36,6 +36,6 @@ export interface DaemonConfig {
   };
   /** How long start waits for the first registration before it goes on without. @default 3000 */
   readonly startWait?: Millis;
-  /** @default 30000 */
+  /** @default 60000 */
   readonly heartbeatInterval?: Millis;
 }

@@ -12,6 +12,8 @@ const ENDPOINT_DEBOUNCE = 500;
 /** A NAT that gives a new port every time must not make us register all the time. */
 const QUICK_CHANGES = 3;
 const CHANGE_PAUSE = 15_000;
+/** A registry that tells what it holds for us is asked for it with every so many heartbeats. */
+const POLL_EVERY = 5;
 /** A known node waits this long for the beacon, so that its first registration has the right endpoint. */
 const OBSERVE_WAIT = 700;
 
@@ -56,6 +58,7 @@ export class Registration {
   #failures = 0;
   /** Changes of our endpoint since the last heartbeat. */
   #changes = 0;
+  #heartbeats = 0;
   /** What it was told last; undefined makes the next turn a registration. */
   #told: Presence | undefined;
   #registered = false;
@@ -219,7 +222,7 @@ export class Registration {
     this.#changes = 0;
     const { warning } = (await this.#registry.heartbeat()) as { warning?: boolean };
     if (warning === true) this.#log.event('warn', 'node.key_expires_soon');
-    this.#host.poll();
+    if (this.#registry.pushes !== true || ++this.#heartbeats % POLL_EVERY === 0) this.#host.poll();
     this.presenceChanged();
   }
 }

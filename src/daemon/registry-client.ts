@@ -25,6 +25,8 @@ export type RegistryNetworks = Pick<NetworkRequests, keyof NetworkRequests>;
 /** What the daemon uses of `Directory`. Failures are PilotErrors; `registry_unreachable` when it is away. */
 export interface RegistryClient {
   readonly state: DirectoryState;
+  /** The registry tells at once what concerns us. */
+  readonly pushes?: boolean;
   start(): void;
   close(): void;
   /** The host may be on another network. */

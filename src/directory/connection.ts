@@ -16,6 +16,8 @@ const PROBE_TIMEOUT: Millis = 2000;
 const FIRST_RETRY: Millis = 300;
 const LONGEST_RETRY: Millis = 30_000;
 
+const NO_FEATURES: ReadonlySet<string> = new Set();
+
 /** A live connection whose server has introduced itself. */
 export interface Session {
   readonly link: Link;
@@ -80,6 +82,11 @@ export class Connection {
 
   get state(): DirectoryState {
     return this.#session === undefined ? 'disconnected' : 'connected';
+  }
+
+  /** What the server of the session can do. */
+  get features(): ReadonlySet<string> {
+    return this.#session?.traits.features ?? NO_FEATURES;
   }
 
   start(): void {

@@ -90,6 +90,10 @@ export class Directory {
   get state(): DirectoryState {
     return this.#connection.state;
   }
+  /** The server tells at once what concerns us, so there is nothing to ask for all the time. */
+  get pushes(): boolean {
+    return this.#connection.features.has('subscribe');
+  }
   /** Connects and stays connected until `close`. Calls start it too. */
   start(): void {
     this.#connection.start();

@@ -40,9 +40,10 @@ export const LONGEST_READY_PAUSE: Millis = 2_400;
 /** ... unless the last time is so long ago. */
 export const LAPSE_FORGOTTEN: Millis = 60_000;
 
-/** Direct attempts while relayed: first after this, then doubling up to the longest. */
+/** Direct attempts while relayed: first after this, then doubling up to the longest, as long as data moves at times. */
 export const FIRST_UPGRADE: Millis = 1_000;
 export const LONGEST_UPGRADE: Millis = 60_000;
+export const UPGRADES_AFTER_USE: Millis = 60_000;
 /** A path of the same kind takes over when it is faster by this factor. */
 export const FASTER = 0.7;
 /** ... and by at least this much. */
@@ -60,9 +61,9 @@ export const LOSSIER = 0.25;
 export const STILL_LOSSIER = 0.1;
 
 export interface PathConfig {
-  /** How long a selected direct path may be idle before it is refreshed, shortened at random by up to a quarter. @default 20 s */
+  /** How long we may send nothing on an idle direct path, shortened at random by up to a quarter. @default 20 s */
   readonly keepAlive: Millis;
-  /** Paths of a peer without data for this long are neither refreshed nor improved. @default 10 min */
+  /** A direct path without data for this long is not kept open any more. @default 10 min */
   readonly idleAfter: Millis;
   /** Never use a direct path: peers see only the beacon's address. @default false */
   readonly relayOnly: boolean;

@@ -113,28 +113,36 @@ test('an old peer is never asked over a spare relay: it would stay with it', () 
   assert.equal(before(), burst);
 });
 
-test('an idle direct path is kept open by one side: what the other sends counts', () => {
+test('an idle direct path is kept open by packets that ask for nothing, for some minutes', () => {
   const keepAlive = 20_000;
-  const { paths, simulate, probed } = scene({ keepAlive });
-  const direct = paths.add('direct', endpoint(1), 'registered', 0)!;
+  const { paths, simulate, probed, kept } = scene({ keepAlive });
+  paths.add('direct', endpoint(1), 'registered', 0);
   simulate({ until: 1_000, answers: () => 30 });
   simulate({ until: 40_000, uses: false, answers: () => 30 });
-  const alone = probed.length;
-  simulate({ until: 240_000, uses: false, answers: () => 30 });
-  const kept = probed.length - alone;
-  assert.ok(kept >= 200_000 / keepAlive && kept <= 200_000 / (0.7 * keepAlive), `${kept} probes`);
-  const together = probed.length;
-  simulate({
-    until: 440_000,
-    uses: false,
-    answers: () => 30,
-    each: (now) => {
-      if (now % 10_000 !== 0) return;
-      direct.heard(now);
-      direct.sentAt = now;
-    },
-  });
-  assert.equal(probed.length - together, 0);
+  const [asked, opened] = [probed.length, kept.length];
+  simulate({ until: 240_000, uses: false, answers: () => undefined });
+  assert.equal(probed.length, asked);
+  const packets = kept.length - opened;
+  assert.ok(packets >= 200_000 / keepAlive && packets <= 200_000 / (0.7 * keepAlive), `${packets} packets`);
+  simulate({ until: PATH_DEFAULTS.idleAfter + 30_000, uses: false, answers: () => undefined });
+  const last = kept.length;
+  simulate({ until: 3_600_000, uses: false, answers: () => undefined });
+  assert.equal(kept.length, last);
+  assert.equal(paths.nextTimeout(), Number.POSITIVE_INFINITY);
+});
+
+test('a direct path that was idle for long gets copies by its side until it answers', () => {
+  const { paths, simulate } = scene();
+  const direct = paths.add('direct', endpoint(1), 'registered', 0)!;
+  const relay = paths.add('relay', endpoint(2), 'beacon', 0)!;
+  paths.setOurs(true);
+  simulate({ until: 1_000, answers: () => 30 });
+  simulate({ until: 400_000, uses: false, answers: () => 30 });
+  assert.equal(paths.selected, direct);
+  assert.equal(paths.use(400_000), undefined);
+  assert.deepEqual(new Set(paths.likeliest()), new Set([direct, relay]));
+  paths.answered(direct, 30, 400_030);
+  assert.equal(paths.use(400_031), direct);
 });
 
 interface Weather {
@@ -152,10 +160,12 @@ interface Weather {
 function scene(config: Partial<PathConfig> = {}): {
   paths: Paths;
   probed: { path: Path; at: number }[];
+  kept: Path[];
   simulate: (weather: Weather) => { at: number; change: PathChange }[];
 } {
   const paths = new Paths({ config: { ...PATH_DEFAULTS, ...config }, random: nodeRandom() });
   const probed: { path: Path; at: number }[] = [];
+  const kept: Path[] = [];
   let answers: { at: number; path: Path; rtt: number }[] = [];
   let now = 0;
   const simulate = (weather: Weather): { at: number; change: PathChange }[] => {
@@ -181,6 +191,7 @@ function scene(config: Partial<PathConfig> = {}): {
       }
       const work = paths.work(now);
       note(work.change);
+      if (work.keepOpen !== undefined) kept.push(work.keepOpen);
       for (const path of work.probe) {
         path.probed(now);
         probed.push({ path, at: now });
@@ -190,5 +201,5 @@ function scene(config: Partial<PathConfig> = {}): {
     }
     return changes;
   };
-  return { paths, probed, simulate };
+  return { paths, probed, kept, simulate };
 }

@@ -136,11 +136,11 @@ test('attempts to leave the relay grow rarer, down to one a minute, and end with
   assert.ok(at[0]! <= 1100);
   assert.ok(at[1]! - at[0]! <= 1200);
   assert.ok(at.length >= 8 && at.length <= 13, `${at.length} attempts`);
-  const idle = fresh({ idleAfter: 5_000 });
+  const idle = fresh();
   idle.use(0);
   let attempts = 0;
-  for (let now = 0; now < 100_000; now += 20) if (idle.work(now).upgrade) attempts++;
-  assert.ok(attempts <= 4);
+  for (let now = 0; now < 200_000; now += 20) if (idle.work(now).upgrade) attempts++;
+  assert.ok(attempts <= 7, `${attempts} attempts`);
   assert.equal(idle.nextTimeout(), Number.POSITIVE_INFINITY);
 });
 

@@ -15,6 +15,7 @@ import {
   type PathConfig,
   PULSE,
   SILENCE,
+  UPGRADES_AFTER_USE,
 } from './constants.ts';
 import type { CandidateFacts } from './facts.ts';
 import { Path, type PathOrigin } from './path.ts';
@@ -27,6 +28,8 @@ export type PathChange = { readonly path: Path | undefined; readonly reason: str
 export interface PathWork {
   /** Probes due now. */
   readonly probe: readonly Path[];
+  /** An idle direct path to keep open by a packet that asks for nothing. */
+  readonly keepOpen: Path | undefined;
   /** Time for an attempt to get off the relay: ask for a punch. */
   readonly upgrade: boolean;
   /** The selected path has just stopped working. */
@@ -46,9 +49,9 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * The ways to reach one peer. All candidates are tried at once and only an answered probe proves one; the best proven
- * path is selected. While data moves the selected path is watched and measured, and a second one is kept warm; without
- * data a direct path is only kept open, by whichever side comes first, and later left alone.
- * Nothing here sends: the owner sends the probes that `work` names.
+ * path is selected. While data moves the selected path is watched and measured, and a second one is kept warm. Without
+ * data each side only keeps its own NAT open for the direct path, and after some minutes leaves it alone: it is doubted
+ * when it is used again. Nothing here sends: the owner sends what `work` names.
  */
 export class Paths {
   readonly #config: PathConfig;
@@ -158,6 +161,8 @@ export class Paths {
     if (this.#watchAt === NEVER) {
       if (selected.stale(now)) {
         if (!selected.asking) selected.probeBy(now);
+        // It may be dead: copies by the likeliest ways until it answers. An old peer would stay with the relay.
+        if (this.#sparesRelay && !selected.relay) return undefined;
       } else {
         this.#watchAt = now + SILENCE;
       }
@@ -182,7 +187,7 @@ export class Paths {
   /** Runs all timers due. */
   work(now: Instant): PathWork & { readonly change: PathChange | undefined } {
     if (this.#watchAt <= now) this.#checkSilence(now);
-    if (this.#pulseAt <= now) this.#pulse(now);
+    const keepOpen = this.#pulseAt <= now ? this.#pulse(now) : undefined;
     if (this.#spareAt <= now) this.#keepSpare(now);
     let failed = false;
     let others = false;
@@ -198,7 +203,7 @@ export class Paths {
     const change = failed ? this.#select(now, 'no_answer') : undefined;
     const upgrade = this.#upgradeAt <= now;
     if (upgrade) this.#upgrade(now);
-    return { probe, upgrade, failed, change };
+    return { probe, keepOpen, upgrade, failed, change };
   }
 
   nextTimeout(): Instant {
@@ -259,24 +264,24 @@ export class Paths {
     else if (this.#isUsed(now)) this.#pulseAt = now + PULSE;
     else if (path.relay || now - this.#usedAt > this.#config.idleAfter) this.#pulseAt = NEVER;
     else {
-      // Frames in both directions keep the mappings of both sides: the one who asks first spares the other the trouble.
-      const refreshedAt = Math.min(path.sentAt, path.aliveAt);
       const pause = this.#keepAlive() * (1 - 0.25 * this.#random.fraction());
-      this.#pulseAt = Math.max(refreshedAt + pause, now + 1);
+      this.#pulseAt = Math.max(path.sentAt + pause, now + PULSE);
     }
   }
 
-  #pulse(now: Instant): void {
+  /** In use: asks, unless enough is heard. Idle: names the path to keep open. */
+  #pulse(now: Instant): Path | undefined {
     const path = this.#selected;
-    if (path !== undefined && !path.asking && this.#isOwed(path, now)) path.probeBy(now);
+    let keepOpen: Path | undefined;
+    if (path !== undefined && this.#isUsed(now)) {
+      const isOwed = now - path.aliveAt >= PULSE || now - (path.provenAt ?? 0) >= MEASURE;
+      if (isOwed && !path.asking) path.probeBy(now);
+    } else if (path?.relay === false && now - path.sentAt >= 0.7 * this.#keepAlive()) {
+      path.sentAt = now;
+      keepOpen = path;
+    }
     this.#plan(now);
-    // The probe leaves after this; the next one is not due with it.
-    if (!this.#isUsed(now)) this.#pulseAt = Math.max(this.#pulseAt, now + PULSE);
-  }
-
-  #isOwed(path: Path, now: Instant): boolean {
-    if (this.#isUsed(now)) return now - path.aliveAt >= PULSE || now - (path.provenAt ?? 0) >= MEASURE;
-    return now - Math.min(path.sentAt, path.aliveAt) >= 0.74 * this.#keepAlive();
+    return keepOpen;
   }
 
   /** While data moves a second path is proven, so that there is one to go to. */
@@ -309,7 +314,7 @@ export class Paths {
 
   #upgrade(now: Instant): void {
     const wanted =
-      (this.#selected === undefined || this.#selected.relay) && now - this.#usedAt <= this.#config.idleAfter;
+      (this.#selected === undefined || this.#selected.relay) && now - this.#usedAt <= UPGRADES_AFTER_USE;
     if (!wanted) {
       this.#upgradeAt = NEVER;
       this.#upgradeEvery = FIRST_UPGRADE;

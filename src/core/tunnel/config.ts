@@ -8,7 +8,10 @@ export interface TunnelConfig extends SessionConfig, PathConfig {
    * direct path exists; higher keeps more old peers, which stay with the relay once they saw it, on direct paths. @default 250 ms
    */
   readonly relayAfter: Millis;
-  /** Interval of registrations at the beacons, varied at random by a tenth. @default 20 s */
+  /**
+   * Interval of registrations at the beacons, varied at random by a tenth. It is also how long a NAT that restarted may
+   * keep others from reaching a node that has nothing to say itself. @default 7 s
+   */
   readonly discoverEvery: Millis;
   /** Peers kept; the longest unused go first. @default 4096 */
   readonly maxPeers: number;
@@ -20,7 +23,7 @@ export const TUNNEL_DEFAULTS: TunnelConfig = {
   ...SESSION_DEFAULTS,
   ...PATH_DEFAULTS,
   relayAfter: 250,
-  discoverEvery: 20_000,
+  discoverEvery: 7_000,
   maxPeers: 4096,
   maxStrangers: 256,
 };

@@ -2,7 +2,7 @@ import { PilotError } from '../../api/errors.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Millis } from '../../base/units.ts';
-import type { UdpSocket } from '../../runtime/ports.ts';
+import type { NetworkChange, UdpSocket } from '../../runtime/ports.ts';
 import { Disk } from './disk.ts';
 import type { Link, LinkConditions } from './link.ts';
 import { type Death, Process } from './process.ts';
@@ -35,8 +35,8 @@ export class Host {
   readonly listeners = new Map<number, Listener>();
   /** Listening local sockets by path. */
   readonly localListeners = new Map<string, Listener>();
-  /** Called when the host has moved to another network. */
-  readonly watchers = new Set<() => void>();
+  /** Called when the host has moved to another network, or has slept. */
+  readonly watchers = new Set<(change: NetworkChange) => void>();
   segment: Segment;
   address: string;
   skew: Millis;
@@ -104,6 +104,7 @@ export class Host {
     this.slept += this.world.now - this.#asleepSince;
     this.#asleepSince = undefined;
     for (const waker of this.#wakers.splice(0)) waker();
+    for (const watcher of [...this.watchers]) watcher('slept');
   }
 
   /** Calls back now, or once the host has woken up. */
@@ -118,7 +119,7 @@ export class Host {
     this.segment = segment;
     this.address = segment.allocate();
     segment.attach(this);
-    for (const watcher of [...this.watchers]) watcher();
+    for (const watcher of [...this.watchers]) watcher('changed');
   }
 
   udpSocket(port: number): BoundSocket | undefined {

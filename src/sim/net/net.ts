@@ -1,7 +1,7 @@
 import { PilotError } from '../../api/errors.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
-import type { Net, PipeServer } from '../../runtime/ports.ts';
+import type { Net, NetworkChange, PipeServer } from '../../runtime/ports.ts';
 import type { BoundSocket } from './host.ts';
 import type { Process } from './process.ts';
 import { connectLocal, connectTcp, isAddress, type Listener } from './tcp.ts';
@@ -56,9 +56,9 @@ export function processNet(process: Process): Net {
     gateways: () => [],
     watchNetworks(onChange) {
       // A real process looks once a second.
-      const watcher = (): void => {
+      const watcher = (change: NetworkChange): void => {
         process.schedule(world.now + WATCH_DELAY, () => {
-          if (host.watchers.has(watcher)) onChange('changed');
+          if (host.watchers.has(watcher)) onChange(change);
         });
       };
       host.watchers.add(watcher);
