@@ -42,6 +42,26 @@ export const ERRORS = {
     retryable: false,
     hint: 'check the key with the operator, then: pilotctl init --registry HOST --fingerprint HEX',
   },
+  server_untrusted: {
+    exit: 1,
+    retryable: false,
+    hint: 'for a certificate no authority vouches for, pin it: pilotctl init --registry HOST --fingerprint HEX',
+  },
+  proxy_unreachable: {
+    exit: 1,
+    retryable: true,
+    hint: 'check its address, or go without: pilotctl config --set proxy=off',
+  },
+  proxy_auth_required: {
+    exit: 1,
+    retryable: false,
+    hint: 'give credentials in HTTPS_PROXY or PILOT_PROXY, or a command that prints them: pilotctl config --set proxy_cmd=COMMAND',
+  },
+  proxy_refused: {
+    exit: 1,
+    retryable: true,
+    hint: 'ask whoever runs the proxy to allow CONNECT to that host and port',
+  },
   identity_invalid: {
     exit: 1,
     retryable: false,

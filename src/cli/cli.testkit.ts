@@ -240,6 +240,7 @@ export class TestMachine {
         }
         return registryPipe(registry.beacons);
       },
+      webSocket: refuse,
       connectLocal: refuse,
       udp: refuse,
       listen: refuse,

@@ -134,6 +134,7 @@ export function memoryNet(
     udp: refuse,
     listen: refuse,
     connect: refuse,
+    webSocket: refuse,
     resolve: refuse,
     localAddresses: () => [],
     gateways: () => [],

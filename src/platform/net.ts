@@ -1,9 +1,11 @@
 import type { Net } from '../runtime/ports.ts';
+import { connectTcp } from './connect.ts';
 import { Resolver } from './dial.ts';
 import { connectLocalSocket, listenLocalSocket } from './local.ts';
 import { localAddresses, Routes } from './networks.ts';
-import { connectTcp, listenTcp } from './tcp.ts';
+import { listenTcp } from './tcp.ts';
 import { openUdp } from './udp.ts';
+import { connectWebSocket } from './websocket.ts';
 
 /** The process's sockets. */
 export function nodeNet(): Net {
@@ -13,6 +15,7 @@ export function nodeNet(): Net {
     udp: openUdp,
     listen: listenTcp,
     connect: (to, options) => connectTcp(to, options, resolver),
+    webSocket: (url, options) => connectWebSocket(url, options, resolver),
     listenLocal: listenLocalSocket,
     connectLocal: connectLocalSocket,
     resolve: (host) => resolver.resolve(host),

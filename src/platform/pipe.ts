@@ -37,8 +37,8 @@ export function socketPipe(socket: Socket, secure: boolean, place?: string): Pip
 
   return {
     remote:
-      place === undefined ? endpoint(socket.remoteAddress, socket.remotePort) : { host: place, port: 0 },
-    local: place === undefined ? endpoint(socket.localAddress, socket.localPort) : { host: place, port: 0 },
+      place === undefined ? endpointOf(socket.remoteAddress, socket.remotePort) : { host: place, port: 0 },
+    local: place === undefined ? endpointOf(socket.localAddress, socket.localPort) : { host: place, port: 0 },
     secure,
     write(data) {
       if (closed || socket.destroyed || socket.writableEnded) return false;
@@ -76,6 +76,6 @@ export function socketPipe(socket: Socket, secure: boolean, place?: string): Pip
   };
 }
 
-function endpoint(host: string | undefined, port: number | undefined): Endpoint {
+export function endpointOf(host: string | undefined, port: number | undefined): Endpoint {
   return { host: plainHost(host ?? ''), port: port ?? 0 };
 }

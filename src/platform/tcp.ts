@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto';
-import { createServer, isIP, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { PilotError } from '../api/errors.ts';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { formatEndpoint } from '../base/endpoint.ts';
-import type { Endpoint, Millis } from '../base/units.ts';
-import type { Abort, Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
-import { dialTcp, Resolver } from './dial.ts';
+import type { Endpoint } from '../base/units.ts';
+import type { Pipe, PipeServer, TlsServerOptions, WebSocketServerOptions } from '../runtime/ports.ts';
 import { socketPipe } from './pipe.ts';
 import { systemError } from './system-error.ts';
+import { webSocketDoor } from './websocket-server.ts';
 
 /** First byte of a TLS record that carries a handshake (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 0x16;
@@ -15,18 +13,21 @@ const TLS_HANDSHAKE = 0x16;
 const GREETING_TIMEOUT = 10_000;
 /** Connections that have not shown their first byte or not finished TLS; the longest waiting gives way to the next. */
 const MAX_GREETING = 4096;
-const CONNECT_TIMEOUT = 10_000;
+
+interface ListenOptions {
+  readonly tls?: TlsServerOptions;
+  readonly webSocket?: WebSocketServerOptions;
+  readonly maxGreeting?: number;
+}
 
 export function listenTcp(
   bind: Endpoint,
   onPipe: (pipe: Pipe) => void,
-  options: { tls?: TlsServerOptions; maxGreeting?: number } = {},
+  options: ListenOptions = {},
 ): Promise<PipeServer> {
-  const greeting = new Set<Socket>();
-  const onSocket =
-    options.tls === undefined
-      ? plainOnly(onPipe)
-      : byFirstByte(onPipe, options.tls, greeting, options.maxGreeting ?? MAX_GREETING);
+  const greeting = new Greeting(options.maxGreeting ?? MAX_GREETING);
+  const mixed = options.tls !== undefined || options.webSocket !== undefined;
+  const onSocket = mixed ? byFirstByte(onPipe, options, greeting) : plainOnly(onPipe);
   const server = createServer({ pauseOnConnect: false }, onSocket);
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(systemError(error, `listen on ${formatEndpoint(bind)}`)));
@@ -37,15 +38,17 @@ export function listenTcp(
       const { address, port } = server.address() as { address: string; port: number };
       resolve({
         local: { host: address, port },
-        close: () => stopListening(server, greeting),
+        close: () => {
+          greeting.end();
+          return stopListening(server);
+        },
       });
     });
   });
 }
 
 /** Resolves when the port is free again. Pipes already handed over belong to their owners and stay open. */
-export function stopListening(server: Server, greeting: Iterable<Socket> = []): Promise<void> {
-  for (const socket of greeting) socket.destroy();
+export function stopListening(server: Server): Promise<void> {
   if (server.listening) server.close();
   return Promise.resolve();
 }
@@ -54,13 +57,79 @@ function plainOnly(onPipe: (pipe: Pipe) => void): (socket: Socket) => void {
   return (socket) => onPipe(socketPipe(socket, false));
 }
 
+/** Accepted connections that are not a pipe or a WebSocket yet. The longest waiting gives way to the next. */
+class Greeting {
+  /** What was accepted, and what to close: the same, or TLS on top. */
+  readonly #waiting = new Map<Socket, Socket>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  begin(socket: Socket): void {
+    if (this.#waiting.size >= this.#most) {
+      for (const [below, oldest] of this.#waiting) {
+        this.#waiting.delete(below);
+        oldest.destroy();
+        break;
+      }
+    }
+    this.#waiting.set(socket, socket);
+    socket.on('close', () => this.over(socket));
+  }
+
+  /** TLS has begun on top of it. */
+  covered(below: Socket, top: Socket): void {
+    if (this.#waiting.has(below)) this.#waiting.set(below, top);
+  }
+
+  over(below: Socket): void {
+    this.#waiting.delete(below);
+  }
+
+  end(): void {
+    for (const top of this.#waiting.values()) top.destroy();
+    this.#waiting.clear();
+  }
+}
+
+/** Tells TLS from plaintext, and in either an HTTP request from anything else. */
 function byFirstByte(
   onPipe: (pipe: Pipe) => void,
-  tls: TlsServerOptions,
-  greeting: Set<Socket>,
-  maxGreeting: number,
+  { tls, webSocket }: ListenOptions,
+  greeting: Greeting,
 ): (socket: Socket) => void {
-  const tlsServer = createTlsServer({
+  const door = webSocket && webSocketDoor(webSocket);
+  /** `below` is what was accepted: the socket itself, or the one under TLS. */
+  const hand = (socket: Socket, below: Socket, first: number | undefined): void => {
+    if (door === undefined || (first !== undefined && !looksLikeHttp(first))) {
+      greeting.over(below);
+      onPipe(socketPipe(socket, socket !== below));
+    } else if (first === undefined) {
+      onFirstByte(socket, (byte) => hand(socket, below, byte));
+    } else door(socket, () => greeting.over(below));
+  };
+  const startTls =
+    tls &&
+    tlsStarter(tls, (socket, below) => {
+      greeting.covered(below, socket);
+      hand(socket, below, undefined);
+    });
+  return (socket) => {
+    greeting.begin(socket);
+    onFirstByte(socket, (first) => {
+      if (first === TLS_HANDSHAKE && startTls !== undefined) startTls(socket);
+      else hand(socket, socket, first);
+    });
+  };
+}
+
+function tlsStarter(
+  tls: TlsServerOptions,
+  onSecure: (socket: TLSSocket, below: Socket) => void,
+): (socket: Socket) => void {
+  const server = createTlsServer({
     cert: tls.certificate,
     key: tls.privateKey,
     minVersion: 'TLSv1.2',
@@ -69,134 +138,42 @@ function byFirstByte(
   /** Connections in the middle of TLS, by their other end. */
   const inTls = new Map<string, Socket>();
   const otherEnd = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
-  tlsServer.on('secureConnection', (socket: TLSSocket) => {
+  server.on('secureConnection', (socket: TLSSocket) => {
     const below = inTls.get(otherEnd(socket));
-    if (below !== undefined) greeting.delete(below);
-    onPipe(socketPipe(socket, true));
+    if (below === undefined) socket.destroy();
+    else onSecure(socket, below);
   });
-  tlsServer.on('tlsClientError', (_error, socket) => socket.destroy());
-
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
   return (socket) => {
-    if (greeting.size >= maxGreeting) {
-      for (const oldest of greeting) {
-        greeting.delete(oldest);
-        oldest.destroy();
-        break;
-      }
-    }
-    greeting.add(socket);
-    const ignore = (): void => {};
-    const giveUp = (): void => {
-      socket.destroy();
-    };
-    const onReadable = (): void => {
-      const first: Buffer | null = socket.read(1);
-      if (first === null) return;
-      socket.off('readable', onReadable);
-      socket.off('error', ignore);
-      socket.off('timeout', giveUp);
-      socket.setTimeout(0);
-      socket.unshift(first);
-      if (first[0] === TLS_HANDSHAKE) {
-        const name = otherEnd(socket);
-        inTls.set(name, socket);
-        socket.on('close', () => inTls.delete(name));
-        tlsServer.emit('connection', socket);
-      } else {
-        greeting.delete(socket);
-        onPipe(socketPipe(socket, false));
-      }
-    };
-    socket.on('error', ignore);
-    socket.setTimeout(GREETING_TIMEOUT, giveUp);
-    socket.on('close', () => greeting.delete(socket));
-    socket.on('readable', onReadable);
+    const name = otherEnd(socket);
+    inTls.set(name, socket);
+    socket.on('close', () => inTls.delete(name));
+    server.emit('connection', socket);
   };
 }
 
-export interface ConnectOptions {
-  readonly tls?: { fingerprint?: string };
-  readonly timeout?: Millis;
-  readonly signal?: Abort;
+/** Calls back with the first byte, which stays to be read; a connection that shows none in time is cut. */
+function onFirstByte(socket: Socket, then: (first: number) => void): void {
+  const ignore = (): void => {};
+  const giveUp = (): void => {
+    socket.destroy();
+  };
+  const onReadable = (): void => {
+    const first: Buffer | null = socket.read(1);
+    if (first === null) return;
+    socket.off('readable', onReadable);
+    socket.off('error', ignore);
+    socket.off('timeout', giveUp);
+    socket.setTimeout(0);
+    socket.unshift(first);
+    then(first[0]!);
+  };
+  socket.on('error', ignore);
+  socket.setTimeout(GREETING_TIMEOUT, giveUp);
+  socket.on('readable', onReadable);
 }
 
-export async function connectTcp(
-  to: Endpoint,
-  options: ConnectOptions = {},
-  resolver = new Resolver(),
-): Promise<Pipe> {
-  const { tls, signal } = options;
-  const target = formatEndpoint(to);
-  const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal?.reason);
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener('abort', onAbort);
-  const timer = setTimeout(() => {
-    controller.abort(new PilotError('connection_failed', `Cannot connect to ${target}: no answer`));
-  }, options.timeout ?? CONNECT_TIMEOUT);
-  try {
-    controller.signal.throwIfAborted();
-    const socket = await dialTcp(to, resolver, controller.signal);
-    if (tls === undefined) return socketPipe(socket, false);
-    return socketPipe(await secured(socket, to, tls, controller.signal), tls.fingerprint !== undefined);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-  }
-}
-
-/**
- * TLS over a connected socket. The pinned fingerprint takes the place of certificate authorities, hence no check of the
- * chain. Errors: `connection_failed`, `fingerprint_mismatch`; the socket is destroyed then.
- */
-export function secured(
-  socket: Socket,
-  to: Endpoint,
-  tls: { readonly fingerprint?: string },
-  signal: AbortSignal,
-): Promise<TLSSocket> {
-  const target = formatEndpoint(to);
-  const inTls = connectTls({
-    socket,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-    ...(isIP(to.host) === 0 ? { servername: to.host } : {}),
-  });
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => fail(signal.reason);
-    const onError = (error: Error): void =>
-      fail(systemError(error, `connect to ${target}`, 'connection_failed'));
-    const onClose = (): void =>
-      fail(new PilotError('connection_failed', `Cannot connect to ${target}: closed by the server`));
-    function settle(): void {
-      signal.removeEventListener('abort', onAbort);
-      inTls.off('error', onError);
-      inTls.off('close', onClose);
-    }
-    function fail(reason: unknown): void {
-      settle();
-      inTls.on('error', () => {});
-      inTls.destroy();
-      socket.destroy();
-      reject(reason);
-    }
-    signal.addEventListener('abort', onAbort);
-    inTls.on('error', onError);
-    inTls.on('close', onClose);
-    inTls.once('secureConnect', () => {
-      const actual = leafFingerprint(inTls);
-      if (tls.fingerprint !== undefined && actual !== tls.fingerprint.toLowerCase()) {
-        const message = `Cannot connect to ${target}: the server's key is ${actual}, expected ${tls.fingerprint}`;
-        fail(new PilotError('fingerprint_mismatch', message));
-        return;
-      }
-      settle();
-      resolve(inTls);
-    });
-  });
-}
-
-function leafFingerprint(socket: TLSSocket): string {
-  const { raw } = socket.getPeerCertificate(false);
-  return raw === undefined ? '' : createHash('sha256').update(raw).digest('hex');
+/** A method begins with a capital letter; frames begin with a length below 2^24, or with P (spec/10 §1.3). */
+function looksLikeHttp(first: number): boolean {
+  return first >= 0x41 && first <= 0x5a && first !== 0x50;
 }

@@ -57,6 +57,65 @@ export interface Pipe {
   destroy(): void;
 }
 
+/** A two-way sequence of whole messages over TCP: a WebSocket. */
+export interface MessagePipe {
+  readonly remote: Endpoint;
+  /** Bytes that wait here because the other side, or the way there, takes no more. */
+  readonly queued: number;
+  /** Text is sent as a text message, bytes as a binary one. Dropped after close; never throws. */
+  send(message: string | Uint8Array): void;
+  /** One receiver at a time. Bytes belong to the receiver. */
+  onMessage(receiver: (message: string | Uint8Array) => void): void;
+  /** Asks for a sign of life; `onPong` follows. */
+  ping(): void;
+  /** Any answer to a ping. */
+  onPong(receiver: () => void): void;
+  /** Called once, with what the other side or the system gave as reason; "" when nothing was given. */
+  onClose(receiver: (reason: string) => void): void;
+  /** Stops reading, and goes on. */
+  pause(): void;
+  resume(): void;
+  /** Says goodbye with a reason of at most 123 bytes; what does not answer in time is cut. */
+  close(reason?: string): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** A proxy that opens connections for others by HTTP CONNECT. */
+export interface Proxy {
+  readonly host: string;
+  readonly port: number;
+  /** Speak TLS to the proxy itself, trusting the system's authorities. */
+  readonly tls: boolean;
+  /** Value of Proxy-Authorization. Never logged. */
+  readonly authorization?: string | undefined;
+}
+
+/** How a server proves who it is: by a pinned certificate, or to the system's authorities. */
+export interface TlsClientOptions {
+  /** SHA-256 of the leaf certificate, lower-case hex. */
+  readonly fingerprint?: string;
+  /** Check the certificate and its name with the system's authorities. */
+  readonly system?: boolean;
+}
+
+export interface ConnectOptions {
+  readonly tls?: TlsClientOptions;
+  readonly timeout?: Millis;
+  readonly signal?: Abort;
+  /** Connect through this proxy; the name is left for it to resolve. */
+  readonly proxy?: Proxy;
+}
+
+/** WebSockets on a port that also serves something else: told apart by the first byte of a connection. */
+export interface WebSocketServerOptions {
+  /** Path of the only resource; a plain GET there is answered 426. */
+  readonly path: string;
+  /** Longest message, bytes; a longer one ends the connection. */
+  readonly maxMessage: number;
+  readonly onOpen: (pipe: MessagePipe) => void;
+}
+
 export interface PipeServer {
   readonly local: Endpoint;
   close(): Promise<void>;
@@ -74,21 +133,21 @@ export interface Net {
   udp(bind: Endpoint): Promise<UdpSocket>;
   /**
    * Listens for TCP. With `tls`, the first byte decides per connection: 0x16 starts TLS, anything else is plaintext.
-   * `onPipe` is called once a connection (and its TLS handshake) is ready.
+   * With `webSocket`, the first byte of what is then said decides again: a connection that begins like an HTTP request
+   * is served as such and never becomes a pipe. `onPipe` is called once a connection (and its TLS handshake) is ready.
    */
   listen(
     bind: Endpoint,
     onPipe: (pipe: Pipe) => void,
-    options?: { tls?: TlsServerOptions },
+    options?: { tls?: TlsServerOptions; webSocket?: WebSocketServerOptions },
   ): Promise<PipeServer>;
   /**
-   * Connects TCP; with `tls.fingerprint`, speaks TLS and demands that the SHA-256 of the server's leaf
-   * certificate (lower-case hex) equals it. `host` may be a name. Errors: `connection_failed`, `fingerprint_mismatch`.
+   * Connects TCP; with `tls`, speaks TLS and demands what it names. `host` may be a name. Errors: `connection_failed`,
+   * `fingerprint_mismatch`, and those of the proxy: `proxy_unreachable`, `proxy_auth_required`, `proxy_refused`.
    */
-  connect(
-    to: Endpoint,
-    options?: { tls?: { fingerprint?: string }; timeout?: Millis; signal?: Abort },
-  ): Promise<Pipe>;
+  connect(to: Endpoint, options?: ConnectOptions): Promise<Pipe>;
+  /** Opens a WebSocket; `url` begins with `wss://` or `ws://`. Errors: those of `connect`, `protocol_error`. */
+  webSocket(url: string, options: ConnectOptions & { readonly maxMessage: number }): Promise<MessagePipe>;
   /** Listens on an owner-only local socket (Unix path). Errors: `socket_in_use`, `io_error`. */
   listenLocal(path: string, onPipe: (pipe: Pipe) => void): Promise<PipeServer>;
   connectLocal(path: string): Promise<Pipe>;

@@ -74,7 +74,8 @@ export function decodeCompatMessage(text: string): CompatMessage | CompatMessage
       const { node_id: node } = value;
       const publicKey = bytesOf(value.public_key, 32);
       const signature = bytesOf(value.sig, 64);
-      if (!Number.isInteger(node) || (node as number) < 1 || (node as number) > 0xffff_ffff) return 'bad_field';
+      if (!Number.isInteger(node) || (node as number) < 1 || (node as number) > 0xffff_ffff)
+        return 'bad_field';
       if (publicKey === undefined || signature === undefined) return 'bad_field';
       return { type: 'auth_reply', node: node as NodeId, publicKey, signature };
     }

@@ -61,6 +61,7 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   pino: 'src/platform/',
   selfsigned: 'src/registry/',
   libsql: 'src/registry/store/',
+  ws: 'src/platform/',
 };
 
 /** Shells that need a Node module because a library does. */

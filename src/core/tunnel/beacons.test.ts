@@ -10,6 +10,7 @@ import type { TunnelEvent } from './types.ts';
 
 const ONE: Endpoint = { host: '203.0.113.1', port: 9001 };
 const TWO: Endpoint = { host: '203.0.113.2', port: 9001 };
+const STREAM: Endpoint = { host: 'wss://beacon.example:443/v1/compat', port: 443 };
 const SEEN: Endpoint = { host: '198.51.100.7', port: 41_000 };
 const NODE = 7;
 
@@ -71,6 +72,35 @@ test('a proof is not made for a node id we do not have yet', () => {
   beacons.discoverReply(ONE, reply(SEEN, new Uint8Array(16).fill(1)), 10);
   assert.equal(discovers.length, 1);
   assert.deepEqual(beacons.observed(), SEEN);
+});
+
+test('tells once that no beacon answers, and once that one does again', () => {
+  const { beacons, events, run } = world([ONE, TWO]);
+  const told = (): string[] =>
+    events.map(({ name }) => name).filter((name) => name === 'beacon.silent' || name === 'beacon.answered');
+  run(0, 999, false);
+  assert.deepEqual(told(), []);
+  run(1_000, 30_000, false);
+  assert.deepEqual(told(), ['beacon.silent']);
+  beacons.discoverReply(TWO, reply(SEEN), 30_001);
+  beacons.discoverReply(ONE, reply(SEEN), 30_002);
+  assert.deepEqual(told(), ['beacon.silent', 'beacon.answered']);
+});
+
+test('a byte stream to a beacon stands behind those that answer, and alone when none does', () => {
+  const { beacons, discovers, run } = world([ONE]);
+  run(0, 500, true);
+  beacons.setCarrier(STREAM, true);
+  assert.deepEqual(beacons.usable(), [ONE, STREAM]);
+  run(501, 60_000, false);
+  assert.deepEqual(beacons.usable(), [STREAM]);
+  assert.ok(beacons.has(STREAM));
+  beacons.set([TWO], 60_000);
+  assert.ok(beacons.has(STREAM), 'whoever owns the stream says when it is gone');
+  beacons.setCarrier(STREAM, false);
+  assert.ok(!beacons.has(STREAM));
+  assert.deepEqual(beacons.usable(), [TWO]);
+  assert.ok(discovers.every(({ to }) => to !== STREAM));
 });
 
 test('relays go through beacons that answer, best first, and through any when none does', () => {

@@ -6,6 +6,7 @@ import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { type BeaconMessage, encodeDiscover } from '../../wire/beacon.ts';
 import { type DiscoverProof, discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
+import { Silence } from './silence.ts';
 import type { TunnelEvent } from './types.ts';
 import { type Observation, Vantage } from './vantage.ts';
 
@@ -48,6 +49,8 @@ interface Registration {
   /** Proof for the last challenge, until the beacon needs none. */
   signed: Signed | undefined;
   sentAt: Instant;
+  /** When the first registration was sent that is not answered yet. */
+  askedAt: Instant | undefined;
   nextAt: Instant;
   /** Next step of `SURVEY`, when it began, and when it last opened the filter. */
   step: number;
@@ -73,6 +76,7 @@ export class Beacons {
   #registrations: Registration[] = [];
   /** Byte streams to beacons that are up. */
   #carriers: Endpoint[] = [];
+  readonly #silence = new Silence();
   #usable: readonly Endpoint[] = [];
 
   constructor(parts: {
@@ -113,6 +117,7 @@ export class Beacons {
       .filter((endpoint) => !isCarrier(endpoint))
       .map((endpoint) => this.#find(endpoint) ?? registrationAt(endpoint, now));
     this.#rank();
+    this.#listen(now);
   }
 
   /** A byte stream to a beacon opened or closed. While open it is one more beacon, for relaying only. */
@@ -253,6 +258,8 @@ export class Beacons {
     mark: Uint8Array | undefined,
     now: Instant,
   ): boolean {
+    one.askedAt = undefined;
+    this.#listen(now);
     if (one.unanswered > 0) {
       one.unanswered = 0;
       one.nextAt = now + this.#every * (0.9 + 0.2 * this.#random.fraction());
@@ -291,17 +298,25 @@ export class Beacons {
       }
       this.#register(one, now);
       one.sentAt = now;
+      one.askedAt ??= now;
       one.proofs = 0;
       const pause = REPEAT[Math.min(one.unanswered, REPEAT.length - 1)]!;
       one.unanswered++;
       one.nextAt = now + pause * (0.9 + 0.2 * this.#random.fraction());
     }
+    this.#listen(now);
   }
 
   nextTimeout(): Instant {
-    let next = NEVER;
+    let next = this.#silence.due;
     for (const one of this.#registrations) next = Math.min(next, one.nextAt, surveyDue(one));
     return next;
+  }
+
+  #listen(now: Instant): void {
+    if (!this.#silence.changed(this.#registrations, now)) return;
+    this.#rank();
+    this.#event({ name: this.#silence.silent ? 'beacon.silent' : 'beacon.answered' });
   }
 
   #register(one: Registration, now: Instant): void {
@@ -367,8 +382,9 @@ export class Beacons {
   }
 
   #rank(): void {
-    const answering = this.#registrations.filter((one) => !one.lost).map((one) => one.endpoint);
-    const usable = [...answering, ...this.#carriers];
+    const isStreamAlone = this.#silence.silent && this.hasStream();
+    const answering = this.#registrations.filter(({ lost }) => !lost && !isStreamAlone);
+    const usable = [...answering.map(({ endpoint }) => endpoint), ...this.#carriers];
     this.#usable = usable.length > 0 ? usable : this.#registrations.map((one) => one.endpoint);
   }
 }
@@ -385,6 +401,7 @@ function registrationAt(endpoint: Endpoint, now: Instant): Registration {
     alternatePort: 0,
     signed: undefined,
     sentAt: LONG_AGO,
+    askedAt: undefined,
     nextAt: now,
     step: SURVEY.length,
     surveyAt: 0,

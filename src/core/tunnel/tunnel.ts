@@ -1,5 +1,6 @@
 import { equal, readU32 } from '../../base/bytes.ts';
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
+import { isCarrier } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
@@ -344,7 +345,7 @@ export class Tunnel implements Machine<TunnelOutput> {
         this.#observed(via, now);
         return;
       case 'punchCommand':
-        if (this.#config.relayOnly) this.#drop('relay_only');
+        if (this.#config.relayOnly || isCarrier(from)) this.#drop('relay_only');
         else this.#punch(message.endpoint, now);
         return;
       case 'relayDeliver': {

@@ -67,6 +67,8 @@ export type TunnelEvent =
   | { readonly name: 'tunnel.unreachable'; readonly peer: NodeId; readonly reason: string }
   /** Our own endpoint as a beacon sees it. */
   | { readonly name: 'beacon.observed'; readonly beacon: Endpoint; readonly endpoint: Endpoint }
-  | { readonly name: 'beacon.lost'; readonly beacon: Endpoint };
+  | { readonly name: 'beacon.lost'; readonly beacon: Endpoint }
+  /** No beacon answers over UDP, or one does again. */
+  | { readonly name: 'beacon.silent' | 'beacon.answered' };
 
 export type { Address };

@@ -32,6 +32,7 @@ export function processNet(process: Process): Net {
       });
     },
     connect: (to, options) => connectTcp(process, to, options),
+    webSocket: () => Promise.reject(new PilotError('connection_failed', 'No WebSockets in the simulation')),
     async listenLocal(path, onPipe) {
       if (host.localListeners.has(path))
         throw new PilotError('socket_in_use', `Cannot listen on ${path}: in use`);
