@@ -5,7 +5,7 @@ import { type ConnectionOptions, connect as connectTls, rootCertificates, type T
 import { PilotError } from '../api/errors.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
-import type { ConnectOptions, Pipe, Proxy, TlsClientOptions } from '../runtime/ports.ts';
+import type { ConnectOptions, HttpProxy, Pipe, TlsClientOptions } from '../runtime/ports.ts';
 import { dialTcp, Resolver } from './dial.ts';
 import { socketPipe } from './pipe.ts';
 import { askProxy } from './proxy.ts';
@@ -51,7 +51,7 @@ export async function openSocket(to: Endpoint, options: ConnectOptions, resolver
 }
 
 async function throughProxy(
-  proxy: Proxy,
+  proxy: HttpProxy,
   to: Endpoint,
   resolver: Resolver,
   signal: AbortSignal,
@@ -68,7 +68,7 @@ async function throughProxy(
   return way;
 }
 
-function unreachable(proxy: Proxy, cause: unknown): PilotError {
+function unreachable(proxy: HttpProxy, cause: unknown): PilotError {
   const why = (cause as { cause?: { code?: string } }).cause?.code ?? (cause as Error).message;
   return new PilotError('proxy_unreachable', `Cannot reach the proxy ${formatEndpoint(proxy)}: ${why}`, {
     cause,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { PilotError } from '../api/errors.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
-import type { Proxy } from '../runtime/ports.ts';
+import type { HttpProxy } from '../runtime/ports.ts';
 
 /** Longest answer to CONNECT that is read; those of real proxies have some hundred bytes. */
 const MAX_ANSWER = 16_384;
@@ -15,7 +15,7 @@ const END_OF_HEAD = '\r\n\r\n';
  */
 export async function askProxy(
   socket: Socket,
-  proxy: Proxy,
+  proxy: HttpProxy,
   to: Endpoint,
   signal: AbortSignal,
 ): Promise<void> {
@@ -37,7 +37,7 @@ export async function askProxy(
   }
 }
 
-function judge(head: string, proxy: Proxy, target: string): void {
+function judge(head: string, proxy: HttpProxy, target: string): void {
   const status = /^HTTP\/1\.[01] (\d{3})(?: ([^\r\n]*))?\r\n/.exec(head);
   if (status === null) throw refused(proxy, target, 'its answer is not HTTP');
   const [, code, words = ''] = status;
@@ -85,7 +85,7 @@ function readHead(
   });
 }
 
-function refused(proxy: Proxy, target: string, why: string): PilotError {
+function refused(proxy: HttpProxy, target: string, why: string): PilotError {
   return new PilotError(
     'proxy_refused',
     `The proxy ${formatEndpoint(proxy)} does not connect to ${target}: ${why}`,

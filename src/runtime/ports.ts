@@ -82,7 +82,7 @@ export interface MessagePipe {
 }
 
 /** A proxy that opens connections for others by HTTP CONNECT. */
-export interface Proxy {
+export interface HttpProxy {
   readonly host: string;
   readonly port: number;
   /** Speak TLS to the proxy itself, trusting the system's authorities. */
@@ -104,7 +104,7 @@ export interface ConnectOptions {
   readonly timeout?: Millis;
   readonly signal?: Abort;
   /** Connect through this proxy; the name is left for it to resolve. */
-  readonly proxy?: Proxy;
+  readonly proxy?: HttpProxy;
 }
 
 /** WebSockets on a port that also serves something else: told apart by the first byte of a connection. */
