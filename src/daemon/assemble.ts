@@ -1,10 +1,11 @@
-import type { Instant, NodeId, UnixMillis } from '../base/units.ts';
+import type { Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
 import { Memberships } from '../core/network/memberships.ts';
 import { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
 import { drive } from '../runtime/drive.ts';
+import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
 import { Explanations } from './explanations.ts';
 import { Identities } from './identities.ts';
@@ -17,6 +18,7 @@ import { OwnState } from './own-state.ts';
 import type { Parts } from './parts.ts';
 import { PersistGate } from './persist-gate.ts';
 import { Pings } from './pings.ts';
+import { PortMapper } from './port-mapper.ts';
 import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { Sockets } from './sockets.ts';
@@ -118,8 +120,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       run,
       now,
       locate: (peer) => answers.handle({ ask: 'endpoints', peer }),
-      place: () =>
-        registration.isRegistered ? JSON.stringify([node.observed(), surroundings.lan]) : undefined,
+      place: () => (registration.isRegistered ? JSON.stringify([reachedAt(), surroundings.lan]) : undefined),
     },
   });
   const streams = new StreamTable({
@@ -198,9 +199,30 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     local: socket.local,
     onMoved: () => {
       registry.networkChanged();
+      portMapper.look();
       registration.presenceChanged();
     },
   });
+  const portMapper: PortMapper = new PortMapper({
+    mode: needsNoPort(config) ? 'off' : (config.portMapping ?? 'auto'),
+    net,
+    clock,
+    random: random.fork('port mapping'),
+    log,
+    crypto,
+    identity,
+    local: socket.local,
+    changed: (external) => {
+      run(() => node.setMapped(external === undefined ? [] : [external], now()));
+      registration.presenceChanged();
+    },
+  });
+  /** Where others send to us: a mapped port is open to all, if it leads to the address that beacons see. */
+  const reachedAt = (): Endpoint | undefined => {
+    const observed = node.observed();
+    const mapped = portMapper.external;
+    return observed === undefined || mapped?.host === observed.host ? (mapped ?? observed) : observed;
+  };
   const registration: Registration = new Registration({
     registry,
     clock,
@@ -209,7 +231,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     heartbeatInterval: config.heartbeatInterval ?? DEFAULT_HEARTBEAT,
     host: {
       presence: () => ({
-        listenEndpoint: node.observed() ?? { host: '0.0.0.0', port: socket.local.port },
+        listenEndpoint: reachedAt() ?? { host: '0.0.0.0', port: socket.local.port },
         lan: surroundings.lan,
         hostname: own.current.hostname,
         public: own.current.public,
@@ -238,7 +260,13 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   return {
     ...{ node, driver, sockets, ipc, registry, stateGate, own, known, identities, streams, networks },
     ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
+    ...{ portMapper },
   };
+}
+
+/** Nobody is to reach it directly, or nobody from outside this machine. */
+function needsNoPort({ relayOnly, registries }: DaemonConfig): boolean {
+  return relayOnly === true || registries.every(({ host }) => /^(?:127\.|::1$|localhost$)/.test(host));
 }
 
 /** Trusted, or asking or asked for trust. */

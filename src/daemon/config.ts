@@ -23,6 +23,8 @@ export interface DaemonConfig {
   readonly acceptMemberships?: boolean;
   /** Never use a direct path: peers see only the beacon. @default false */
   readonly relayOnly?: boolean;
+  /** Ask the router for a port that leads to the tunnel: by PCP, NAT-PMP or UPnP. @default auto */
+  readonly portMapping?: 'auto' | 'off';
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;

@@ -77,10 +77,11 @@ export class Daemon {
 
   async #begin(): Promise<void> {
     const { clock, config, log } = this.#options;
-    const { own, identities, networks, registry, registration, surroundings, ipc } = this.#parts;
+    const { own, identities, networks, registry, registration, surroundings, portMapper, ipc } = this.#parts;
     this.#receive();
     for (const message of config.warnings ?? []) identities.warnings.add('home.opened', message);
     surroundings.start();
+    portMapper.look();
     const { node, beacons } = own.current;
     if (node !== undefined) this.#becomeNode(node);
     const beaconsReady = surroundings.useBeacons(config.beacons?.length ? config.beacons : beacons);
@@ -146,6 +147,7 @@ export class Daemon {
       this.#parts.known.close(),
       this.#parts.networks.stop(),
     ]);
+    await this.#parts.portMapper.stop();
     await this.#parts.sockets.stop();
     for (const result of saved) {
       if (result.status === 'rejected') {

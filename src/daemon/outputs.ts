@@ -53,7 +53,7 @@ export class Outputs {
   }
 
   #onEvent(event: NodeEvent): void {
-    const { trustEffects, known, identities, registration, registry } = this.#parts;
+    const { trustEffects, known, identities, registration, registry, portMapper } = this.#parts;
     const { name, ...fields } = event;
     this.#log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
     if (event.name === 'trust.delivered') queueMicrotask(() => trustEffects.delivered(event.peer));
@@ -62,8 +62,9 @@ export class Outputs {
     }
     if (event.name === 'tunnel.established') identities.established(event.peer);
     if (name === 'beacon.observed') {
-      // Seen elsewhere: a NAT may have forgotten the connection to the registry as well.
+      // Seen elsewhere: a NAT may have forgotten the connection to the registry and the mapped port as well.
       registry.check();
+      portMapper.check();
       queueMicrotask(() => registration.presenceChanged());
     }
   }

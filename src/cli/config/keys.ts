@@ -133,6 +133,11 @@ export const KEYS = {
   ),
   public: switchKey('Let anyone on the network connect, not only trusted peers', false),
   relay_only: switchKey('Never use a direct path: peers see only the beacon', false),
+  port_mapping: choiceKey(
+    ['auto', 'off'],
+    'Ask the router for a port that leads to this node, by PCP, NAT-PMP or UPnP; given back when the daemon stops. Never with `relay_only` or on a network of this machine only',
+    'auto',
+  ),
   trust_auto_approve: switchKey(
     'Approve every request for trust, without limits: anyone who knows the name of this node becomes trusted. Prefer `auto_approve`',
     false,

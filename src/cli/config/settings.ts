@@ -18,6 +18,7 @@ export interface Settings {
   readonly listen: Endpoint;
   readonly public: boolean;
   readonly relay_only: boolean;
+  readonly port_mapping: 'auto' | 'off';
   readonly trust_auto_approve: boolean;
   readonly auto_approve: readonly AutoApproveRule[];
   readonly log_level: LogLevel;
