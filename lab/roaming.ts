@@ -14,6 +14,7 @@ import { failuresOf, lineOf, type Measured, page, type Row, rowsOf } from './sce
 import { RoamingWorld } from './scenarios/roaming-world.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { switches } from './scenarios/switches.ts';
+import { whyNoShaper } from './shaper.ts';
 import { whyNoNamespaces } from './shell.ts';
 import { PROJECT } from './stage.ts';
 
@@ -34,7 +35,7 @@ const { values } = parseArgs({
   },
 });
 
-const obstacle = whyNoNamespaces();
+const obstacle = whyNoNamespaces() ?? whyNoShaper();
 if (obstacle !== undefined) {
   console.error(`Cannot run the scenarios: ${obstacle}`);
   process.exit(1);

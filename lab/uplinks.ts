@@ -1,17 +1,20 @@
 /**
  * Two hosts that change networks. Each has two uplinks, of which one is up at a time; behind each is a router of its
- * own, with IPv4 behind a NAT, IPv6 behind a stateful firewall, or both. Servers live in `pub`, known as pilot.test:
+ * own, with IPv4 behind a NAT, IPv6 behind a stateful firewall, or both. Servers live on `pub`, known as pilot.test:
  *
  *   a: up1 10.1.1.2, 2001:db8:a:1::2 -- ra1 | 203.0.113.11, 2001:db8:0:1::11 --\
- *      up2 10.1.2.2, 2001:db8:a:2::2 -- ra2 | 203.0.113.12, 2001:db8:0:1::12 ---\   br0 in pub:
+ *      up2 10.1.2.2, 2001:db8:a:2::2 -- ra2 | 203.0.113.12, 2001:db8:0:1::12 ---\   pub:
  *   b: up1 10.2.1.2, 2001:db8:b:1::2 -- rb1 | 203.0.113.21, 2001:db8:0:1::21 ---/   203.0.113.1, 2001:db8:0:1::1
  *      up2 10.2.2.2, 2001:db8:b:2::2 -- rb2 | 203.0.113.22, 2001:db8:0:1::22 --/
+ *
+ * The cable outside each router has the delay and the rate.
  */
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type NatKind, natRules } from './nat-rules.ts';
-import { must, run } from './shell.ts';
+import { Network } from './network.ts';
+import type { Translation } from './router-rules.ts';
+import type { Link } from './shaper.ts';
+import { must } from './shell.ts';
 
 export type Side = 'a' | 'b';
 export type UplinkNumber = 1 | 2;
@@ -20,113 +23,78 @@ export type UplinkKind = 'v4' | 'v6' | 'dual';
 /** What a network lets out: all, all but UDP, or nothing but TCP to one proxy. */
 export type Policy = 'open' | 'no-udp' | { readonly onlyTo: string; readonly port: number };
 
-/** How the servers are called; every namespace resolves it to both families. */
+/** How the servers are called; every machine resolves it to both families. */
 export const SERVER_NAME = 'pilot.test';
 export const SERVER_V4 = '203.0.113.1';
 export const SERVER_V6 = '2001:db8:0:1::1';
 
+/** 30 ms to the servers and back, 60 ms to each other. */
+export const CABLE: Link = { delayMs: 15, mbps: 24 };
+
 const SIDES = ['a', 'b'] as const;
 const NUMBERS = [1, 2] as const;
 const NUMBER = { a: 1, b: 2 } as const;
-/** Reaching the inside takes an answer to a packet from the inside, as home routers have it (RFC 6092 §3.3). */
-const FIREWALL = `
-table ip6 firewall {
-  chain forward { type filter hook forward priority 0; policy accept;
-    iifname "wan" ct state established,related accept
-    iifname "wan" meta l4proto ipv6-icmp accept
-    iifname "wan" drop
-  }
-}
-`;
 
-type Namespace = 'pub' | Side | `r${Side}${UplinkNumber}`;
+type Machine = 'pub' | Side | `r${Side}${UplinkNumber}`;
 
 export class Uplinks {
   readonly #prefix: string;
-  /** What a host sends at most, in Mbit/s. */
-  readonly #rate: number;
   readonly #kinds = new Map<string, UplinkKind>();
+  #network: Network | undefined;
 
-  /** `prefix` keeps laboratories on one machine apart; at most 8 characters. */
-  constructor(prefix: string, rate = 24) {
+  /** `prefix` keeps laboratories on one machine apart; at most 6 characters. */
+  constructor(prefix: string) {
     this.#prefix = prefix;
-    this.#rate = rate;
   }
 
-  namespace(name: Namespace): string {
-    return `${this.#prefix}-${name}`;
-  }
-
-  /** The words that run a command inside a namespace. */
-  inside(name: Namespace): string[] {
-    return ['ip', 'netns', 'exec', this.namespace(name)];
+  /** The words that run a command on a machine. */
+  inside(machine: Machine): string[] {
+    return ['ip', 'netns', 'exec', `${this.#prefix}-${machine}`];
   }
 
   up(): void {
-    this.down();
-    for (const name of this.#namespaces()) {
-      must('ip', ['netns', 'add', this.namespace(name)]);
-      this.#hosts(name, [`${SERVER_V4} ${SERVER_NAME}`, `${SERVER_V6} ${SERVER_NAME}`]);
-      // Addresses are given by hand, so nobody has to be asked whether they are free; that would take seconds.
-      this.#shell(
-        name,
-        'ip link set lo up',
-        'for key in all default; do sysctl -qw net.ipv6.conf.$key.accept_dad=0 net.ipv6.conf.$key.dad_transmits=0; done',
-      );
+    const network = new Network(this.#prefix);
+    this.#network = network;
+    network.machine('pub', { forwards: true });
+    network.plug('pub', 'eth0', { into: 'internet', addresses: [`${SERVER_V4}/24`, `${SERVER_V6}/64`] });
+    network.names('pub', SERVER_NAME, [SERVER_V4, SERVER_V6]);
+    for (const side of SIDES) {
+      network.machine(side);
+      network.names(side, SERVER_NAME, [SERVER_V4, SERVER_V6]);
+      for (const number of NUMBERS) this.#wire(network, side, number);
     }
-    this.#shell(
-      'pub',
-      'sysctl -qw net.ipv6.conf.all.forwarding=1',
-      'ip link add br0 type bridge',
-      'ip link set br0 up',
-      `ip addr add ${SERVER_V4}/24 dev br0`,
-      `ip addr add ${SERVER_V6}/64 dev br0 nodad`,
-    );
-    for (const side of SIDES) for (const number of NUMBERS) this.#wire(side, number);
   }
 
-  #wire(side: Side, number: UplinkNumber): void {
-    const router = `r${side}${number}` as const;
-    const id = `${this.#prefix}${side}${number}`;
-    const link = (name: string, one: Namespace, peer: string, other: Namespace): void => {
-      const ends = ['type', 'veth', 'peer', 'name', peer, 'netns', this.namespace(other)];
-      must('ip', ['link', 'add', name, 'netns', this.namespace(one), ...ends]);
-    };
-    link('wan', router, `${id}p`, 'pub');
-    link('lan', router, `up${number}`, side);
+  #wire(network: Network, side: Side, number: UplinkNumber): void {
+    const router = `r${side}${number}`;
     const { lan4, wan4, lan6, wan6 } = addresses(side, number);
-    this.#shell('pub', `ip link set ${id}p master br0 up`, `ip -6 route add ${lan6}::/64 via ${wan6}`);
-    this.#shell(
-      router,
-      'sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1',
-      'ip link set wan up',
-      'ip link set lan up',
-      `ip addr add ${wan4}/24 dev wan`,
-      `ip addr add ${lan4}.1/24 dev lan`,
-      `ip addr add ${wan6}/64 dev wan nodad`,
-      `ip addr add ${lan6}::1/64 dev lan nodad`,
-      `ip -6 route add default via ${SERVER_V6}`,
-    );
-    this.#shell(side, `tc qdisc add dev up${number} root tbf rate ${this.#rate}mbit burst 64kb latency 80ms`);
+    network.machine(router, { forwards: true });
+    network.plug(router, 'wan', {
+      into: 'internet',
+      addresses: [`${wan4}/24`, `${wan6}/64`],
+      gateways: [SERVER_V4, SERVER_V6],
+      link: CABLE,
+    });
+    network.plug(router, 'lan', { into: router, addresses: [`${lan4}.1/24`, `${lan6}::1/64`] });
+    network.way('pub', `${lan6}::/64`, wan6);
+    network.plug(side, `up${number}`, { into: router });
     this.router(side, number, 'port-restricted');
   }
 
-  /** Starts a router anew: with this kind of NAT, and without any of its mappings. */
-  router(side: Side, number: UplinkNumber, nat: NatKind, policy: Policy = 'open'): void {
-    const router = `r${side}${number}` as const;
-    const rules = natRules(nat, `${addresses(side, number).lan4}.2`);
-    this.#in(router, ['nft', '-f', '-'], `flush ruleset\n${rules}\n${FIREWALL}\n${policyRules(policy)}`);
-    run('ip', [...this.inside(router).slice(1), 'conntrack', '-F']);
+  /** Gives a router this kind of NAT; it begins without mappings, and lets everything out. */
+  router(side: Side, number: UplinkNumber, nat: Translation): void {
+    this.#built().route(`r${side}${number}`, { nat, external: addresses(side, number).wan4 });
+  }
+
+  /** Switches a router off and on: its mappings are gone. */
+  reboot(side: Side, number: UplinkNumber): void {
+    this.#built().reboot(`r${side}${number}`);
   }
 
   /** What a network lets out changes, and it is felt at once; its NAT keeps what it has. */
   policy(side: Side, number: UplinkNumber, policy: Policy): void {
-    const router = `r${side}${number}` as const;
-    this.#in(
-      router,
-      ['nft', '-f', '-'],
-      `table inet policy\ndelete table inet policy\n${policyRules(policy)}`,
-    );
+    const words = [...this.inside(`r${side}${number}`).slice(1), 'nft', '-f', '-'];
+    must('ip', words, `table inet policy\ndelete table inet policy\n${policyRules(policy)}`);
   }
 
   /** Which families an uplink carries when the host is next moved to it. */
@@ -136,72 +104,46 @@ export class Uplinks {
 
   /** Takes a host off its other uplink and puts it on this one. Resolves once the addresses and routes are there. */
   async move(side: Side, number: UplinkNumber): Promise<void> {
-    const other = number === 1 ? 2 : 1;
     const kind = this.#kinds.get(`${side}${number}`) ?? 'dual';
     const { lan4, lan6 } = addresses(side, number);
-    const lines = [
-      `ip link set up${other} down`,
-      `ip addr flush dev up${other}`,
-      // Down as well, if it was up: with the link go its routes.
-      `ip link set up${number} down`,
-      `ip addr flush dev up${number}`,
-      `ip link set up${number} up`,
-    ];
-    if (kind !== 'v6')
+    const lines = [...this.#unplugged(), `ip link set up${number} up`];
+    if (kind !== 'v6') {
       lines.push(`ip addr add ${lan4}.2/24 dev up${number}`, `ip route add default via ${lan4}.1`);
+    }
     if (kind !== 'v4') {
       lines.push(
         `ip addr add ${lan6}::2/64 dev up${number} nodad`,
         `ip -6 route add default via ${lan6}::1 dev up${number}`,
       );
     }
-    const [command, ...words] = [...this.inside(side), 'sh', '-ec', lines.join('\n')];
-    await promisify(execFile)(command!, words);
+    await this.#script(side, lines);
   }
 
-  /** Pulls the plug: no uplink at all, as during sleep or in a tunnel. */
+  /** Takes a host off all networks. */
   async unplug(side: Side): Promise<void> {
-    const lines = NUMBERS.flatMap((number) => [
-      `ip link set up${number} down`,
-      `ip addr flush dev up${number}`,
-    ]);
+    await this.#script(side, this.#unplugged());
+  }
+
+  /** Removes every machine, killing what still runs there. */
+  down(): void {
+    this.#network?.down();
+    this.#network = undefined;
+  }
+
+  /** With a link that goes down go its routes. */
+  #unplugged(): string[] {
+    return NUMBERS.flatMap((number) => [`ip link set up${number} down`, `ip addr flush dev up${number}`]);
+  }
+
+  /** All at once, so that nothing is measured of the time between. */
+  async #script(side: Side, lines: readonly string[]): Promise<void> {
     const [command, ...words] = [...this.inside(side), 'sh', '-ec', lines.join('\n')];
     await promisify(execFile)(command!, words);
   }
 
-  /** Removes every namespace (and with them links and rules), killing what still runs inside. */
-  down(): void {
-    for (const name of this.#namespaces()) {
-      const namespace = this.namespace(name);
-      for (const pid of run('ip', ['netns', 'pids', namespace]).stdout.split('\n').filter(Boolean)) {
-        try {
-          process.kill(Number(pid), 'SIGKILL');
-        } catch {
-          // Already gone.
-        }
-      }
-      run('ip', ['netns', 'del', namespace]);
-      rmSync(`/etc/netns/${namespace}`, { recursive: true, force: true });
-    }
-  }
-
-  #namespaces(): Namespace[] {
-    return ['pub', ...SIDES, ...SIDES.flatMap((side) => NUMBERS.map((n) => `r${side}${n}` as const))];
-  }
-
-  /** `ip netns exec` shows this file as /etc/hosts. */
-  #hosts(name: Namespace, lines: readonly string[]): void {
-    const directory = `/etc/netns/${this.namespace(name)}`;
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(`${directory}/hosts`, `127.0.0.1 localhost\n::1 localhost\n${lines.join('\n')}\n`);
-  }
-
-  #shell(name: Namespace, ...lines: string[]): void {
-    this.#in(name, ['sh', '-ec', lines.join('\n')]);
-  }
-
-  #in(name: Namespace, words: readonly string[], input?: string): void {
-    must('ip', ['netns', 'exec', this.namespace(name), ...words], input);
+  #built(): Network {
+    if (this.#network === undefined) throw new Error('the network is not up');
+    return this.#network;
   }
 }
 
@@ -230,7 +172,6 @@ function policyRules(policy: Policy): string {
       : [
           `    ip daddr ${policy.onlyTo} tcp dport ${policy.port} accept`,
           `    ip saddr ${policy.onlyTo} tcp sport ${policy.port} accept`,
-          '    meta l4proto ipv6-icmp accept',
           '    drop',
         ].join('\n');
   return `

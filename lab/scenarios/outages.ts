@@ -1,5 +1,5 @@
 /** What breaks around two agents that stay where they are: routers, beacons, the registry. */
-import type { NatKind } from '../nat-rules.ts';
+import type { Translation } from '../router-rules.ts';
 import type { Side } from '../uplinks.ts';
 import type { Measured } from './record.ts';
 import { BEACON_PORTS, type BeaconPort, type RoamingWorld, sleep } from './roaming-world.ts';
@@ -24,7 +24,7 @@ function ofTransfer(name: string, path: string, result: TransferResult, note = '
 }
 
 /** Both on IPv4 behind NATs of these kinds, on their first uplinks. */
-async function behind(world: RoamingWorld, a: NatKind, b: NatKind): Promise<string> {
+async function behind(world: RoamingWorld, a: Translation, b: Translation): Promise<string> {
   world.uplinks.router('a', 1, a);
   world.uplinks.router('b', 1, b);
   await world.place({ a: { uplink: 1, kind: 'v4' }, b: { uplink: 1, kind: 'v4' } });
@@ -33,7 +33,7 @@ async function behind(world: RoamingWorld, a: NatKind, b: NatKind): Promise<stri
 }
 
 /** A router forgets every mapping in the middle of a transfer. */
-export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<Measured> {
+export async function natReboot(world: RoamingWorld, side: Side, nat: Translation): Promise<Measured> {
   const note = await behind(world, nat, nat);
   const result = await watchedTransfer({
     stage: world.stage,
@@ -42,7 +42,7 @@ export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): 
     bytes: 6_000_000,
     at: 0.25,
     limit: LIMIT,
-    disturb: async () => world.uplinks.router(side, 1, nat),
+    disturb: async () => world.uplinks.reboot(side, 1),
   });
   const path = await world.pathOf('a');
   return ofTransfer(
@@ -54,10 +54,10 @@ export async function natReboot(world: RoamingWorld, side: Side, nat: NatKind): 
 }
 
 /** The same while nothing moves; then the side whose router kept its mappings speaks first. */
-export async function idleNatReboot(world: RoamingWorld, side: Side, nat: NatKind): Promise<Measured> {
+export async function idleNatReboot(world: RoamingWorld, side: Side, nat: Translation): Promise<Measured> {
   const note = await behind(world, nat, nat);
   await sleep(3_000);
-  world.uplinks.router(side, 1, nat);
+  world.uplinks.reboot(side, 1);
   const other = otherOf(side);
   const time = (await world.firstAnswer(other, LIMIT)) ?? null;
   const name = whileIdle(side, nat);
@@ -163,7 +163,7 @@ export function outages(registryDownFor: number): Scenario[] {
     name,
     run: async (world) => [await run(world)],
   });
-  const nats: readonly NatKind[] = ['port-restricted', 'symmetric'];
+  const nats: readonly Translation[] = ['port-restricted', 'symmetric'];
   return [
     ...(['a', 'b'] as const).flatMap((side) =>
       nats.map((nat) => one(onTheWay(side, nat), (world) => natReboot(world, side, nat))),
@@ -178,11 +178,11 @@ export function outages(registryDownFor: number): Scenario[] {
   ];
 }
 
-function onTheWay(side: Side, nat: NatKind): string {
+function onTheWay(side: Side, nat: Translation): string {
   return `NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`;
 }
 
-function whileIdle(side: Side, nat: NatKind): string {
+function whileIdle(side: Side, nat: Translation): string {
   return `NAT of ${side.toUpperCase()} reboots (${nat}), idle; ${otherOf(side).toUpperCase()} speaks first`;
 }
 

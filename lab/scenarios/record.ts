@@ -70,11 +70,11 @@ export function page(rows: readonly Row[]): string {
   const gaps = of('switch').flatMap(({ times }) => times);
   return `# Roaming and outages, measured
 
-Written by \`${COMMAND}\`, which needs Linux, root, iproute2, nftables and conntrack. Real daemons in network namespaces, real kernel NAT; registry and two beacons in processes of their own. Names and topology: \`lab/uplinks.ts\`. One router lies between a host and the servers and delays nothing: what is measured is what our programs take to notice and to act, to which a real network adds its round trips.
+Written by \`${COMMAND}\`, which needs Linux, root, a C compiler, iproute2, nftables and conntrack. Real daemons in network namespaces, real kernel NAT; a registry and two beacons in processes of their own. Every router is 15 ms from the servers, so the hosts are 60 ms apart, there and back. Topology: \`lab/uplinks.ts\`.
 
 ## Uplink switches during a file transfer
 
-A sends a file to B at 24 Mbit/s. When a quarter has arrived, the link in use goes down with its addresses and another one, behind another router, comes up. *Gap* is the longest time during which the file at B did not grow, from that moment to the end. A run counts only if the one command that sends the file succeeds and the SHA-256 at B is right. The side that stays has IPv4 and IPv6. NATs are port-restricted; IPv6 is behind a stateful firewall.
+A sends B a file; its network carries 24 Mbit/s. When a quarter has arrived, the link in use goes down with its addresses and another one, behind another router, comes up. *Gap* is the longest time during which the file at B did not grow, from that moment to the end. A run counts only if the one command that sends the file succeeds and the SHA-256 at B is right. The side that stays has IPv4 and IPv6. NATs are port-restricted; IPv6 is behind a stateful firewall.
 
 ${table(of('switch'), 'gap')}
 

@@ -33,9 +33,8 @@ export class RoamingWorld {
   readonly #servers = new Map<string, ChildProcess>();
   readonly #clients = new Map<string, PilotClient>();
 
-  /** `rate`: what each host sends at most, in Mbit/s. */
-  constructor(prefix: string, rate?: number) {
-    this.uplinks = new Uplinks(prefix, rate);
+  constructor(prefix: string) {
+    this.uplinks = new Uplinks(prefix);
     const actor = (side: Side): Actor => this.stage.actor(`node-${side}`, this.uplinks.inside(side));
     this.actors = { a: actor('a'), b: actor('b') };
   }
