@@ -8,7 +8,7 @@ import { ManyPorts, ManySockets } from './birthday.ts';
 import type { PunchBudget } from './budget.ts';
 import { FIRST_PAUSE, LONGEST_PAUSE, SIMPLE_PATIENCE } from './constants.ts';
 import { Fan, Grab, Meet, Sweep } from './prediction.ts';
-import { type PunchPlan, planFor } from './strategy.ts';
+import { type PunchPlan, planFor, type Strategy } from './strategy.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** The side that has to begin gets this long to see it by itself. */
@@ -43,6 +43,8 @@ export interface PuncherHost {
   measure(via: number, now: Instant): boolean;
   shoot(to: Endpoint, via: number, now: Instant): void;
   tell(message: Omit<PunchMessage, 'kind' | 'sequence'>, now: Instant): void;
+  begun(strategy: Strategy): void;
+  ended(facts: PunchFacts): void;
 }
 
 interface Running {
@@ -243,6 +245,7 @@ export class Puncher {
       return false;
     }
     const spent = { packets: 0 };
+    this.#host.begun(strategy);
     const attempt = make(this.#port(strategy, nonce, spent));
     this.#running = {
       attempt,
@@ -291,6 +294,7 @@ export class Puncher {
   #finish({ attempt, at, packets }: Running, outcome: Outcome, now: Instant): void {
     this.#last = { strategy: attempt.strategy, at, packets, budget: attempt.budget, outcome };
     this.#running = undefined;
+    this.#host.ended(this.#last);
     this.#host.budget.releaseMany(this.#peer);
     if (outcome !== 'direct') this.#waitLonger(now);
     for (const via of this.#sockets) if (!this.#host.usesSocket(via, now)) this.#close(via);

@@ -46,9 +46,12 @@ export function planFor(own: NatBehaviour, peer: NatBehaviour): PunchPlan {
   if (ours === 'fixed' && theirs === 'fixed') return plan('simple');
   if (ours === 'fixed' || theirs === 'fixed') {
     const { filtering } = ours === 'fixed' ? own : peer;
-    if (filtering === 'endpoint-independent' || filtering === 'address-dependent') return plan('simple');
     const hard = ours === 'fixed' ? theirs : ours;
-    return plan(hard === 'sequential' ? 'prediction' : 'birthday', filtering === 'unknown');
+    // A filter is easily taken for laxer than it is: a socket before this one, at the same port, may have opened it.
+    return plan(
+      hard === 'sequential' ? 'prediction' : 'birthday',
+      filtering !== 'address-and-port-dependent',
+    );
   }
   return plan(ours === 'sequential' && theirs === 'sequential' ? 'prediction' : 'none');
 }

@@ -79,6 +79,9 @@ export class Traversal {
       measure: (via, now) => host.measure(via, now),
       shoot: (to, via, now) => this.#shoot(to, via, now),
       tell: (message, now) => talk.punch(message, now),
+      begun: (strategy) => host.event({ name: 'tunnel.punch_begun', peer: node, strategy }),
+      ended: ({ strategy, outcome, packets }) =>
+        host.event({ name: 'tunnel.punch_ended', peer: node, strategy, outcome, packets }),
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Address, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
+import type { PunchFacts } from '../path/facts.ts';
 
 /** How a datagram travels. `lan` and `direct` are UDP to the peer; `relay` goes through a beacon. */
 export type PathKind = 'lan' | 'direct' | 'relay';
@@ -65,6 +66,15 @@ export type TunnelEvent =
       readonly reason: string;
     }
   | { readonly name: 'tunnel.unreachable'; readonly peer: NodeId; readonly reason: string }
+  /** An attempt to open a direct path began. */
+  | { readonly name: 'tunnel.punch_begun'; readonly peer: NodeId; readonly strategy: PunchFacts['strategy'] }
+  | {
+      readonly name: 'tunnel.punch_ended';
+      readonly peer: NodeId;
+      readonly strategy: PunchFacts['strategy'];
+      readonly outcome: PunchFacts['outcome'];
+      readonly packets: number;
+    }
   /** Our own endpoint as a beacon sees it. */
   | { readonly name: 'beacon.observed'; readonly beacon: Endpoint; readonly endpoint: Endpoint }
   | { readonly name: 'beacon.lost'; readonly beacon: Endpoint }

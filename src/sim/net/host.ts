@@ -126,6 +126,11 @@ export class Host {
     return this.powered && !this.isAsleep ? this.#sockets.get(port) : undefined;
   }
 
+  /** How many UDP sockets are open. */
+  get udpSockets(): number {
+    return this.#sockets.size;
+  }
+
   bindUdp(wanted: number, make: (port: number) => BoundSocket): BoundSocket {
     const port = wanted === 0 ? this.ephemeralPort((candidate) => this.#sockets.has(candidate)) : wanted;
     if (this.#sockets.has(port)) {
