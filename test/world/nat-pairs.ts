@@ -1,6 +1,7 @@
 /** Two nodes behind translators of every kind, on a virtual internet: who gets a direct path, and when. */
-import { between, type NatBehaviour } from '../../src/sim/net/index.ts';
+
 import type { Segment } from '../../src/sim/net/index.ts';
+import { between, type NatBehaviour } from '../../src/sim/net/index.ts';
 import { type Machine, PilotWorld } from '../../src/sim/world/index.ts';
 
 const COMMON = { expiry: 60_000, inboundRefresh: true, hairpin: false } as const;
@@ -34,24 +35,26 @@ export function directIsPossible(a: Kind, b: Kind): boolean {
 }
 
 export interface Result {
-  /** Virtual milliseconds from the first message to its acknowledgement, and to a direct path on both sides. */
-  readonly acknowledged: number;
+  /** Virtual milliseconds from the first message to its arrival, and to a direct path on both sides. */
+  readonly arrived: number | undefined;
   readonly direct: number | undefined;
-  /** Datagrams that left either host between the first message and the direct path. */
-  readonly datagrams: number;
-  readonly sockets: number;
-  readonly world: PilotWorld;
+  /** Round trip between the slower of both and the beacon. */
+  readonly roundTrip: number;
+  readonly pilot: PilotWorld;
   readonly a: Machine;
   readonly b: Machine;
 }
 
-/** A has something for B, and goes on to have. Both have been online for a while. */
+/** A has something for B, and both go on to have something. Both have been online for a while. */
 export async function meet(seed: string, kindA: Kind, kindB: Kind, limit = 20_000): Promise<Result> {
   const pilot = new PilotWorld(seed);
   const { world } = pilot;
   await world.await(pilot.rendezvous.start());
+  const delays: number[] = [];
   const machine = (name: string, kind: Kind): Machine => {
-    const conditions = { delay: between(pilot.random, 5, 25), jitter: 1 };
+    const delay = between(pilot.random, 5, 25);
+    delays.push(delay);
+    const conditions = { delay, jitter: 1 };
     const behaviour = KINDS[kind];
     if (behaviour === undefined) return pilot.addMachine(name, world.internet, conditions);
     const inside: Segment = world.addNat(`nat-${name}`, behaviour, { conditions }).inside;
@@ -71,36 +74,33 @@ export async function meet(seed: string, kindA: Kind, kindB: Kind, limit = 20_00
   for (const one of [a, b]) await world.await(one.start());
   await world.runFor(8_000);
 
-  if (process.env.FACTS) console.log('before', a.pathTo(b), b.pathTo(a), JSON.stringify(a.daemon?.info().peer_list));
-  const before = world.events;
   const start = world.now;
-  let acknowledged = Number.NaN;
-  void pilot.sendMessage(a, b).then((sent) => {
-    if (sent) acknowledged = world.now - start;
-  });
-  const talk = setTalking(pilot, a, b, start + limit);
+  const since = (time: number | undefined): number | undefined => time && time - start;
+  void pilot.sendMessage(a, b);
+  keepTalking(pilot, a, b, start + limit);
   const isDirect = (): boolean => a.pathTo(b) === 'direct' && b.pathTo(a) === 'direct';
   const direct = (await world.runUntil(isDirect, limit)) ? world.now - start : undefined;
-  await world.runUntil(() => !Number.isNaN(acknowledged), limit);
-  talk.end();
-  const sockets = a.host.udpSockets + b.host.udpSockets;
-  return { acknowledged, direct, datagrams: world.events - before, sockets, world: pilot, a, b };
+  await world.runFor(1_000);
+  const arrived = world.logs.find(({ name, time }) => name === 'message.received' && time > start);
+  const roundTrip = 2 * (Math.max(...delays) + 11 + 3);
+  return { arrived: since(arrived?.time), direct, roundTrip, pilot, a, b };
 }
 
 /** A datagram each way five times a second. */
-function setTalking(pilot: PilotWorld, a: Machine, b: Machine, until: number): { end: () => void } {
+function keepTalking(pilot: PilotWorld, a: Machine, b: Machine, until: number): void {
   const { world } = pilot;
-  let over = false;
   const beat = (): void => {
-    if (over || world.now > until) return;
+    if (world.now > until) return;
     pilot.sendDatagram(a, b);
     pilot.sendDatagram(b, a);
     world.schedule(world.now + 200, beat);
   };
   beat();
-  return {
-    end: () => {
-      over = true;
-    },
-  };
+}
+
+/** What was tried, by whom: `tunnel.punch_ended` of both sides. */
+export function attemptsOf({ pilot }: Result): { host: string; strategy: unknown; packets: number }[] {
+  return pilot.world.logs
+    .filter(({ name }) => name === 'tunnel.punch_ended')
+    .map(({ host, fields }) => ({ host, strategy: fields.strategy, packets: Number(fields.packets) }));
 }

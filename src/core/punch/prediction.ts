@@ -126,16 +126,63 @@ export class Meet extends Prediction {
   }
 }
 
+/** Two sockets in a row, as a beacon sees them: where the allocator is, and how far it goes each time. */
+class Pace {
+  readonly #sockets: readonly (number | undefined)[];
+  readonly #seen: (Endpoint | undefined)[] = [undefined, undefined];
+  readonly #done: (host: string, ports: readonly number[], now: Instant) => void;
+  #over = false;
+
+  constructor(
+    port: PunchPort,
+    agenda: Agenda,
+    done: (host: string, ports: readonly number[], now: Instant) => void,
+    now: Instant,
+  ) {
+    this.#done = done;
+    this.#sockets = [port.openSocket(), port.openSocket()];
+    for (const via of this.#sockets) if (via !== undefined) port.measure(via, now);
+    agenda.at(now + MEASURE_PATIENCE, (at) => this.#end(at));
+  }
+
+  measured(via: number, endpoint: Endpoint, now: Instant): void {
+    const at = this.#sockets.indexOf(via);
+    if (at < 0) return;
+    this.#seen[at] = endpoint;
+    if (this.#seen.every((one) => one !== undefined)) this.#end(now);
+  }
+
+  #end(now: Instant): void {
+    const seen = this.#seen.filter((one) => one !== undefined);
+    const last = seen.at(-1);
+    if (this.#over || last === undefined) return;
+    this.#over = true;
+    this.#done(
+      last.host,
+      seen.map(({ port }) => port),
+      now,
+    );
+  }
+}
+
+/** Where an allocator goes on, from what was measured just now and how far it was seen to go before. */
+function pace(ports: readonly number[], before: number): { readonly base: number; readonly step: number } {
+  const base = ports.at(-1)!;
+  const step = ports.length < 2 ? 0 : base - ports[0]!;
+  // Others may have taken ports in between, never the other way round: the shorter step is the better guess.
+  const better = before === 0 || (step !== 0 && Math.abs(step) < Math.abs(before));
+  return { base, step: better ? step : before };
+}
+
 /**
  * Two sequential allocators. One side (`Fan`) speaks from many sockets to one port that the other will get a little
  * later; the other (`Sweep`) speaks from one socket to each of those many in turn, and thereby gets that port for one
  * of them. Which one does not matter, so ports that others take meanwhile do no harm until they are half as many.
  */
 export class Fan extends Prediction {
-  readonly budget = PREDICTED_PORTS * ROUNDS + 1;
+  readonly budget = PREDICTED_PORTS * ROUNDS + 2;
   readonly #peerStep: number;
-  #measuring: number | undefined;
-  #target: Endpoint | undefined;
+  #pace: Pace | undefined;
 
   constructor(port: PunchPort, peerStep: number, own: string, now: Instant) {
     super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
@@ -143,58 +190,57 @@ export class Fan extends Prediction {
     port.tell('begin', own, [], now);
   }
 
-  override told(message: PunchMessage, now: Instant): void {
-    super.told(message, now);
-    const base = message.ports[0];
-    if (message.step !== 'ready' || base === undefined || this.#target !== undefined || this.over) return;
-    this.#target = {
-      host: message.host,
-      port: portAfter(base, this.#peerStep * (PREDICTED_PORTS / 2)),
-    };
-    this.#measuring = this.port.openSocket();
-    if (this.#measuring === undefined || !this.port.measure(this.#measuring, now)) this.end();
+  override measured(via: number, endpoint: Endpoint, now: Instant): void {
+    this.#pace?.measured(via, endpoint, now);
   }
 
-  override measured(via: number, endpoint: Endpoint, now: Instant): void {
-    if (via !== this.#measuring) return;
-    this.#measuring = undefined;
-    const target = this.#target!;
-    const sockets = Array.from({ length: PREDICTED_PORTS }, () => this.port.openSocket());
-    this.repeat(now, (at) => {
-      for (const socket of sockets) if (socket !== undefined) this.port.shoot(target, socket, at);
-    });
-    this.port.tell('go', endpoint.host, [endpoint.port], now);
+  override told(message: PunchMessage, now: Instant): void {
+    super.told(message, now);
+    const { step, host, ports } = message;
+    if (step !== 'ready' || ports.length === 0 || this.#pace !== undefined || this.over) return;
+    const theirs = pace(ports, this.#peerStep);
+    const target = { host, port: portAfter(theirs.base, theirs.step * (PREDICTED_PORTS / 2)) };
+    const fire = (own: string, measured: readonly number[], at: Instant): void => {
+      const sockets = Array.from({ length: PREDICTED_PORTS }, () => this.port.openSocket());
+      this.repeat(at, (then) => {
+        for (const socket of sockets) if (socket !== undefined) this.port.shoot(target, socket, then);
+      });
+      this.port.tell('go', own, measured, at);
+    };
+    this.#pace = new Pace(this.port, this.agenda, fire, now);
   }
 }
 
 /** The other side of `Fan`. */
 export class Sweep extends Prediction {
-  readonly budget = PREDICTED_PORTS * ROUNDS + 1;
+  readonly budget = PREDICTED_PORTS * ROUNDS + 2;
   readonly #peerStep: number;
-  readonly #measuring: number | undefined;
+  readonly #pace: Pace;
   #begun = false;
 
   constructor(port: PunchPort, peerStep: number, now: Instant) {
     super(port, now, PREDICTION_PATIENCE + MEASURE_PATIENCE);
     this.#peerStep = peerStep;
-    this.#measuring = port.openSocket();
-    if (this.#measuring === undefined || !port.measure(this.#measuring, now)) this.end();
+    const ready = (own: string, measured: readonly number[], at: Instant): void =>
+      port.tell('ready', own, measured, at);
+    this.#pace = new Pace(port, this.agenda, ready, now);
   }
 
   override measured(via: number, endpoint: Endpoint, now: Instant): void {
-    if (via === this.#measuring && !this.#begun) this.port.tell('ready', endpoint.host, [endpoint.port], now);
+    this.#pace.measured(via, endpoint, now);
   }
 
   override told(message: PunchMessage, now: Instant): void {
     super.told(message, now);
-    const base = message.ports[0];
-    if (message.step !== 'go' || base === undefined || this.#begun || this.over) return;
+    const { step, host, ports } = message;
+    if (step !== 'go' || ports.length === 0 || this.#begun || this.over) return;
     this.#begun = true;
+    const theirs = pace(ports, this.#peerStep);
     const socket = this.port.openSocket();
     if (socket === undefined) return;
     this.repeat(now, (at) => {
       for (let i = 1; i <= PREDICTED_PORTS; i++)
-        this.port.shoot({ host: message.host, port: portAfter(base, this.#peerStep * i) }, socket, at);
+        this.port.shoot({ host, port: portAfter(theirs.base, theirs.step * i) }, socket, at);
     });
   }
 }
