@@ -29,6 +29,8 @@ export interface PeerEndpoints {
   /** The registered endpoint; undefined for a relay-only node. */
   readonly endpoint: Endpoint | undefined;
   readonly lan: readonly Endpoint[];
+  /** Where it is registered, the best first; undefined when it does not say. */
+  readonly beacons?: readonly Endpoint[] | undefined;
 }
 
 /** Questions for the directory (the registry's client). Each is answered once, by the method named. */

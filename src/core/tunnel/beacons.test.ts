@@ -54,7 +54,7 @@ test('proves ownership of the node when the beacon asks, and keeps the proof for
   const before = discovers.length;
   beacons.discoverReply(ONE, reply(SEEN, challenge), 20);
   assert.equal(discovers.length, before);
-  run(10, 25_000, false);
+  run(10, 50_000, true);
   assert.ok(discovers.length > before);
   assert.ok(discovers.slice(before).every(({ message }) => message.proof !== undefined));
 });
@@ -90,14 +90,14 @@ test('tells once that no beacon answers, and once that one does again', () => {
 test('a byte stream to a beacon stands behind those that answer, and alone when none does', () => {
   const { beacons, discovers, run } = world([ONE]);
   run(0, 500, true);
-  beacons.setCarrier(STREAM, true);
+  beacons.setCarrier(STREAM, true, 0);
   assert.deepEqual(beacons.usable(), [ONE, STREAM]);
   run(501, 60_000, false);
   assert.deepEqual(beacons.usable(), [STREAM]);
   assert.ok(beacons.has(STREAM));
   beacons.set([TWO], 60_000);
   assert.ok(beacons.has(STREAM), 'whoever owns the stream says when it is gone');
-  beacons.setCarrier(STREAM, false);
+  beacons.setCarrier(STREAM, false, 0);
   assert.ok(!beacons.has(STREAM));
   assert.deepEqual(beacons.usable(), [TWO]);
   assert.ok(discovers.every(({ to }) => to !== STREAM));

@@ -4,107 +4,95 @@ import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { type BeaconMessage, encodeDiscover } from '../../wire/beacon.ts';
-import { type DiscoverProof, discoverSignedBytes } from '../../wire/beacon-extension.ts';
+import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
+import {
+  answers,
+  LOST_AFTER,
+  measured,
+  type Registration,
+  ranked,
+  registrationAt,
+  repeatAfter,
+} from './beacon-registration.ts';
+import { BeaconSurvey, mainQuestion } from './beacon-survey.ts';
 import { Silence } from './silence.ts';
 import type { TunnelEvent } from './types.ts';
 import { type Observation, Vantage } from './vantage.ts';
 
 // Chosen.
 
-/** Registrations without an answer after which a beacon counts as lost. */
-const LOST_AFTER = 3;
-/** An unanswered registration is repeated sooner than the next regular one. */
-const REPEAT: readonly Millis[] = [500, 1_000, 2_000, 5_000];
+/** Beacons other than the best are heard this often, or as often as the NAT wants it. */
+const OTHERS_EVERY: Millis = 20_000;
+/** Beacons we are registered at; the rest is measured now and then and steps in when these fail. */
+const MAX_HOMES = 4;
+const MEASURE_EVERY: Millis = 300_000;
 /** Least time between registrations that silent peers cause. */
 const REFRESH_PAUSE: Millis = 1_500;
 /** Challenges answered per registration: a beacon that keeps asking is not obeyed. */
 const MAX_PROOFS = 2;
-/** The filter is asked about first: a question to the second port opens it. Times count from the first answer. */
-const SURVEY: readonly { readonly after: Millis; readonly alternate: boolean }[] = [
-  { after: 0, alternate: false },
-  { after: 250, alternate: false },
-  { after: 700, alternate: false },
-  { after: 1_500, alternate: true },
-  { after: 2_000, alternate: true },
-];
-/** A filter that a question of ours opened is taken to be closed again after this. */
-const FILTER_LIFETIME: Millis = 300_000;
-const NEVER = Number.POSITIVE_INFINITY;
-const LONG_AGO = Number.NEGATIVE_INFINITY;
+/** Beacons of peers where we register, of one peer and of all, and how long without use. */
+const VISITS_PER_PEER = 2;
+const MAX_VISITS = 16;
+const VISIT_LIFETIME: Millis = 600_000;
+/** A visited beacon that does not answer is given up after so many times. */
+const VISIT_TRIES = 8;
+const _NEVER = Number.POSITIVE_INFINITY;
 
 type DiscoverReply = Extract<BeaconMessage, { type: 'discoverReply' }>;
 
-interface Registration {
-  readonly endpoint: Endpoint;
-  observed: Endpoint | undefined;
-  lost: boolean;
-  unanswered: number;
-  proofs: number;
-  /** It repeats our tokens: nothing without one is believed. */
-  repeatsTokens: boolean;
-  /** By what it tells itself apart from other beacons. */
-  mark: Uint8Array | undefined;
-  alternatePort: number;
-  /** Proof for the last challenge, until the beacon needs none. */
-  signed: Signed | undefined;
-  sentAt: Instant;
-  /** When the first registration was sent that is not answered yet. */
-  askedAt: Instant | undefined;
-  nextAt: Instant;
-  /** Next step of `SURVEY`, when it began, and when it last opened the filter. */
-  step: number;
-  surveyAt: Instant;
-  openedAt: Instant;
+export interface BeaconsOptions {
+  readonly random: Random;
+  readonly identity: SigningKey;
+  /** How often the best beacon is heard. */
+  readonly every: Millis;
+  transmit(to: Endpoint, data: Uint8Array, via?: number): void;
+  event(event: TunnelEvent): void;
+  /** Relays came or went, or are preferred differently. */
+  changed?(now: Instant): void;
+  /** The answer to `askLate` came. */
+  late?(beacon: Endpoint, via: number, now: Instant): void;
 }
 
-interface Signed extends DiscoverProof {
-  /** The proof names the beacon, and is for one that repeats tokens. */
-  readonly named: boolean;
-}
-
-/** Keeps our node registered at each beacon and learns our endpoint as they see it. spec/04 §2.2, §3.2 */
+/**
+ * Keeps our node registered at its beacons and, as a visitor, at those of its peers; measures them; learns our endpoint
+ * as they see it. spec/04 §2.2, §3.2
+ */
 export class Beacons {
+  readonly #options: BeaconsOptions;
   readonly #random: Random;
-  #identity: SigningKey;
-  readonly #every: Millis;
-  readonly #transmit: (to: Endpoint, data: Uint8Array, via?: number) => void;
-  readonly #event: (event: TunnelEvent) => void;
-  readonly #late: (beacon: Endpoint, via: number, now: Instant) => void;
   readonly #vantage: Vantage;
+  readonly #survey: BeaconSurvey;
+  #identity: SigningKey;
   #node: NodeId = 0;
+  #othersEvery = OTHERS_EVERY;
   #registrations: Registration[] = [];
+  /** Beacons of peers. */
+  #visits: Registration[] = [];
   /** Byte streams to beacons that are up. */
   #carriers: Endpoint[] = [];
-  readonly #silence = new Silence();
+  /** Ours where we are registered, the best first. */
+  #homes: readonly Registration[] = [];
   #usable: readonly Endpoint[] = [];
+  readonly #silence = new Silence();
 
-  constructor(parts: {
-    random: Random;
-    identity: SigningKey;
-    every: Millis;
-    transmit: (to: Endpoint, data: Uint8Array, via?: number) => void;
-    event: (event: TunnelEvent) => void;
-    /** The answer to `askLate` came. */
-    late?: (beacon: Endpoint, via: number, now: Instant) => void;
-  }) {
-    this.#random = parts.random;
-    this.#identity = parts.identity;
-    this.#every = parts.every;
-    this.#transmit = parts.transmit;
-    this.#event = parts.event;
-    this.#late = parts.late ?? (() => {});
-    this.#vantage = new Vantage(parts.random.fork('tokens'));
+  constructor(options: BeaconsOptions) {
+    this.#options = options;
+    this.#random = options.random;
+    this.#identity = options.identity;
+    this.#vantage = new Vantage(options.random.fork('tokens'));
+    this.#survey = new BeaconSurvey(this.#vantage, (to, data, via) => options.transmit(to, data, via));
   }
 
   /** Used from the next registration on. */
   setIdentity(identity: SigningKey): void {
     this.#identity = identity;
-    for (const one of this.#registrations) one.signed = undefined;
+    for (const one of this.#all()) one.signed = undefined;
   }
 
   setNode(node: NodeId): void {
     this.#node = node;
+    this.#visits = [];
     for (const one of this.#registrations) {
       one.signed = undefined;
       one.nextAt = 0;
@@ -115,21 +103,40 @@ export class Beacons {
   set(endpoints: readonly Endpoint[], now: Instant): void {
     this.#registrations = endpoints
       .filter((endpoint) => !isCarrier(endpoint))
-      .map((endpoint) => this.#find(endpoint) ?? registrationAt(endpoint, now));
-    this.#rank();
+      .map((endpoint) => {
+        const known = this.#find(endpoint) ?? registrationAt(endpoint, now);
+        known.visitedAt = undefined;
+        return known;
+      });
+    this.#visits = this.#visits.filter((one) => !this.#registrations.includes(one));
+    this.#rank(now);
     this.#listen(now);
+    this.#options.changed?.(now);
   }
 
   /** A byte stream to a beacon opened or closed. While open it is one more beacon, for relaying only. */
-  setCarrier(endpoint: Endpoint, up: boolean): void {
+  setCarrier(endpoint: Endpoint, up: boolean, now: Instant): void {
     this.#carriers = this.#carriers.filter((one) => !sameEndpoint(one, endpoint));
     if (up) this.#carriers.push(endpoint);
-    this.#rank();
+    this.#rank(now);
+    this.#options.changed?.(now);
   }
 
-  /** True for a beacon of ours, or a byte stream to one. */
+  /** How long the NAT keeps a mapping that is not used: beacons other than the best are heard as often. */
+  setKeepAlive(every: Millis): void {
+    this.#othersEvery = every;
+  }
+
+  /** True for a beacon of ours or one that we visit, and for a byte stream to one. */
   has(endpoint: Endpoint): boolean {
     return this.#find(endpoint) !== undefined || this.#carriers.some((one) => sameEndpoint(one, endpoint));
+  }
+
+  /** A frame of a peer came by this beacon: a visit there goes on. */
+  used(endpoint: Endpoint, now: Instant): void {
+    if (this.#visits.length === 0) return;
+    const visit = this.#visits.find((one) => sameEndpoint(one.endpoint, endpoint));
+    if (visit !== undefined) visit.visitedAt = now;
   }
 
   /** A byte stream to a beacon is open. */
@@ -142,18 +149,36 @@ export class Beacons {
     return this.#alternateOf(endpoint) !== undefined;
   }
 
-  /** Beacons to relay through: those that answer first. */
+  /** Beacons to relay through, the best first: those that answer, or all while none does. */
   usable(): readonly Endpoint[] {
     return this.#usable;
   }
 
+  /** Where we are registered and can be reached, the best first: for the registry, and for peers. */
+  homes(): readonly Endpoint[] {
+    return this.#homes.filter(answers).map((one) => one.endpoint);
+  }
+
+  /**
+   * Where frames for a peer with these beacons can be relayed, the best first: common ones, or, when there are none,
+   * its own, where with `visit` we register for it; then the rest of ours, which may know more than we do.
+   */
+  relaysFor(beacons: readonly Endpoint[], now: Instant, visit: boolean): readonly Endpoint[] {
+    if (beacons.length === 0) return this.#usable;
+    const isTheirs = (endpoint: Endpoint): boolean => beacons.some((one) => sameEndpoint(one, endpoint));
+    const common = this.#usable.filter(isTheirs);
+    const works = common.some((endpoint) => isCarrier(endpoint) || this.#find(endpoint)?.lost === false);
+    const visited = works || this.#silence.silent ? [] : this.#visited(beacons, now, visit);
+    return [...common, ...visited, ...this.#usable.filter((endpoint) => !isTheirs(endpoint))];
+  }
+
   /** Beacons and open byte streams, as far as they are known to work. */
   facts(): BeaconFacts[] {
-    const answers = this.#registrations.map(({ endpoint, lost, observed }) => ({
-      endpoint,
-      usable: !lost && observed !== undefined,
-      observed,
-      rtt: undefined,
+    const udp = this.#registrations.map((one) => ({
+      endpoint: one.endpoint,
+      usable: answers(one),
+      observed: one.observed,
+      rtt: one.rtt,
     }));
     const streams = this.#carriers.map((endpoint) => ({
       endpoint,
@@ -161,12 +186,13 @@ export class Beacons {
       observed: undefined,
       rtt: undefined,
     }));
-    return [...answers, ...streams];
+    return [...udp, ...streams];
   }
 
-  /** Our endpoint as the best beacon sees it; any answer counts, also before we have a node id. */
+  /** Our endpoint as the best beacon sees it, over IPv4 where there is one: old peers know no other. */
   observed(): Endpoint | undefined {
-    return this.#registrations.find((one) => one.observed !== undefined && !one.lost)?.observed;
+    const seen = ranked(this.#registrations.filter(answers), this.#usable[0]).map((one) => one.observed!);
+    return seen.find(({ host }) => !host.includes(':')) ?? seen[0];
   }
 
   /** As every beacon sees us, best first, each endpoint once. */
@@ -191,7 +217,7 @@ export class Beacons {
   ask(via: number, now: Instant, beacon?: Endpoint): boolean {
     const one = this.#askable(beacon);
     if (one === undefined) return false;
-    this.#ask(one, { alternate: false, unsolicited: false, via }, now);
+    this.#survey.ask(one, { alternate: false, unsolicited: false, via }, now);
     return true;
   }
 
@@ -202,12 +228,7 @@ export class Beacons {
   askLate(via: number, seconds: number, now: Instant, beacon?: Endpoint): boolean {
     const one = this.#askable(beacon);
     if (one?.repeatsTokens !== true) return false;
-    const token = this.#vantage.askedLate(one.endpoint, via, 1000 * seconds, now);
-    this.#transmit(
-      one.endpoint,
-      encodeDiscover(0, undefined, { token, elsewhere: false, delay: seconds }),
-      via,
-    );
+    this.#survey.askLate(one, via, seconds, now);
     return true;
   }
 
@@ -218,7 +239,7 @@ export class Beacons {
 
   /** Asks the beacons with a second port how our main socket is mapped and filtered, again. */
   survey(now: Instant): void {
-    for (const one of this.#registrations) this.#beginSurvey(one, now);
+    for (const one of this.#registrations) this.#survey.begin(one, now);
   }
 
   /** Takes an answer; true when this beacon saw us at another endpoint before. */
@@ -229,11 +250,12 @@ export class Beacons {
     if (answer === undefined) {
       if (one.repeatsTokens || via !== 0 || !sameEndpoint(one.endpoint, from)) return false;
       this.#vantage.answeredPlainly(mainQuestion(one), endpoint, now);
+      if (one.unanswered === 1) measured(one, now - one.sentAt);
       return this.#answered(one, endpoint, challenge, undefined, now);
     }
     const late = this.#vantage.answeredLate(answer.token, via, now);
     if (late !== undefined) {
-      this.#late(late, via, now);
+      this.#options.late?.(late, via, now);
       return false;
     }
     const seen = this.#vantage.answered(answer.token, via, endpoint, now);
@@ -241,14 +263,50 @@ export class Beacons {
     one.repeatsTokens = true;
     if (one.alternatePort !== answer.alternatePort) {
       one.alternatePort = answer.alternatePort;
-      one.step = SURVEY.length;
-      if (via === 0) this.#beginSurvey(one, now);
+      if (via === 0) this.#survey.begin(one, now, true);
     }
     if (via !== 0 || seen.alternate || seen.unsolicited) return false;
+    measured(one, seen.rtt);
     if (answer.settled) one.signed = undefined;
     const moved = this.#answered(one, endpoint, challenge, answer.mark, now);
-    if (moved) this.#beginSurvey(one, now);
+    if (moved) this.#survey.begin(one, now);
     return moved;
+  }
+
+  /** Registers again soon: relaying does not seem to work. `moved`: we may have changed networks. */
+  refresh(now: Instant, moved = false): void {
+    const noneAnswers = !this.#registrations.some(answers);
+    for (const one of this.#all()) {
+      if (moved && one.unanswered > LOST_AFTER) one.unanswered = LOST_AFTER;
+      const worth = moved || noneAnswers || !one.lost;
+      if (worth && now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    for (const one of this.#all()) {
+      if (this.#survey.due(one) <= now) this.#survey.advance(one, now);
+      if (one.nextAt > now) continue;
+      if (isOver(one, now)) {
+        this.#visits = this.#visits.filter((visit) => visit !== one);
+        this.#options.changed?.(now);
+        continue;
+      }
+      if (one.unanswered >= LOST_AFTER && !one.lost) this.#lose(one, now);
+      this.#register(one, now);
+      one.proofs = 0;
+      one.unanswered++;
+      one.askedAt ??= now;
+      const othersAnswer = one.visitedAt !== undefined || this.#registrations.some(answers);
+      one.nextAt = now + this.#vary(repeatAfter(one.unanswered, othersAnswer));
+    }
+    this.#listen(now);
+  }
+
+  nextTimeout(): Instant {
+    let next = this.#silence.due;
+    for (const one of this.#all()) next = Math.min(next, one.nextAt, this.#survey.due(one));
+    return next;
   }
 
   #answered(
@@ -258,78 +316,92 @@ export class Beacons {
     mark: Uint8Array | undefined,
     now: Instant,
   ): boolean {
+    const wasAnswering = answers(one);
     one.askedAt = undefined;
     this.#listen(now);
+    const moved = one.observed !== undefined && !sameEndpoint(one.observed, observed);
+    const isNews = one.observed === undefined || moved;
+    one.observed = observed;
+    one.lost = false;
     if (one.unanswered > 0) {
       one.unanswered = 0;
-      one.nextAt = now + this.#every * (0.9 + 0.2 * this.#random.fraction());
+      one.nextAt = now + this.#vary(this.#everyOf(one));
     }
-    if (one.lost) {
-      one.lost = false;
-      this.#rank();
-    }
-    const moved = one.observed !== undefined && !sameEndpoint(one.observed, observed);
-    if (one.observed === undefined || moved) {
-      one.observed = observed;
-      this.#event({ name: 'beacon.observed', beacon: one.endpoint, endpoint: observed });
-    }
+    if (one.visitedAt === undefined) this.#rank(now);
+    if (!wasAnswering) this.#options.changed?.(now);
+    if (isNews) this.#options.event({ name: 'beacon.observed', beacon: one.endpoint, endpoint: observed });
     if (mark !== undefined) one.mark = mark.slice();
     if (challenge !== undefined) this.#prove(one, challenge, mark !== undefined, now);
     return moved;
   }
 
-  /** Registers again soon: relaying does not seem to work, our endpoint may have changed. */
-  refresh(now: Instant): void {
-    for (const one of this.#registrations) {
-      if (now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
-    }
-  }
-
-  handleTimeout(now: Instant): void {
-    for (const one of this.#registrations) {
-      if (surveyDue(one) <= now) this.#survey(one, now);
-      if (one.nextAt > now) continue;
-      if (one.unanswered >= LOST_AFTER && !one.lost) {
-        one.lost = true;
-        one.observed = undefined;
-        one.repeatsTokens = false;
-        this.#rank();
-        this.#event({ name: 'beacon.lost', beacon: one.endpoint });
-      }
-      this.#register(one, now);
-      one.sentAt = now;
-      one.askedAt ??= now;
-      one.proofs = 0;
-      const pause = REPEAT[Math.min(one.unanswered, REPEAT.length - 1)]!;
-      one.unanswered++;
-      one.nextAt = now + pause * (0.9 + 0.2 * this.#random.fraction());
-    }
-    this.#listen(now);
-  }
-
-  nextTimeout(): Instant {
-    let next = this.#silence.due;
-    for (const one of this.#registrations) next = Math.min(next, one.nextAt, surveyDue(one));
-    return next;
-  }
-
   #listen(now: Instant): void {
     if (!this.#silence.changed(this.#registrations, now)) return;
-    this.#rank();
-    this.#event({ name: this.#silence.silent ? 'beacon.silent' : 'beacon.answered' });
+    this.#rank(now);
+    this.#options.event({ name: this.#silence.silent ? 'beacon.silent' : 'beacon.answered' });
+    this.#options.changed?.(now);
+  }
+
+  #lose(one: Registration, now: Instant): void {
+    one.lost = true;
+    one.observed = undefined;
+    one.rtt = undefined;
+    one.repeatsTokens = false;
+    one.signed = undefined;
+    this.#options.event({ name: 'beacon.lost', beacon: one.endpoint });
+    this.#rank(now);
+    this.#options.changed?.(now);
   }
 
   #register(one: Registration, now: Instant): void {
+    one.sentAt = now;
     const question = { token: this.#vantage.asked(mainQuestion(one), now), elsewhere: false };
     const { signed } = one;
-    if (signed?.named === false) {
-      // A beacon that repeats no tokens takes a proof only in its own form.
-      this.#transmit(one.endpoint, encodeDiscover(this.#node, signed));
-    } else this.#transmit(one.endpoint, encodeDiscover(this.#node, signed, question));
+    const node = this.#isHome(one) ? this.#node : 0;
+    // A beacon that repeats no tokens takes a proof only in its own form.
+    const message =
+      signed?.named === false ? encodeDiscover(node, signed) : encodeDiscover(node, signed, question);
+    this.#options.transmit(one.endpoint, message);
+  }
+
+  /** Of the beacons of a peer those where we are, or with `go` where we now go. */
+  #visited(beacons: readonly Endpoint[], now: Instant, go: boolean): Endpoint[] {
+    const wanted = beacons.filter(
+      (one) => !isCarrier(one) && !this.#usable.some((own) => sameEndpoint(own, one)),
+    );
+    const found: Endpoint[] = [];
+    for (const endpoint of wanted) {
+      if (found.length >= VISITS_PER_PEER) break;
+      const known = this.#find(endpoint);
+      if (known !== undefined) {
+        if (known.visitedAt === undefined || known.lost) continue;
+        if (go) known.visitedAt = now;
+        found.push(endpoint);
+      } else if (go && this.#makeRoom(now)) {
+        const visit = { ...registrationAt(endpoint, now), visitedAt: now };
+        this.#visits.push(visit);
+        // At once, so that it arrives before what is to be relayed.
+        this.#register(visit, now);
+        visit.unanswered = 1;
+        visit.nextAt = now + this.#vary(repeatAfter(1, true));
+        found.push(endpoint);
+      }
+    }
+    return found;
+  }
+
+  /** The visit unused for longest gives way, unless all were used just now. */
+  #makeRoom(now: Instant): boolean {
+    if (this.#visits.length < MAX_VISITS) return true;
+    const oldest = this.#visits.reduce((a, b) => ((a.visitedAt ?? 0) <= (b.visitedAt ?? 0) ? a : b));
+    if (now - (oldest.visitedAt ?? 0) < 10_000) return false;
+    this.#visits = this.#visits.filter((one) => one !== oldest);
+    return true;
   }
 
   #prove(one: Registration, challenge: Uint8Array, named: boolean, now: Instant): void {
-    if (this.#node === 0 || one.proofs >= MAX_PROOFS) return;
+    if (this.#node === 0 || one.proofs >= MAX_PROOFS || !this.#isHome(one)) return;
+    if (one.visitedAt !== undefined && !(named && this.#isItself(one))) return;
     if (one.signed !== undefined && one.signed.named === named && equal(one.signed.challenge, challenge))
       return;
     one.proofs++;
@@ -341,38 +413,21 @@ export class Beacons {
     this.#register(one, now);
   }
 
-  #beginSurvey(one: Registration, now: Instant): void {
-    if (one.alternatePort === 0 || one.step < SURVEY.length) return;
-    one.surveyAt = now;
-    one.step = now - one.openedAt < FILTER_LIFETIME ? SURVEY.findIndex(({ alternate }) => alternate) : 0;
-  }
-
-  #survey(one: Registration, now: Instant): void {
-    const { alternate } = SURVEY[one.step]!;
-    one.step++;
-    if (alternate) one.openedAt = now;
-    this.#ask(one, { alternate, unsolicited: !alternate, via: 0 }, now);
-  }
-
-  #ask(
-    one: Registration,
-    about: { readonly alternate: boolean; readonly unsolicited: boolean; readonly via: number },
-    now: Instant,
-  ): void {
-    const token = this.#vantage.asked({ beacon: one.endpoint, ...about }, now);
-    const to = about.alternate ? { host: one.endpoint.host, port: one.alternatePort } : one.endpoint;
-    this.#transmit(to, encodeDiscover(0, undefined, { token, elsewhere: about.unsolicited }), about.via);
+  /** A visited beacon that shows the mark of another could use our proof there. */
+  #isItself(one: Registration): boolean {
+    for (const other of this.#all())
+      if (other !== one && other.mark !== undefined && equal(other.mark, one.mark!)) return false;
+    return true;
   }
 
   /** The beacon named, else the best that answers. */
   #askable(beacon: Endpoint | undefined): Registration | undefined {
     if (beacon !== undefined) return this.#find(beacon);
-    const answering = this.#registrations.find(({ lost, observed }) => !lost && observed !== undefined);
-    return answering ?? this.#registrations[0];
+    return this.#homes.find(answers) ?? this.#registrations[0];
   }
 
   #find(endpoint: Endpoint): Registration | undefined {
-    for (const one of this.#registrations) if (sameEndpoint(one.endpoint, endpoint)) return one;
+    for (const one of this.#all()) if (sameEndpoint(one.endpoint, endpoint)) return one;
     return undefined;
   }
 
@@ -381,44 +436,49 @@ export class Beacons {
     return this.#registrations.find((one) => one.endpoint.host === host && one.alternatePort === port);
   }
 
-  #rank(): void {
+  #all(): readonly Registration[] {
+    return this.#visits.length === 0 ? this.#registrations : [...this.#registrations, ...this.#visits];
+  }
+
+  /** Whether we are registered there, not only measure it. */
+  #isHome(one: Registration): boolean {
+    return one.visitedAt !== undefined || this.#homes.includes(one);
+  }
+
+  #everyOf(one: Registration): Millis {
+    if (!this.#isHome(one)) return MEASURE_EVERY;
+    return one === this.#homes[0] ? this.#options.every : Math.max(this.#othersEvery, this.#options.every);
+  }
+
+  #vary(pause: Millis): Millis {
+    return pause * (0.9 + 0.2 * this.#random.fraction());
+  }
+
+  /**
+   * The first beacon of the list is a home as long as it answers: old peers know no other. The rest of the homes are
+   * those with the shortest way.
+   */
+  #rank(now: Instant): void {
+    const best = this.#homes[0]?.endpoint;
+    const alive = ranked(
+      this.#registrations.filter((one) => !one.lost),
+      best,
+    );
+    const homes = alive.slice(0, MAX_HOMES);
+    const first = this.#registrations[0];
+    if (first !== undefined && !first.lost && !homes.includes(first)) homes[MAX_HOMES - 1] = first;
+    for (const one of homes) {
+      // Until now it was only measured.
+      if (one.observed !== undefined && !this.#homes.includes(one)) one.nextAt = Math.min(one.nextAt, now);
+    }
+    this.#homes = homes.length > 0 ? homes : this.#registrations.slice(0, MAX_HOMES);
     const isStreamAlone = this.#silence.silent && this.hasStream();
-    const answering = this.#registrations.filter(({ lost }) => !lost && !isStreamAlone);
-    const usable = [...answering.map(({ endpoint }) => endpoint), ...this.#carriers];
+    const usable = [...(isStreamAlone ? [] : homes.map((one) => one.endpoint)), ...this.#carriers];
     this.#usable = usable.length > 0 ? usable : this.#registrations.map((one) => one.endpoint);
   }
 }
 
-function registrationAt(endpoint: Endpoint, now: Instant): Registration {
-  return {
-    endpoint,
-    observed: undefined,
-    lost: false,
-    unanswered: 0,
-    proofs: 0,
-    repeatsTokens: false,
-    mark: undefined,
-    alternatePort: 0,
-    signed: undefined,
-    sentAt: LONG_AGO,
-    askedAt: undefined,
-    nextAt: now,
-    step: SURVEY.length,
-    surveyAt: 0,
-    openedAt: LONG_AGO,
-  };
-}
-
-function mainQuestion({ endpoint }: Registration): {
-  beacon: Endpoint;
-  alternate: false;
-  unsolicited: false;
-  via: 0;
-} {
-  return { beacon: endpoint, alternate: false, unsolicited: false, via: 0 };
-}
-
-function surveyDue({ step, surveyAt }: Registration): Instant {
-  const next = SURVEY[step];
-  return next === undefined ? NEVER : surveyAt + next.after;
+function isOver(one: Registration, now: Instant): boolean {
+  if (one.visitedAt === undefined) return false;
+  return now - one.visitedAt >= VISIT_LIFETIME || one.unanswered >= VISIT_TRIES;
 }

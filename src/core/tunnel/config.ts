@@ -1,6 +1,10 @@
-import type { Millis } from '../../base/units.ts';
+import type { Crypto, SigningKey } from '../../base/crypto.ts';
+import type { Random } from '../../base/random.ts';
+import type { Endpoint, Millis, NodeId } from '../../base/units.ts';
 import { PATH_DEFAULTS, type PathConfig } from '../path/constants.ts';
 import { SESSION_DEFAULTS, type SessionConfig } from '../session/constants.ts';
+
+import type { Admits } from './types.ts';
 
 export interface TunnelConfig extends SessionConfig, PathConfig {
   /**
@@ -27,3 +31,15 @@ export const TUNNEL_DEFAULTS: TunnelConfig = {
   maxPeers: 4096,
   maxStrangers: 256,
 };
+
+export interface TunnelOptions {
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly identity: SigningKey;
+  readonly beacons: readonly Endpoint[];
+  readonly config?: Partial<TunnelConfig>;
+  /** Peers whose signed documents only a node of ours makes: relayed at once. @default none */
+  readonly isOurs?: (peer: NodeId) => boolean;
+  /** Who may learn that this node exists. @default everybody */
+  readonly admission?: Admits;
+}

@@ -58,8 +58,8 @@ export interface PeerHost {
   knowsKey(peer: NodeId): boolean;
   /** Beacons to relay through, best first. */
   relays(): readonly Endpoint[];
-  /** Where frames for this peer can be relayed, best first. */
-  relaysFor(peer: NodeId): readonly Endpoint[];
+  /** Where frames for this peer can be relayed, best first. `visit`: at beacons of the peer, too, where we then go. */
+  relaysFor(peer: NodeId, now: Instant, visit?: boolean): readonly Endpoint[];
   /** Relaying does not seem to work. */
   refreshBeacons(now: Instant): void;
   /** `via`: the local socket. @default 0 */

@@ -163,9 +163,10 @@ export class Peer {
     this.#host.rearm(this.nextTimeout());
   }
 
-  /** Replaces relays through beacons that are no longer ours. */
+  /** Replaces relays through beacons that are of no use any more, and takes new ones. */
   beaconsChanged(now: Instant): void {
-    const changed = this.#whereabouts.beaconsChanged(now);
+    const isUsed = this.established && now - this.activeAt < this.#host.config.idleAfter;
+    const changed = this.#whereabouts.beaconsChanged(isUsed, now);
     if (changed === undefined) return;
     this.#link.report(changed.change, now);
     this.#host.rearm(now);

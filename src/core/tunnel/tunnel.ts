@@ -1,8 +1,7 @@
 import { equal, readU32 } from '../../base/bytes.ts';
-import type { Crypto, SigningKey } from '../../base/crypto.ts';
+import type { SigningKey } from '../../base/crypto.ts';
 import { isCarrier } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
-import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
@@ -12,37 +11,31 @@ import type { PathFacts } from '../path/facts.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
 import { PunchBudget } from '../punch/budget.ts';
 import { Beacons } from './beacons.ts';
-import { TUNNEL_DEFAULTS, type TunnelConfig } from './config.ts';
+import { TUNNEL_DEFAULTS, type TunnelConfig, type TunnelOptions } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
 import { HeldExchanges } from './held-exchanges.ts';
 import { type Held, IdentityKeys } from './identity-keys.ts';
 import { KnownOurs } from './known-ours.ts';
 import { OwnPlace } from './own-place.ts';
 import type { Peer } from './peer.ts';
+import { PeerBeacons } from './peer-beacons.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
 import { PeerTable } from './peer-table.ts';
 import { PunchCommands } from './punch-commands.ts';
 import { Sockets } from './sockets.ts';
 import { TokenBucket } from './token-bucket.ts';
-import type { Admits, Arrival, PeerStatus, TunnelOutput } from './types.ts';
+import {
+  ADMIT_ALL,
+  type Admits,
+  type Arrival,
+  arrival,
+  type PeerStatus,
+  type TunnelOutput,
+} from './types.ts';
 
 /** Peers with which a new identity key is used at once; with others when there is something to send. Chosen. */
 const MAX_BEGUN_ANEW = 256;
 const NEVER = Number.POSITIVE_INFINITY;
-
-export interface TunnelOptions {
-  readonly crypto: Crypto;
-  readonly random: Random;
-  readonly identity: SigningKey;
-  readonly beacons: readonly Endpoint[];
-  readonly config?: Partial<TunnelConfig>;
-  /** Peers whose signed documents only a node of ours makes: relayed at once. @default none */
-  readonly isOurs?: (peer: NodeId) => boolean;
-  /** Who may learn that this node exists. @default everybody */
-  readonly admission?: Admits;
-}
-
-const ADMIT_ALL: Admits = { admits: () => 'yes', answersPings: () => true };
 
 /**
  * All tunnels of one node over one UDP socket: tells datagrams apart, keeps the table of peers and the registration at
@@ -67,6 +60,8 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #commands = new PunchCommands();
   readonly #drops: Record<string, number> = {};
   readonly #admission: Admits;
+  /** Beacons at which peers are registered, as the directory or they themselves say. */
+  readonly #beaconsOf = new PeerBeacons();
   readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
@@ -97,8 +92,10 @@ export class Tunnel implements Machine<TunnelOutput> {
       every: this.#config.discoverEvery,
       transmit,
       event: (event) => this.#outputs.push({ type: 'event', event }),
+      changed: (now) => {
+        for (const peer of this.#peers.all()) peer.beaconsChanged(now);
+      },
     });
-    this.#beacons.set(options.beacons, 0);
     this.#place = new OwnPlace(this.#beacons);
     this.#host = {
       crypto,
@@ -111,7 +108,8 @@ export class Tunnel implements Machine<TunnelOutput> {
       observedAll: () => this.#beacons.observedAll(),
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
-      relaysFor: () => this.#beacons.usable(),
+      relaysFor: (peer, now, visit) =>
+        this.#beacons.relaysFor(this.#beaconsOf.get(peer) ?? [], now, visit ?? false),
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
       openSocket: (peer) => this.#sockets.open(peer),
@@ -131,6 +129,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       rearm: (when) => this.#peers.rearm(when),
     };
     this.#peers = new PeerTable(this.#host);
+    this.#beacons.set(options.beacons, 0);
   }
 
   /** Our node id, given by the registry. A change drops every session: keys are bound to the id. */
@@ -164,7 +163,11 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
     this.#beacons.set(endpoints, now);
-    for (const peer of this.#peers.all()) peer.beaconsChanged(now);
+  }
+
+  /** Where we are registered and can be reached, the best first. */
+  homes(): readonly Endpoint[] {
+    return this.#beacons.homes();
   }
 
   /** Our own addresses on local networks, with the port of the tunnel socket. */
@@ -189,8 +192,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** The byte stream to this beacon works, or does not any more. */
   setCarrier(endpoint: Endpoint, up: boolean, now: Instant): void {
-    this.#beacons.setCarrier(endpoint, up);
-    for (const peer of this.#peers.all()) peer.beaconsChanged(now);
+    this.#beacons.setCarrier(endpoint, up, now);
   }
 
   /** How the translator in front of us behaves, as far as it is known. */
@@ -200,7 +202,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** The host changed networks, or may have: registers again and tries the paths in use. */
   networkChanged(now: Instant): void {
-    this.#beacons.refresh(now);
+    this.#beacons.refresh(now, true);
     for (const peer of this.#peers.all()) peer.recheck(now);
   }
 
@@ -256,7 +258,13 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** Answers `needEndpoints`; undefined when the directory refuses or does not know them: the relay remains. */
   endpoints(node: NodeId, found: PeerEndpoints | undefined, now: Instant): void {
+    if (found?.beacons !== undefined) this.peerBeacons(node, found.beacons, now);
     this.#peers.get(node)?.endpoints(found, now);
+  }
+
+  /** Where the peer is registered, the best first. */
+  peerBeacons(node: NodeId, beacons: readonly Endpoint[], now: Instant): void {
+    if (this.#beaconsOf.set(node, beacons)) this.#peers.get(node)?.beaconsChanged(now);
   }
 
   /** Trusts this identity key for the node, whatever the directory says. */
@@ -354,6 +362,7 @@ export class Tunnel implements Machine<TunnelOutput> {
           this.#drop('relay_sender');
           return;
         }
+        this.#beacons.used(from, now);
         if (kind === 'pils' || kind === 'pila')
           this.#handleFrame(kind, { from, relay: true, via: 0 }, message.frame, now);
         else this.#drop('bad_frame');
@@ -488,9 +497,4 @@ export class Tunnel implements Machine<TunnelOutput> {
   #drop(reason: DropReason): void {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
   }
-}
-
-/** Held frames are arrivals, too: only the way is taken from them. */
-function arrival({ from, relay, via }: Arrival): Arrival {
-  return { from, relay, via };
 }

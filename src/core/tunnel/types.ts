@@ -12,6 +12,11 @@ export interface Arrival {
   readonly via: number;
 }
 
+/** The way alone, of something that came by it. */
+export function arrival({ from, relay, via }: Arrival): Arrival {
+  return { from, relay, via };
+}
+
 export interface PathStatus {
   readonly kind: PathKind;
   readonly endpoint: Endpoint;
@@ -55,6 +60,8 @@ export interface Admits {
   answersPings(peer: NodeId, now: Instant): boolean;
 }
 
+export const ADMIT_ALL: Admits = { admits: () => 'yes', answersPings: () => true };
+
 export type TunnelEvent =
   | { readonly name: 'tunnel.established'; readonly peer: NodeId; readonly path: PathKind }
   | { readonly name: 'tunnel.rekeyed'; readonly peer: NodeId }
@@ -78,7 +85,7 @@ export type TunnelEvent =
   /** Our own endpoint as a beacon sees it. */
   | { readonly name: 'beacon.observed'; readonly beacon: Endpoint; readonly endpoint: Endpoint }
   | { readonly name: 'beacon.lost'; readonly beacon: Endpoint }
-  /** No beacon answers over UDP, or one does again. */
+  /** No beacon answers by UDP any more; one does again. */
   | { readonly name: 'beacon.silent' | 'beacon.answered' };
 
 export type { Address };

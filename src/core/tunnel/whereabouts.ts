@@ -44,7 +44,7 @@ export class Whereabouts {
   punch(now: Instant): void {
     this.#punchedAt = now;
     if (this.#host.config.relayOnly) return;
-    const beacons = this.#host.relaysFor(this.#node).filter((one) => !isCarrier(one));
+    const beacons = this.#host.relaysFor(this.#node, now, true).filter((one) => !isCarrier(one));
     for (const beacon of beacons.slice(0, MAX_PUNCH_BEACONS))
       this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.#node));
   }
@@ -75,13 +75,18 @@ export class Whereabouts {
     if (when <= now) this.handleTimeout(now);
   }
 
-  /** Drops relays through beacons that are no longer ours; undefined when there are none. */
-  beaconsChanged(now: Instant): { readonly change: PathChange | undefined } | undefined {
-    const relays = this.#host.relaysFor(this.#node);
+  /**
+   * Drops relays through beacons that are of no use any more, and where the peer `isUsed` takes new ones; undefined
+   * when there is nothing to do.
+   */
+  beaconsChanged(isUsed: boolean, now: Instant): { readonly change: PathChange | undefined } | undefined {
+    const relays = this.#host.relaysFor(this.#node, now);
     const gone = (path: Path): boolean =>
       path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
-    if (!this.#paths.all.some(gone)) return undefined;
-    const change = this.#paths.remove(gone, now);
+    const lacks = (relay: Endpoint): boolean => this.#paths.find(true, relay) === undefined;
+    const isGone = this.#paths.all.some(gone);
+    if (!isGone && !(isUsed && relays.some(lacks))) return undefined;
+    const change = isGone ? this.#paths.remove(gone, now) : undefined;
     this.#relayAt = now;
     return { change };
   }
@@ -97,7 +102,8 @@ export class Whereabouts {
   handleTimeout(now: Instant): void {
     if (this.#relayAt > now) return;
     this.#relayAt = NEVER;
-    for (const relay of this.#host.relaysFor(this.#node)) this.#paths.add('relay', relay, 'beacon', now);
+    for (const relay of this.#host.relaysFor(this.#node, now, true))
+      this.#paths.add('relay', relay, 'beacon', now);
   }
 
   nextTimeout(): Instant {
