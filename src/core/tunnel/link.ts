@@ -2,7 +2,7 @@ import { writeU32 } from '../../base/bytes.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import type { Packet } from '../../wire/packet.ts';
-import { PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
+import { encodePilp, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
 import { type PathChange, Paths } from '../path/paths.ts';
@@ -42,7 +42,11 @@ export class Link {
   constructor(peer: NodeId, host: PeerHost) {
     this.#peer = peer;
     this.#host = host;
-    this.paths = new Paths({ config: host.config, random: host.random });
+    this.paths = new Paths({
+      config: host.config,
+      random: host.random,
+      keepAlive: () => host.lifetime.keepAlive,
+    });
     this.#probes = new Probes(host.random);
   }
 
@@ -123,6 +127,12 @@ export class Link {
   /** Back by the way something came. */
   frameTo({ from, relay, via }: Arrival, frame: Uint8Array): void {
     this.#host.transmit(from, relay ? encodeRelay(this.#host.node, this.#peer, frame) : frame, via);
+  }
+
+  /** A packet that nobody looks at: our NAT remembers the flow. */
+  keepOpen(path: Path, now: Instant): void {
+    this.#host.transmit(path.endpoint, encodePilp(), path.via);
+    this.#host.lifetime.needed(now);
   }
 
   report(change: PathChange | undefined, now: Instant): void {

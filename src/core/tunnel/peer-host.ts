@@ -2,6 +2,7 @@ import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
+import type { Lifetime } from '../nat/lifetime.ts';
 import type { PunchBudget } from '../punch/budget.ts';
 import type { TunnelConfig } from './config.ts';
 import type { OwnPlace } from './own-place.ts';
@@ -67,6 +68,8 @@ export interface PeerHost {
   /** A further local socket, opened for this peer; undefined when there are too many. */
   openSocket(peer: NodeId): number | undefined;
   closeSocket(via: number): void;
+  /** How long our NAT remembers a silent flow. */
+  readonly lifetime: Lifetime;
   /** Asks a beacon how this socket is seen; `measured` of the peer follows. False when there is none to ask. */
   measure(via: number, now: Instant): boolean;
   /** What punching may cost, for all peers together. */

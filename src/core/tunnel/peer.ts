@@ -1,6 +1,6 @@
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodePacket, type Packet } from '../../wire/packet.ts';
-import { encodePilp, type Pila, type Pils } from '../../wire/tunnel-frames.ts';
+import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
@@ -257,8 +257,7 @@ export class Peer {
     if (work.upgrade) this.#upgrade(now);
     this.#traversal.handleTimeout(now);
     for (const path of work.probe) this.#probe(path, now);
-    if (work.keepOpen !== undefined)
-      this.#host.transmit(work.keepOpen.endpoint, encodePilp(), work.keepOpen.via);
+    if (work.keepOpen !== undefined) this.#link.keepOpen(work.keepOpen, now);
     if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
 

@@ -1,4 +1,6 @@
-import type { NodeId } from '../../base/units.ts';
+import type { Millis, NodeId } from '../../base/units.ts';
+import { Lifetime } from '../nat/lifetime.ts';
+import type { Beacons } from './beacons.ts';
 import type { TunnelOutput } from './types.ts';
 
 /** Further sockets open at a time, of all peers together. Chosen: one attempt with many, and some that are kept. */
@@ -35,4 +37,23 @@ export class Sockets {
   close(via: number): void {
     if (this.#owners.delete(via)) this.#output({ type: 'socket', via, open: false });
   }
+}
+
+/** Closes a socket, and forgets how beacons saw it. */
+export function closeSocket(sockets: Sockets, beacons: Beacons, via: number): void {
+  beacons.forgetSocket(via);
+  sockets.close(via);
+}
+
+/** Measures our NAT by fresh sockets, which belong to no peer, and late answers of beacons. */
+export function lifetimeOf(sockets: Sockets, beacons: Beacons, keepAlive: Millis): Lifetime {
+  return new Lifetime(
+    {
+      open: () => sockets.open(0),
+      close: (via) => closeSocket(sockets, beacons, via),
+      ask: (via, now) => beacons.ask(via, now),
+      askLate: (via, seconds, now) => beacons.askLate(via, seconds, now),
+    },
+    keepAlive,
+  );
 }

@@ -6,6 +6,7 @@ import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
+import type { Lifetime } from '../nat/lifetime.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
@@ -22,7 +23,7 @@ import { PeerBeacons } from './peer-beacons.ts';
 import type { DropReason, PeerHost } from './peer-host.ts';
 import { PeerTable } from './peer-table.ts';
 import { PunchCommands } from './punch-commands.ts';
-import { Sockets } from './sockets.ts';
+import { closeSocket, lifetimeOf, Sockets } from './sockets.ts';
 import { TokenBucket } from './token-bucket.ts';
 import {
   ADMIT_ALL,
@@ -68,6 +69,7 @@ export class Tunnel implements Machine<TunnelOutput> {
   #node: NodeId = 0;
   readonly #sockets = new Sockets((output) => this.#outputs.push(output));
   readonly #ours: KnownOurs;
+  readonly #lifetime: Lifetime;
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
@@ -95,7 +97,9 @@ export class Tunnel implements Machine<TunnelOutput> {
       changed: (now) => {
         for (const peer of this.#peers.all()) peer.beaconsChanged(now);
       },
+      late: (_beacon, via, now) => this.#lifetime.answered(via, now),
     });
+    this.#lifetime = lifetimeOf(this.#sockets, this.#beacons, this.#config.keepAlive);
     this.#place = new OwnPlace(this.#beacons);
     this.#host = {
       crypto,
@@ -113,10 +117,8 @@ export class Tunnel implements Machine<TunnelOutput> {
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
       openSocket: (peer) => this.#sockets.open(peer),
-      closeSocket: (via) => {
-        this.#beacons.forgetSocket(via);
-        this.#sockets.close(via);
-      },
+      closeSocket: (via) => closeSocket(this.#sockets, this.#beacons, via),
+      lifetime: this.#lifetime,
       measure: (via, now) => this.#beacons.ask(via, now),
       punchBudget: new PunchBudget(),
       isOurs: (peer) => this.#ours.get(peer) ?? options.isOurs?.(peer) ?? false,
@@ -202,6 +204,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** The host changed networks, or may have: registers again and tries the paths in use. */
   networkChanged(now: Instant): void {
+    this.#lifetime.networkChanged(now);
     this.#beacons.refresh(now, true);
     for (const peer of this.#peers.all()) peer.recheck(now);
   }
@@ -319,10 +322,12 @@ export class Tunnel implements Machine<TunnelOutput> {
   handleTimeout(now: Instant): void {
     this.#beacons.handleTimeout(now);
     this.#peers.handleTimeout(now);
+    this.#lifetime.handleTimeout(now);
   }
 
   nextTimeout(): Instant | undefined {
-    const next = Math.min(this.#beacons.nextTimeout(), this.#peers.nextTimeout());
+    const peers = Math.min(this.#peers.nextTimeout(), this.#lifetime.nextTimeout());
+    const next = Math.min(this.#beacons.nextTimeout(), peers);
     return next === NEVER ? undefined : next;
   }
 
