@@ -50,6 +50,15 @@ export class PeerTable {
     return this.renew(node, now);
   }
 
+  /** Makes new keys with a peer that is in use, and keeps what waits for it. */
+  beginAnew(before: Peer, isAdmitted: () => boolean, now: Instant): void {
+    const isUsed = before.established && now - before.activeAt < this.#host.config.idleAfter;
+    if (!before.wanted(now) && !(isUsed && isAdmitted())) return;
+    const peer = this.renew(before.node, now);
+    peer.connect(now);
+    for (const packet of before.waiting()) peer.send(packet, now);
+  }
+
   /** A new peer in the place of the one before. */
   renew(node: NodeId, now: Instant): Peer {
     this.#peers.get(node)?.close();

@@ -152,15 +152,8 @@ export class Tunnel implements Machine<TunnelOutput> {
     for (const peer of before.slice(0, MAX_BEGUN_ANEW)) this.#beginAnew(peer, now);
   }
 
-  /** Makes new keys with a peer that is in use, and keeps what waits for it. */
   #beginAnew(before: Peer, now: Instant): void {
-    const { node } = before;
-    const isWanted = before.wanted(now);
-    const isUsed = before.established && now - before.activeAt < this.#config.idleAfter;
-    if (!isWanted && !(isUsed && this.#admission.admits(node, now) === 'yes')) return;
-    const peer = this.#peers.renew(node, now);
-    peer.connect(now);
-    for (const packet of before.waiting()) peer.send(packet, now);
+    this.#peers.beginAnew(before, () => this.#admission.admits(before.node, now) === 'yes', now);
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
