@@ -5,6 +5,7 @@ import type { NodeOutput } from '../core/node-types.ts';
 import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
 import { drive } from '../runtime/drive.ts';
+import { Carriers } from './carriers/carriers.ts';
 import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
 import { Explanations } from './explanations.ts';
@@ -48,6 +49,9 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   const now = (): Instant => clock.now();
   const wall = (at: Instant): UnixMillis => clock.wallNow() + (at - clock.now());
 
+  const transport = config.transport ?? 'udp';
+  // By byte streams alone nothing goes to peers directly, and nobody needs to know where we are.
+  const relayOnly = config.relayOnly === true || transport === 'compat';
   const memberships = new Memberships({ wall });
   const node = new PilotNode({
     crypto,
@@ -58,7 +62,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     beacons: [],
     public: opened.state.public,
     ...(opened.trust !== undefined && { trust: opened.trust }),
-    ...(config.relayOnly === true && { relayOnly: true }),
+    ...(relayOnly && { relayOnly: true }),
   });
   const driver = drive(node, clock, (output) => host.onOutput(output));
   const run = (mutation: () => void): void => driver.run(mutation);
@@ -200,6 +204,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     onMoved: () => {
       registry.networkChanged();
       portMapper.look();
+      carriers.again();
       registration.presenceChanged();
     },
   });
@@ -238,7 +243,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
         tags: own.current.tags,
         version: config.version,
         owner: config.owner,
-        relayOnly: config.relayOnly ?? false,
+        relayOnly,
       }),
       ready: () => identities.rotation.settle(),
       registered: (result) => host.registered(result),
@@ -250,17 +255,37 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       poll: () => void Promise.all([trustEffects.poll(), identities.keys.recheck()]),
     },
   });
+  const knownBeacons = (): readonly Endpoint[] =>
+    config.beacons?.length ? config.beacons : own.current.beacons;
   const explanations = new Explanations({
     ...{ node, net, clock, run, own, registry, networks },
     keys: identities.keys,
     ...{ config, random: random.fork('netcheck') },
-    beacons: () => (config.beacons?.length ? config.beacons : (own.current.beacons ?? [])),
+    beacons: knownBeacons,
+  });
+  const received = (from: Endpoint, data: Uint8Array, via = 0): void => {
+    traffic.packetsReceived++;
+    traffic.bytesReceived += data.length;
+    run(() => node.handleDatagram(from, data, now(), via));
+  };
+  const carriers: Carriers = new Carriers({
+    ...{ net, clock, log, transport },
+    random: random.fork('carriers'),
+    host: {
+      node: () => own.nodeId,
+      identity: () => identities.identity,
+      hasBeacons: () => knownBeacons().length > 0,
+      proxy: () => options.proxy?.(),
+      up: (endpoint, up) => run(() => node.setCarrier(endpoint, up, now())),
+      received: (from, data) => received(from, data),
+    },
   });
   const traffic: Traffic = { bytesSent: 0, bytesReceived: 0, packetsSent: 0, packetsReceived: 0 };
   return {
     ...{ node, driver, sockets, ipc, registry, stateGate, own, known, identities, streams, networks },
     ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
     ...{ portMapper },
+    ...{ carriers, received },
   };
 }
 

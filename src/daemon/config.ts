@@ -1,5 +1,8 @@
 import type { AutoApproveRule } from '../api/auto-approve.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
+import type { CarrierAddress } from '../directory/types.ts';
+import type { TlsClientOptions } from '../runtime/ports.ts';
+import type { Transport } from './carriers/carriers.ts';
 
 /** Everything a daemon is told at start. Plain values: the caller has read flags, environment and files. */
 export interface DaemonConfig {
@@ -10,9 +13,16 @@ export interface DaemonConfig {
   /** Registries, best first; a host may be a name. */
   readonly registries: readonly Endpoint[];
   /** Speak TLS to the registry, and pin its key when the fingerprint (SHA-256, lower-case hex) is given. */
-  readonly tls?: { readonly fingerprint?: string };
+  readonly tls?: TlsClientOptions;
   /** Beacons, best first; a host may be a name. Empty: those the registry names. @default [] */
   readonly beacons?: readonly Endpoint[];
+  /**
+   * How beacons are reached. `udp`: so alone. `compat`: by WebSocket alone, and peers through beacons alone. `auto`: over
+   * UDP, and by WebSocket while no beacon answers there. @default udp
+   */
+  readonly transport?: Transport;
+  /** WebSockets of beacons, best first. Empty: those the registry names. @default [] */
+  readonly carriers?: readonly CarrierAddress[];
   /** Undefined keeps the one of the last run; "" clears it. */
   readonly hostname?: string;
   /** Accept streams and datagrams from anyone. Undefined keeps the setting of the last run. @default false */

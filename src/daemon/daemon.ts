@@ -82,9 +82,9 @@ export class Daemon {
     for (const message of config.warnings ?? []) identities.warnings.add('home.opened', message);
     surroundings.start();
     portMapper.look();
-    const { node, beacons } = own.current;
+    const { node } = own.current;
     if (node !== undefined) this.#becomeNode(node);
-    const beaconsReady = surroundings.useBeacons(config.beacons?.length ? config.beacons : beacons);
+    const beaconsReady = this.#useBeacons();
     this.#listenToRegistry();
     networks.start();
     registry.start();
@@ -103,14 +103,9 @@ export class Daemon {
   }
 
   #receive(): void {
-    const { sockets, traffic, driver, node, surroundings } = this.#parts;
-    const { clock } = this.#options;
+    const { sockets, surroundings, received } = this.#parts;
     sockets.listen({
-      received(data, from, via) {
-        traffic.packetsReceived++;
-        traffic.bytesReceived += data.length;
-        driver.run(() => node.handleDatagram(from, data, clock.now(), via));
-      },
+      received: (data, from, via) => received(from, data, via),
       unreachable: () => surroundings.refused(),
     });
   }
@@ -139,6 +134,7 @@ export class Daemon {
     const deadline = clock.now() + STOP_WAIT;
     while (streams.unfinishedCount > 0 && clock.now() < deadline) await clock.sleep(20);
     streams.abortAll();
+    this.#parts.carriers.stop();
     driver.stop();
     this.#parts.registry.close();
     const saved = await Promise.allSettled([
@@ -161,20 +157,31 @@ export class Daemon {
     const { own, driver, node } = this.#parts;
     const { hostname } = own;
     driver.run(() => node.setNode(id, hostname === '' ? undefined : hostname, this.#options.clock.now()));
+    this.#parts.carriers.again();
   }
 
   async #registered(result: Registered): Promise<void> {
-    const { log, config } = this.#options;
-    const { own, surroundings } = this.#parts;
-    const { node: before, beacons: known } = own.current;
+    const { log } = this.#options;
+    const { own } = this.#parts;
+    const { node: before } = own.current;
     own.granted(result.hostnameError);
     if (before !== undefined && before !== result.node) {
       log.event('warn', 'node.id_changed', { before, now: result.node });
     }
-    const beacons = result.beacons ?? known;
-    this.#saveOwnState({ node: result.node, beacons });
-    if (before !== result.node) this.#becomeNode(result.node);
-    if (!config.beacons?.length) await surroundings.useBeacons(beacons);
+    const { node, beacons = own.current.beacons, carriers = own.current.carriers } = result;
+    this.#saveOwnState({ node, beacons, carriers });
+    if (before !== node) this.#becomeNode(node);
+    await this.#useBeacons();
+  }
+
+  /** Those that are configured, else those of the registry. */
+  async #useBeacons(): Promise<void> {
+    const { beacons, carriers, transport } = this.#options.config;
+    const { own, surroundings } = this.#parts;
+    const known = beacons?.length ? beacons : own.current.beacons;
+    const inUse = surroundings.useBeacons(transport === 'compat' ? [] : known);
+    this.#parts.carriers.use(carriers?.length ? carriers : own.current.carriers);
+    await inUse;
   }
 
   #trustChanged(peer: NodeId): void {

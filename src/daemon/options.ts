@@ -13,6 +13,8 @@ export interface DaemonOptions {
   /** The daemon's own directory. */
   readonly storage: Storage;
   readonly config: DaemonConfig;
+  /** The proxy that TCP connections last went through, without credentials; undefined when direct. */
+  readonly proxy?: () => string | undefined;
   /** Replaces the client of the registry, in tests. */
   readonly registry?: RegistryClient;
 }

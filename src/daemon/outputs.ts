@@ -1,3 +1,4 @@
+import { isCarrier } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import type { Log } from '../runtime/ports.ts';
@@ -53,7 +54,7 @@ export class Outputs {
   }
 
   #onEvent(event: NodeEvent): void {
-    const { trustEffects, known, identities, registration, registry, portMapper } = this.#parts;
+    const { trustEffects, known, identities, registration, registry, portMapper, carriers } = this.#parts;
     const { name, ...fields } = event;
     this.#log.event(name.startsWith('tunnel.') ? 'info' : 'debug', name, fields);
     if (event.name === 'trust.delivered') queueMicrotask(() => trustEffects.delivered(event.peer));
@@ -61,6 +62,8 @@ export class Outputs {
       known.book.seenAt(event.peer, event.path, event.endpoint);
     }
     if (event.name === 'tunnel.established') identities.established(event.peer);
+    if (name === 'beacon.silent') carriers.udp('silent');
+    if (name === 'beacon.answered' || name === 'beacon.observed') carriers.udp('answers');
     if (name === 'beacon.observed') {
       // Seen elsewhere: a NAT may have forgotten the connection to the registry and the mapped port as well.
       registry.check();
@@ -70,9 +73,10 @@ export class Outputs {
   }
 
   #transmit(to: Endpoint, data: Uint8Array, via = 0): void {
-    const { traffic, sockets } = this.#parts;
+    const { traffic, sockets, carriers } = this.#parts;
     traffic.packetsSent++;
     traffic.bytesSent += data.length;
-    sockets.send(via, to, data);
+    if (isCarrier(to)) carriers.send(to, data);
+    else sockets.send(via, to, data);
   }
 }

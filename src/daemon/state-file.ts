@@ -4,6 +4,7 @@ import { formatEndpoint, parseHostPort } from '../base/endpoint.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
 import { parseTrustFile } from '../core/trust/snapshot.ts';
 import type { TrustSnapshot } from '../core/trust/types.ts';
+import type { CarrierAddress } from '../directory/types.ts';
 import type { Storage } from '../runtime/ports.ts';
 import { decodeBase64, encodeBase64 } from '../wire/base64.ts';
 import { isServiceEntry, type ServiceEntry } from '../wire/node-record.ts';
@@ -31,6 +32,7 @@ export interface NodeState {
   /** Of the tunnel: keeping it keeps NAT bindings and what peers know. */
   readonly udpPort: number | undefined;
   readonly beacons: readonly Endpoint[];
+  readonly carriers: readonly CarrierAddress[];
 }
 
 export const NEW_NODE: NodeState = {
@@ -45,6 +47,7 @@ export const NEW_NODE: NodeState = {
   rotations: [],
   udpPort: undefined,
   beacons: [],
+  carriers: [],
 };
 
 /** What is remembered of a peer. */
@@ -81,6 +84,7 @@ export async function loadNodeState(storage: Storage): Promise<NodeState> {
     rotations: fields.texts('rotations'),
     udpPort: fields.number('udp_port'),
     beacons: fields.texts('beacons').flatMap(endpointOf),
+    carriers: fields.texts('carriers').map(carrierOf),
   };
 }
 
@@ -98,7 +102,14 @@ export function saveNodeState(storage: Storage, state: NodeState): Promise<void>
     rotations: state.rotations,
     udp_port: state.udpPort,
     beacons: state.beacons.map(formatEndpoint),
+    carriers: state.carriers.map(({ url, fingerprint }) => (fingerprint ? `${url} ${fingerprint}` : url)),
   });
+}
+
+/** The URL, and its fingerprint when there is one. */
+function carrierOf(text: string): CarrierAddress {
+  const [url = '', fingerprint] = text.split(' ');
+  return { url, ...(fingerprint !== undefined && { fingerprint }) };
 }
 
 /** Errors: `state_corrupt`. */

@@ -1,7 +1,7 @@
 import { asPilotError, type PilotError } from '../api/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
-import type { Abort, Clock, Log, Net } from '../runtime/ports.ts';
+import type { Abort, Clock, Log, Net, TlsClientOptions } from '../runtime/ports.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { Link, unreachable } from './link.ts';
 import type { ServerTraits } from './signer.ts';
@@ -32,7 +32,7 @@ export interface ConnectionOptions {
   readonly random: Random;
   readonly log: Log;
   readonly addresses: readonly Endpoint[];
-  readonly tls?: { readonly fingerprint?: string } | undefined;
+  readonly tls?: TlsClientOptions | undefined;
   readonly onPush: (message: JsonObject) => void;
   readonly onState: (state: DirectoryState) => void;
   /** Runs on each new session before anybody else may use it. A rejection drops the session. */

@@ -2,7 +2,7 @@ import { PilotError } from '../api/errors.ts';
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, NodeId } from '../base/units.ts';
-import type { Clock, Log, Net } from '../runtime/ports.ts';
+import type { Clock, Log, Net, TlsClientOptions } from '../runtime/ports.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { signedString } from '../wire/registry-signatures.ts';
@@ -36,7 +36,7 @@ export interface DirectoryOptions {
   /** Tried in turn; a host may be a name. At least one. */
   readonly addresses: readonly Endpoint[];
   /** Speak TLS; with a fingerprint, only to the server that has it. */
-  readonly tls?: { readonly fingerprint?: string };
+  readonly tls?: TlsClientOptions;
 }
 
 /**

@@ -5,20 +5,43 @@ import { parseHostPort } from '../base/endpoint.ts';
 import type { Address, Endpoint, NodeId } from '../base/units.ts';
 import { parseAddress } from '../wire/address.ts';
 import { decodeBase64 } from '../wire/base64.ts';
+import { carrierUrl, parseCarrierUrl } from '../wire/compat.ts';
 import { parseIp } from '../wire/ip.ts';
 import { isJsonObject, type JsonObject } from '../wire/json.ts';
-import type { NamedNode, NodeInfo, PeerEndpoints, PolledHandshakes, Registered } from './types.ts';
+import type {
+  CarrierAddress,
+  NamedNode,
+  NodeInfo,
+  PeerEndpoints,
+  PolledHandshakes,
+  Registered,
+} from './types.ts';
 
 /** RFC 1123 §2.1, with a letter somewhere in the last label: digits alone would be a broken address. */
 const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]{1,63}$/i;
 
-/** `registryHost`, an address or a name, stands in for the host of beacons that are where the registry is. */
-export function readRegistered(reply: JsonObject, registryHost: string): Registered {
+/** Carriers that are read of one answer. */
+const MAX_CARRIERS = 8;
+
+/** The registry as it was reached: its beacons are there as well, under the same certificate. */
+export interface RegistryPlace {
+  /** An address or a name. */
+  readonly host: string;
+  readonly secure: boolean;
+  /** Pinned. */
+  readonly fingerprint: string | undefined;
+}
+
+export function readRegistered(reply: JsonObject, registry: RegistryPlace): Registered {
   const node = nodeId(reply.node_id);
   const beacons = list(reply.beacons)
     .map(serverEndpoint)
     .filter((endpoint) => endpoint !== undefined)
-    .map(({ host, port }) => ({ host: isWildcard(host) ? registryHost : host, port }));
+    .map(({ host, port }) => ({ host: isWildcard(host) ? registry.host : host, port }));
+  const carriers = list(reply.carriers)
+    .slice(0, MAX_CARRIERS)
+    .map((text) => carrierOf(text, registry))
+    .filter((carrier) => carrier !== undefined);
   return {
     node,
     address: address(reply.address, node),
@@ -26,6 +49,21 @@ export function readRegistered(reply: JsonObject, registryHost: string): Registe
     ...(typeof reply.hostname === 'string' && reply.hostname !== '' ? { hostname: reply.hostname } : {}),
     ...(typeof reply.hostname_error === 'string' ? { hostnameError: reply.hostname_error } : {}),
     ...(beacons.length === 0 ? {} : { beacons }),
+    ...(carriers.length === 0 ? {} : { carriers }),
+  };
+}
+
+/** A URL speaks for itself; `host:port` is at the registry, or trusted as it is. */
+function carrierOf(text: unknown, registry: RegistryPlace): CarrierAddress | undefined {
+  const url = typeof text === 'string' ? parseCarrierUrl(text) : undefined;
+  if (url !== undefined) return url.secure ? { url: url.text } : undefined;
+  const endpoint = serverEndpoint(text);
+  if (endpoint === undefined) return undefined;
+  const host = isWildcard(endpoint.host) ? registry.host : endpoint.host;
+  const { fingerprint } = registry;
+  return {
+    url: carrierUrl(registry.secure, { host, port: endpoint.port }),
+    ...(fingerprint !== undefined && { fingerprint }),
   };
 }
 

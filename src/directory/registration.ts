@@ -76,7 +76,11 @@ export class Registration {
 
   async #registerOn(session: Session, options: RegisterOptions): Promise<Registered> {
     const reply = await this.#prove(session, this.#fields(options));
-    const registered = readRegistered(reply, session.link.host);
+    const registered = readRegistered(reply, {
+      host: session.link.host,
+      secure: session.link.secure,
+      fingerprint: session.traits.fingerprint,
+    });
     this.#node = registered.node;
     if (session.traits.features.has('subscribe')) {
       const fields = { node_id: registered.node };

@@ -22,6 +22,15 @@ export interface Registered {
   /** Why the hostname asked for was not given. The registration itself holds. */
   readonly hostnameError?: string;
   readonly beacons?: readonly Endpoint[];
+  readonly carriers?: readonly CarrierAddress[];
+}
+
+/** Where a beacon takes datagrams in a WebSocket. */
+export interface CarrierAddress {
+  /** `wss://…` or `ws://…`. */
+  readonly url: string;
+  /** SHA-256 of its certificate; absent: the system's authorities vouch for it. */
+  readonly fingerprint?: string;
 }
 
 export interface NodeInfo {

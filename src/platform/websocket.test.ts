@@ -176,7 +176,7 @@ test('a message above the limit ends the connection', async () => {
 test('a close tells its reason, a ping is answered', async () => {
   onOpen = (pipe) => pipe.onMessage(() => pipe.close('not wanted'));
   const pipe = await open();
-  const answered = new Promise<void>((resolve) => pipe.onPong(resolve));
+  const answered = new Promise<void>((resolve) => pipe.onSign(resolve));
   pipe.ping();
   await answered;
   const ended = closed(pipe);

@@ -111,8 +111,9 @@ export function messagePipe(ws: WebSocket, socket: Socket): MessagePipe {
     ping() {
       if (ws.readyState === WebSocket.OPEN) ws.ping();
     },
-    onPong(receiver) {
+    onSign(receiver) {
       ws.on('pong', () => receiver());
+      ws.on('ping', () => receiver());
     },
     onClose(receiver) {
       if (closed) queueMicrotask(() => receiver(reason));

@@ -6,6 +6,11 @@ export interface RegistryConfig {
   readonly adminToken: string;
   /** Told to clients that ask for a challenge. @default [] */
   readonly beacons: readonly Endpoint[];
+  /**
+   * Where nodes without UDP reach the beacon by WebSocket, told at registration: a `wss://` URL, or `host:port` for
+   * `/v1/compat` there under the certificate of this registry. @default []
+   */
+  readonly carriers: readonly string[];
   /** Records ever made; ids are never reused. @default 1_000_000 */
   readonly maxNodes: number;
   /** New node records one network address may make: burst, then a steady rate. @default 1000, 5/s */
@@ -63,6 +68,7 @@ const DAY = 24 * 60 * 60 * 1000;
 export const DEFAULT_CONFIG: RegistryConfig = {
   adminToken: '',
   beacons: [],
+  carriers: [],
   maxNodes: 1_000_000,
   newNodesPerHost: { burst: 1000, perSecond: 5 },
   takenNamesPerHost: { burst: 20, perSecond: 1 / 30 },

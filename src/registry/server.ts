@@ -1,5 +1,13 @@
 import type { Endpoint } from '../base/units.ts';
-import type { Clock, Log, Net, Pipe, PipeServer, TlsServerOptions } from '../runtime/ports.ts';
+import type {
+  Clock,
+  Log,
+  Net,
+  Pipe,
+  PipeServer,
+  TlsServerOptions,
+  WebSocketServerOptions,
+} from '../runtime/ports.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
 import { Session, type SharedBuffer } from './session.ts';
@@ -17,6 +25,8 @@ export interface RegistryServerOptions {
   readonly bind: Endpoint;
   /** With it, the first byte of each connection decides between TLS and plaintext. */
   readonly tls?: TlsServerOptions;
+  /** Serves WebSockets on the same port, for others. */
+  readonly webSocket?: WebSocketServerOptions;
   readonly limits?: Partial<ServerLimits>;
 }
 
@@ -41,8 +51,11 @@ export class RegistryServer {
   /** Errors: `port_in_use`, `io_error`. */
   static async listen(options: RegistryServerOptions): Promise<RegistryServer> {
     const server = new RegistryServer(options);
-    const tls = options.tls === undefined ? {} : { tls: options.tls };
-    server.#listener = await options.net.listen(options.bind, (pipe) => server.#accept(pipe), tls);
+    const { tls, webSocket } = options;
+    server.#listener = await options.net.listen(options.bind, (pipe) => server.#accept(pipe), {
+      ...(tls && { tls }),
+      ...(webSocket && { webSocket }),
+    });
     return server;
   }
 

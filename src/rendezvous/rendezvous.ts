@@ -1,8 +1,9 @@
 /** Registry and beacon in one process. */
 import type { Crypto } from '../base/crypto.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint } from '../base/units.ts';
-import { type Beacon, startBeacon } from '../beacon/index.ts';
+import { type Beacon, type StreamLimits, type StreamStats, Streams, startBeacon } from '../beacon/index.ts';
 import {
   createRegistryService,
   memoryStore,
@@ -12,7 +13,16 @@ import {
   type RegistryService,
   type Store,
 } from '../registry/index.ts';
-import type { Clock, Log, Net, Storage, TlsServerOptions } from '../runtime/ports.ts';
+import type {
+  Clock,
+  Log,
+  Net,
+  PipeServer,
+  Storage,
+  TlsServerOptions,
+  WebSocketServerOptions,
+} from '../runtime/ports.ts';
+import { COMPAT_MAX_MESSAGE, COMPAT_PATH } from '../wire/compat.ts';
 
 export interface RendezvousOptions {
   readonly net: Net;
@@ -28,6 +38,14 @@ export interface RendezvousOptions {
   readonly beaconAlternateBind?: Endpoint | undefined;
   /** Go on without it when it is taken. @default false */
   readonly beaconAlternateOptional?: boolean;
+  /**
+   * Takes WebSockets of nodes that have no UDP here as well, without TLS: for a front that has it. The registry's own
+   * port takes them in any case.
+   */
+  readonly webSocketBind?: Endpoint | undefined;
+  /** How nodes reach the beacon by WebSocket: see `RegistryConfig.carriers`. @default the registry's own port */
+  readonly carriers?: readonly string[] | undefined;
+  readonly streamLimits?: Partial<StreamLimits> | undefined;
   /** Where facts are kept. @default a memory store: everything is lost at the end */
   readonly store?: Store;
   /**
@@ -46,6 +64,9 @@ export interface Rendezvous {
   /** SHA-256 of the registry's certificate, lower-case hex; empty without TLS. */
   readonly fingerprint: string;
   readonly beacon: Beacon;
+  /** Where `webSocketBind` listens. */
+  readonly webSocketEndpoint: Endpoint | undefined;
+  streams(): StreamStats;
   close(): Promise<void>;
 }
 
@@ -67,35 +88,64 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     alternateBind: options.beaconAlternateBind,
     alternateOptional: options.beaconAlternateOptional ?? false,
     lookupKey: (node) => lookup.key(node),
+    onStreamTransmit: (stream, data) => streams.transmit(stream, data),
   });
+  const streams = new Streams({
+    clock,
+    random: random.fork('streams'),
+    crypto,
+    log,
+    lookupKey: (node) => lookup.key(node),
+    host: beacon,
+    limits: options.streamLimits,
+  });
+  const webSocket: WebSocketServerOptions = {
+    path: COMPAT_PATH,
+    maxMessage: COMPAT_MAX_MESSAGE,
+    onOpen: (pipe) => streams.accept(pipe),
+  };
+  const carriers = [...(options.carriers ?? [])];
   const service = createRegistryService({
     store,
     clock,
     random: random.fork('registry'),
     crypto,
     log,
-    config: { beacons: [beacon.endpoint], fingerprint, ...options.config },
+    config: { beacons: [beacon.endpoint], carriers, fingerprint, ...options.config },
   });
   lookup.key = (node) => service.identityKey(node);
-  const server = await RegistryServer.listen({
-    net,
-    clock,
-    log,
-    service: options.decorate?.(service) ?? service,
-    bind: options.registryBind,
-    ...(tls && { tls }),
-  }).catch(async (error: unknown) => {
+  let server: RegistryServer | undefined;
+  let front: PipeServer | undefined;
+  const close = async (): Promise<void> => {
+    await front?.close();
+    await server?.close();
+    streams.close();
     await beacon.close();
+  };
+  try {
+    server = await RegistryServer.listen({
+      net,
+      clock,
+      log,
+      service: options.decorate?.(service) ?? service,
+      bind: options.registryBind,
+      webSocket,
+      ...(tls && { tls }),
+    });
+    if (options.webSocketBind !== undefined)
+      front = await net.listen(options.webSocketBind, (pipe) => pipe.destroy(), { webSocket });
+  } catch (error) {
+    await close();
     throw error;
-  });
+  }
+  if (options.carriers === undefined) carriers.push(formatEndpoint(server.endpoint));
   return {
     registryEndpoint: server.endpoint,
     beaconEndpoint: beacon.endpoint,
     fingerprint,
     beacon,
-    async close() {
-      await server.close();
-      await beacon.close();
-    },
+    webSocketEndpoint: front?.local,
+    streams: () => streams.stats(),
+    close,
   };
 }

@@ -66,10 +66,10 @@ export interface MessagePipe {
   send(message: string | Uint8Array): void;
   /** One receiver at a time. Bytes belong to the receiver. */
   onMessage(receiver: (message: string | Uint8Array) => void): void;
-  /** Asks for a sign of life; `onPong` follows. */
+  /** Asks for a sign of life, which the other side gives by itself. */
   ping(): void;
-  /** Any answer to a ping. */
-  onPong(receiver: () => void): void;
+  /** A sign of life of the other side: its answer to a ping, or a ping. */
+  onSign(receiver: () => void): void;
   /** Called once, with what the other side or the system gave as reason; "" when nothing was given. */
   onClose(receiver: (reason: string) => void): void;
   /** Stops reading, and goes on. */

@@ -8,8 +8,9 @@
  *
  * Then each binary message is one datagram. spec/23 §1.2
  */
-import { toHex, utf8 } from '../base/bytes.ts';
-import type { NodeId } from '../base/units.ts';
+import { utf8 } from '../base/bytes.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
+import type { Endpoint, NodeId } from '../base/units.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { isJsonObject, parseJson } from './json.ts';
 
@@ -21,6 +22,32 @@ export const COMPAT_MAX_MESSAGE = 65_536;
 export const COMPAT_NONCE_LENGTH = 32;
 /** Longest text message that is read at all. Chosen: the longest known one has some 220 bytes. */
 const MAX_TEXT = 2_048;
+
+/** The URL of a beacon's WebSocket. */
+export function carrierUrl(secure: boolean, at: Endpoint): string {
+  return `${secure ? 'wss' : 'ws'}://${formatEndpoint(at)}${COMPAT_PATH}`;
+}
+
+export interface CarrierUrl {
+  /** In full, as the carrier's endpoint has it: the same URL in another spelling gives the same text. */
+  readonly text: string;
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Reads `wss://host[:port][/path]`, or `ws://…`; the path defaults to `/v1/compat`. Undefined for anything else. */
+export function parseCarrierUrl(text: string): CarrierUrl | undefined {
+  const parts = /^(wss?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?(\/[\x21-\x7e]*)?$/i.exec(text);
+  if (parts === null) return undefined;
+  const secure = parts[1]!.toLowerCase() === 'wss';
+  const host = parts[2]!.toLowerCase().replace(/^\[|\]$/g, '');
+  const port = parts[3] === undefined ? (secure ? 443 : 80) : Number(parts[3]);
+  if (port < 1 || port > 65_535) return undefined;
+  const path = parts[4] === undefined || parts[4] === '/' ? COMPAT_PATH : parts[4];
+  const origin = `${secure ? 'wss' : 'ws'}://${formatEndpoint({ host, port })}`;
+  return { text: `${origin}${path}`, secure, host, port };
+}
 
 export type CompatMessage =
   | { readonly type: 'auth_challenge'; readonly nonce: string }
@@ -36,10 +63,9 @@ export type CompatMessage =
 
 export type CompatMessageError = 'too_long' | 'not_json' | 'unknown_type' | 'bad_field';
 
-export function encodeChallenge(nonce: Uint8Array): string {
-  if (nonce.length !== COMPAT_NONCE_LENGTH)
-    throw new RangeError(`Cannot encode a nonce of ${nonce.length} bytes: it has ${COMPAT_NONCE_LENGTH}`);
-  return JSON.stringify({ type: 'auth_challenge', nonce: toHex(nonce) });
+/** `nonce`: hex of `COMPAT_NONCE_LENGTH` bytes. */
+export function encodeChallenge(nonce: string): string {
+  return JSON.stringify({ type: 'auth_challenge', nonce });
 }
 
 export function encodeAuthReply(node: NodeId, publicKey: Uint8Array, signature: Uint8Array): string {

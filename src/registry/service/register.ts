@@ -98,8 +98,9 @@ function registered(
   if (hostnameError !== undefined) reply.hostname_error = hostnameError;
   // Old clients expect the field only when they asked for a name.
   if (node.hostname !== '' && (wanted === node.hostname || node.proven)) reply.hostname = node.hostname;
-  const { beacons } = call.shared.config;
+  const { beacons, carriers } = call.shared.config;
   if (node.proven && beacons.length > 0) reply.beacons = beacons.map(formatEndpoint);
+  if (node.proven && carriers.length > 0) reply.carriers = carriers;
   return reply;
 }
 
