@@ -67,6 +67,17 @@ export const CAUSES = {
       'One NAT gives a new port to every destination and the other lets in only the port that was written to, and no guess has met yet',
     help: 'switch on port mapping (UPnP, NAT-PMP or PCP) in the router of either side, or forward the UDP port of one node',
   },
+  symmetric_here: {
+    verdicts: ['relayed'],
+    meaning: 'The NAT here gives a new port to every destination, so that the peer can’t know where to send',
+    help: 'switch on port mapping (UPnP, NAT-PMP or PCP) in the router of either side, or forward the UDP port of one node',
+  },
+  symmetric_there: {
+    verdicts: ['relayed'],
+    meaning:
+      'The NAT of the peer gives a new port to every destination, so that this node can’t know where to send',
+    help: 'switch on port mapping (UPnP, NAT-PMP or PCP) in the router of either side, or forward the UDP port of one node',
+  },
   peer_old: {
     verdicts: ['relayed'],
     meaning: 'The peer runs a version that takes no part in opening a direct path',
@@ -89,7 +100,8 @@ export const CAUSES = {
   },
   no_direct_answer: {
     verdicts: ['relayed'],
-    meaning: 'The NATs would allow a direct path, but no packet got through: a firewall drops them',
+    meaning:
+      'Packets were sent to addresses of the peer and none got through: a firewall or a NAT on the way drops them',
     help: 'allow incoming and outgoing UDP for Pilot in the firewall of either side',
   },
   connecting: {

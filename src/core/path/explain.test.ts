@@ -101,6 +101,8 @@ const CASES: Readonly<Record<Exclude<Cause, 'ipv6_broken'>, Change>> = {
   punching: { paths: { punch: { ...PATHS.punch!, outcome: 'running' } } },
   both_symmetric: { paths: { own: HARD, peer: HARD } },
   symmetric_vs_port_restricted: { paths: { own: HARD, peer: STRICT } },
+  symmetric_here: { paths: { own: HARD } },
+  symmetric_there: { paths: { peer: HARD } },
   peer_old: { about: { speaksPaths: false }, paths: { peer: undefined, punch: undefined } },
   no_hairpin: { own: { beacons: [{ ...OWN.beacons[0]!, observed: { host: '203.0.113.20', port: 7 } }] } },
   direct_lost: { paths: { firstDirectAt: NOW - 50_000, changedAt: NOW - 2_000 } },
@@ -319,6 +321,8 @@ describe('explanations of any facts', () => {
         const swapped: Partial<Record<Cause, Cause>> = {
           udp_blocked_here: 'udp_blocked_there',
           udp_blocked_there: 'udp_blocked_here',
+          symmetric_here: 'symmetric_there',
+          symmetric_there: 'symmetric_here',
         };
         const here = mirror(own, peer);
         const there = mirror(peer, own);

@@ -74,6 +74,8 @@ function whyRelayed(input: ExplainInput, facts: PathFacts, selected: CandidateFa
   if (nats !== undefined) return nats;
   if (about.speaksPaths === false) return 'peer_old';
   if (direct.length === 0) return 'no_candidates';
+  if (isSymmetric(facts.own)) return 'symmetric_here';
+  if (facts.peer !== undefined && isSymmetric(facts.peer)) return 'symmetric_there';
   if (direct.some((one) => own.beacons.some(({ observed }) => observed?.host === one.endpoint.host)))
     return 'no_hairpin';
   return 'no_direct_answer';

@@ -19,10 +19,7 @@ export const netcheck = defineCommand({
     '{daemon, took_ms, udp, nat: {name, translation, mapping, filtering, allocation, step}, endpoint, ipv4: {state, addresses}, ipv6, beacons: [{beacon, address, family, answers, rtt_ms, observed, surveys}], registry: {registry, state, secure, connect_ms, rtt_ms, clock_ahead_ms, problem}, port_mapping: {mode, method, external, gateway, problem}, carrier: {transport, in_use, proxy, problem, detail}, packet: {largest, needed}, findings: [{code, level, meaning, subject, help}]}',
   examples: [
     { line: 'pilotctl netcheck', about: 'Does UDP get out, and what kind of NAT is in front of this node?' },
-    {
-      line: `pilotctl netcheck --json | jq -r '.data.findings[] | select(.level == "problem") | .code'`,
-      about: 'What is wrong, for a program',
-    },
+    { line: 'pilotctl netcheck --json', about: 'The same for a program: match on data.findings[].code' },
   ],
   async run(context) {
     context.output.note('asking registry and beacons, a few seconds...');

@@ -40,7 +40,7 @@ export const why = defineCommand({
     '{node_id, address, hostname, verdict, cause, sentence, help, remarks: [{cause, meaning}], path, endpoint, rtt_ms, nat_here: {name, translation, mapping, filtering, allocation, step}, nat_there, candidates: [{kind, endpoint, origin, state, selected, probes, proven_ago_ms, heard_ago_ms, rtt_ms, loss}], punch: {strategy, outcome, ago_ms, packets, budget}, reason, first_path_ms, first_direct_ms, changed_ago_ms}',
   examples: [
     { line: 'pilotctl why node-b', about: 'Why is node-b relayed, or not reached at all?' },
-    { line: 'pilotctl why node-b --json | jq -r .data.cause', about: 'The cause, for a program' },
+    { line: 'pilotctl why node-b --json', about: 'The same for a program: match on data.cause' },
   ],
   async run(context, { args, flags }) {
     const client = await context.client();
@@ -96,6 +96,7 @@ const ORIGINS: Readonly<Record<string, string>> = {
   heard: 'heard',
   commanded: 'punch command',
   exchange: 'key exchange',
+  told: 'the peer',
 };
 
 function candidateTable(candidates: readonly CandidateRow[]): string {
