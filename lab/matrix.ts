@@ -7,13 +7,16 @@
  *   --check        compare with the record, write nothing
  *   --accept       write the record even where a cell became worse
  *   --logs DIR     keep the logs of runs that went wrong
+ *   --jobs N       laboratories side by side (default 1); more than cores / 2 distort the times
  *   --list         print the cells and what is possible there
  *
  * Writes docs/nat-matrix.json (only the cells that were measured change) and docs/nat-matrix.md. Exits with 1 and
  * leaves the record as it is when a cell became worse.
  */
+import { fork } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CELLS, type Cell } from './cells.ts';
 import { matrixPage } from './matrix-page.ts';
@@ -37,6 +40,8 @@ const { values: options } = parseArgs({
     check: { type: 'boolean', default: false },
     accept: { type: 'boolean', default: false },
     logs: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
+    job: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
@@ -61,28 +66,65 @@ if (obstacle !== undefined) {
   process.exit(1);
 }
 
+if (options.job) {
+  await workAsJob();
+  process.exit(0);
+}
+
 const record: MatrixRecord = existsSync(RECORD) ? JSON.parse(readFileSync(RECORD, 'utf8')) : { cells: [] };
 const measured = new Map<string, CellRecord>();
 const worse: string[] = [];
-const site = new Site(`m${process.pid % 10000}`);
-process.once('SIGINT', () => void site.close().finally(() => process.exit(130)));
-try {
-  await site.open();
-  for (const cell of chosen) {
-    const now = summarize(cell, await runsOf(cell));
-    measured.set(cell.id, now);
-    const before = record.cells.find(({ id }) => id === cell.id);
-    if (before !== undefined) worse.push(...regressions(cell, before, now));
-  }
-} finally {
-  await site.close();
+const waiting = [...chosen];
+await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, employ));
+for (const cell of chosen) {
+  const before = record.cells.find(({ id }) => id === cell.id);
+  const now = measured.get(cell.id);
+  if (now === undefined) worse.push(`${cell.id}: not measured`);
+  else if (before !== undefined) worse.push(...regressions(cell, before, now));
 }
-
 for (const sentence of worse) console.log(`worse: ${sentence}`);
 if (!options.check && (worse.length === 0 || options.accept)) write();
 process.exit(worse.length > 0 && !options.accept ? 1 : 0);
 
-async function runsOf(cell: Cell): Promise<Run[]> {
+/** Gives cells to a process with a laboratory of its own until none is left. */
+async function employ(): Promise<void> {
+  const job = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--job']);
+  await new Promise<void>((resolve) => {
+    const next = (): void => {
+      const cell = waiting.shift();
+      job.send({ id: cell?.id });
+    };
+    job.on('message', (said: { runs?: Run[]; id?: string }) => {
+      if (said.runs !== undefined && said.id !== undefined) {
+        measured.set(said.id, summarize(CELLS.find(({ id }) => id === said.id)!, said.runs));
+      }
+      next();
+    });
+    job.on('exit', () => resolve());
+  });
+}
+
+/** Measures the cells it is told of, one after the other, until there is none. */
+async function workAsJob(): Promise<void> {
+  const site = new Site(`m${process.pid % 10000}`);
+  const asked = (): Promise<string | undefined> =>
+    new Promise((resolve) => process.once('message', ({ id }: { id?: string }) => resolve(id)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'disconnect']) {
+    process.once(signal, () => void site.close().finally(() => process.exit(130)));
+  }
+  try {
+    await site.open();
+    process.send?.({});
+    for (let id = await asked(); id !== undefined; id = await asked()) {
+      const cell = CELLS.find((candidate) => candidate.id === id)!;
+      process.send?.({ id, runs: await runsOf(site, cell) });
+    }
+  } finally {
+    await site.close();
+  }
+}
+
+async function runsOf(site: Site, cell: Cell): Promise<Run[]> {
   await site.enter(cell);
   const runs: Run[] = [];
   for (let n = 1; n <= Number(options.runs); n++) {
