@@ -1,5 +1,8 @@
 /** Reads the default routers out of what operating systems print about their routes. */
 
+import { fromHex } from '../base/bytes.ts';
+import { formatIp } from '../wire/ip.ts';
+
 /** A default route: the router and the interface it is reached by. */
 export interface DefaultRoute {
   readonly host: string;
@@ -29,10 +32,9 @@ export function readProcIpv6Route(text: string): DefaultRoute[] {
   const found: DefaultRoute[] = [];
   for (const line of text.split('\n')) {
     const [destination, length, , , gateway, metric, , , flags, through] = line.trim().split(/\s+/);
-    if (through === undefined || length !== '00' || /[^0]/.test(destination!)) continue;
+    if (through === undefined || length !== '00' || !/^0{32}$/.test(destination!)) continue;
     if (!isUsable(Number.parseInt(flags!, 16)) || !/^[0-9a-f]{32}$/i.test(gateway!)) continue;
-    const groups = gateway!.match(/..../g)!.map((group) => Number.parseInt(group, 16).toString(16));
-    const host = scoped(shortened(groups), through);
+    const host = scoped(formatIp(fromHex(gateway!.toLowerCase())!), through);
     found.push({ host, through, metric: Number.parseInt(metric!, 16) });
   }
   return byMetric(found);
@@ -70,15 +72,6 @@ function isUsable(flags: number): boolean {
 
 function byMetric(routes: DefaultRoute[]): DefaultRoute[] {
   return routes.sort((one, other) => one.metric - other.metric);
-}
-
-/** The longest run of zero groups becomes `::`. */
-function shortened(groups: readonly string[]): string {
-  const text = groups.join(':');
-  let longest = '';
-  for (const [run] of text.matchAll(/(?:^|:)0(?::0)+(?::|$)/g))
-    if (run.length > longest.length) longest = run;
-  return longest === '' ? text : text.replace(longest, '::');
 }
 
 function scoped(host: string, through: string): string {
