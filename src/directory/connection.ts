@@ -74,6 +74,8 @@ export class Connection {
   #pending: Link | undefined;
   #attempt: Attempt | undefined;
   #failures = 0;
+  /** The next attempt does not wait. */
+  #hurries = false;
   #lastError: PilotError | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -110,6 +112,7 @@ export class Connection {
    */
   networkChanged(): void {
     this.#failures = 0;
+    this.#hurries = true;
     this.#attempt?.abort();
     this.#pending?.close();
     this.#wake?.();
@@ -159,6 +162,7 @@ export class Connection {
       try {
         const { lost } = await this.#open(addresses[turn % addresses.length]!);
         this.#failures = 0;
+        this.#hurries = false;
         await lost;
         this.#lastError = unreachable('the connection was closed');
       } catch (thrown) {
@@ -169,6 +173,10 @@ export class Connection {
         // Waiting does not change a certificate: callers are told now, while we go on trying.
         if (error.code === 'fingerprint_mismatch')
           for (const waiter of [...this.#waiters]) waiter.reject(error);
+      }
+      if (this.#hurries) {
+        this.#hurries = false;
+        continue;
       }
       const longest = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(this.#failures, 10));
       if (!this.#stopped) await this.#pause(longest * (0.5 + random.fraction() / 2));

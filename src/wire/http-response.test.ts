@@ -21,7 +21,8 @@ describe('an HTTP response', () => {
   });
 
   it('may come in chunks', () => {
-    const text = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n';
+    const text =
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n';
     assert.deepEqual(read(text), { status: 200, body: 'hello world' });
     assert.equal(read(text.slice(0, -6)), 'incomplete');
     assert.equal(read(text.replace('5\r\n', 'five\r\n')), 'malformed');
@@ -80,9 +81,6 @@ describe('an HTTP request', () => {
   it('cannot be made to carry another one', () => {
     const bad = { method: 'GET', host: 'h', target: '/ HTTP/1.1\r\nX: y' } as const;
     assert.throws(() => encodeHttpRequest(bad), RangeError);
-    assert.throws(
-      () => encodeHttpRequest({ ...bad, target: '/', headers: { a: 'b\r\nc: d' } }),
-      RangeError,
-    );
+    assert.throws(() => encodeHttpRequest({ ...bad, target: '/', headers: { a: 'b\r\nc: d' } }), RangeError);
   });
 });

@@ -42,7 +42,8 @@ describe('SSDP', () => {
   });
 
   it('ignores other messages, and addresses that are names or not plain HTTP', () => {
-    const located = (location: string) => readSsdpAnswer(utf8(`HTTP/1.1 200 OK\r\nLocation: ${location}\r\n\r\n`));
+    const located = (location: string) =>
+      readSsdpAnswer(utf8(`HTTP/1.1 200 OK\r\nLocation: ${location}\r\n\r\n`));
     assert.equal(readSsdpAnswer(encodeSsdpSearch()), undefined);
     for (const location of [
       'http://router.lan/x',
@@ -61,7 +62,9 @@ describe('SSDP', () => {
 
 describe('a device description', () => {
   it('tells the connection services, also of devices inside devices', () => {
-    const text = description(service(SERVICE, '/ctl/IPConn') + service(SERVICE.replace('IP', 'PPP'), 'ctl/PPP'));
+    const text = description(
+      service(SERVICE, '/ctl/IPConn') + service(SERVICE.replace('IP', 'PPP'), 'ctl/PPP'),
+    );
     assert.deepEqual(readDescription(text, AT), [
       { type: SERVICE, endpoint: AT.endpoint, target: '/ctl/IPConn' },
       { type: SERVICE.replace('IP', 'PPP'), endpoint: AT.endpoint, target: '/a/ctl/PPP' },
@@ -92,7 +95,11 @@ describe('a device description', () => {
 
 describe('a SOAP call', () => {
   it('names service and action, and its values as text', () => {
-    const { header, body } = encodeSoapCall(SERVICE, 'AddPortMapping', { NewRemoteHost: '', NewPort: 7, Note: '<&"' });
+    const { header, body } = encodeSoapCall(SERVICE, 'AddPortMapping', {
+      NewRemoteHost: '',
+      NewPort: 7,
+      Note: '<&"',
+    });
     assert.equal(header, `"${SERVICE}#AddPortMapping"`);
     assert.match(body, /<NewRemoteHost><\/NewRemoteHost><NewPort>7<\/NewPort><Note>&#60;&#38;&#34;<\/Note>/);
   });

@@ -76,7 +76,10 @@ function describeRequest(data: Uint8Array): string {
 }
 
 /** Answers a PCP request; a router that has `code` refuses. */
-function pcp(request: Uint8Array, { code = 0, lifetime = 7200, port = 50_000, host = [203, 0, 113, 9] } = {}) {
+function pcp(
+  request: Uint8Array,
+  { code = 0, lifetime = 7200, port = 50_000, host = [203, 0, 113, 9] } = {},
+) {
   if (request[0] !== 2) return undefined;
   const answer = request.slice();
   answer[1] = 0x81;
@@ -259,7 +262,9 @@ describe('port mapping', () => {
       fc.record({ kind: fc.constant('bytes' as const), data: fc.uint8Array({ maxLength: 70 }) }),
       fc.record({ kind: fc.constant('pcp' as const), code: fc.nat(15), lifetime: fc.nat(100_000) }),
       fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(HOUR) }),
-      fc.record({ kind: fc.constantFrom('check' as const, 'use' as const, 'upnp' as const, 'failed' as const) }),
+      fc.record({
+        kind: fc.constantFrom('check' as const, 'use' as const, 'upnp' as const, 'failed' as const),
+      }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -274,7 +279,10 @@ describe('port mapping', () => {
           else if (one.kind === 'use') bench.machine.use(NETWORK, bench.now);
           else if (one.kind === 'failed') bench.machine.upnpFailed('no_service', bench.now);
           else
-            bench.machine.upnpMapped({ external: { host: '203.0.113.9', port: 1 }, lifetime: undefined }, bench.now);
+            bench.machine.upnpMapped(
+              { external: { host: '203.0.113.9', port: 1 }, lifetime: undefined },
+              bench.now,
+            );
           bench.drain();
           if (one.kind !== 'wait') assert.ok(bench.requests.length - before <= 4);
           const next = bench.machine.nextTimeout();
