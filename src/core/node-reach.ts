@@ -53,8 +53,8 @@ export abstract class NodeReach extends NodeTrust {
     return this.tunnel.peer(node);
   }
   /** What is known about the ways to the peer; undefined when there is no tunnel to it. */
-  pathFacts(node: NodeId): PathFacts | undefined {
-    return this.tunnel.pathFacts(node);
+  pathFacts(node: NodeId, now: Instant): PathFacts | undefined {
+    return this.tunnel.pathFacts(node, now);
   }
   /** What is known of our beacons, best first. */
   beacons(): readonly BeaconFacts[] {

@@ -81,7 +81,7 @@ export class Explanations {
 
   #look(peer: NodeId, name: string, about: AboutPeer): Explained {
     const { node, clock } = this.#parts;
-    const paths = node.pathFacts(peer);
+    const paths = node.pathFacts(peer, clock.now());
     const own = this.ownFacts();
     const known = { ...about, speaksPaths: paths?.ours ?? about.speaksPaths };
     return { explanation: explain({ peer: name, own, about: known, paths }, clock.now()), paths };

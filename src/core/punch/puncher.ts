@@ -168,6 +168,13 @@ export class Puncher {
     return Math.min(running, this.#considerAt, this.#sweepAt);
   }
 
+  /** One of the translators is another one, or behaves otherwise. */
+  anew(now: Instant): void {
+    this.#pause = FIRST_PAUSE;
+    this.#notBefore = now;
+    this.#calledForAt = undefined;
+  }
+
   /** The peer is forgotten. */
   close(): void {
     this.#running = undefined;

@@ -40,6 +40,7 @@ export type DropReason =
   | 'too_large'
   | 'key_exhausted'
   | 'punch_limit'
+  | 'ping_limit'
   | 'peer_evicted'
   | 'lookup_limit'
   | 'not_admitted';

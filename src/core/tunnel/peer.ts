@@ -45,6 +45,10 @@ export class Peer {
   readonly #pending = new Pending();
   /** Searches for the key of a frame with an unknown prefix. */
   readonly #trials = new TokenBucket(100, 50);
+  /** Paths that a frame suggests by where it came from, which its sender may have made up. */
+  readonly #heard = new TokenBucket(1, 12);
+  /** Answers to pings by ways that are not proven. */
+  readonly #pongs = new TokenBucket(20, 60);
   /** Paths that only a key exchange, which may be a replay, suggests. */
   readonly #suggestions = new TokenBucket(4, 8);
   #exchange: Exchange | undefined;
@@ -214,8 +218,7 @@ export class Peer {
       if (opened !== 'replayed') this.greet(way, now);
       return;
     }
-    const { paths } = this.#link;
-    const path = this.#at(way) ?? paths.add(this.#whereabouts.kindOf(way), way.from, 'heard', now, way.via);
+    const path = this.#at(way) ?? this.#heardAt(way, now);
     if (path !== undefined) {
       path.heard(now);
       this.#host.rearm(path.due);
@@ -290,13 +293,13 @@ export class Peer {
   }
 
   /** What is known about the ways to this peer. */
-  facts(): PathFacts {
+  facts(now: Instant): PathFacts {
     return {
       established: this.established,
       candidates: this.#link.paths.facts(),
       ...this.#link.milestones,
       own: this.#host.place.nat(),
-      ...this.#traversal.facts(),
+      ...this.#traversal.facts(this.#whereabouts.simpleFacts(now)),
     };
   }
 
@@ -429,6 +432,11 @@ export class Peer {
       this.#host.drop('not_admitted');
       return;
     }
+    // Whoever makes up where its pings come from has us answer somebody else.
+    if (!way.relay && this.#at(way)?.phase !== 'proven' && !this.#pongs.take(now)) {
+      this.#host.drop('ping_limit');
+      return;
+    }
     const taken = this.#traversal.received(ping.payload, now);
     if (taken === undefined) this.#link.pong(slot, ping, way, now);
     else if (taken.answer !== undefined) this.#link.pong(slot, ping, way, now, taken.answer);
@@ -454,6 +462,11 @@ export class Peer {
     if (known !== undefined) return known;
     if (!way.relay && !this.#suggestions.take(now)) return undefined;
     return paths.add(this.#whereabouts.kindOf(way), way.from, 'exchange', now, way.via);
+  }
+
+  #heardAt(way: Arrival, now: Instant): Path | undefined {
+    if (!way.relay && !this.#heard.take(now)) return undefined;
+    return this.#link.paths.add(this.#whereabouts.kindOf(way), way.from, 'heard', now, way.via);
   }
 
   #at({ relay, from, via }: Arrival): Path | undefined {

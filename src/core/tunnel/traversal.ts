@@ -9,7 +9,7 @@ import {
   type ToldEndpoint,
 } from '../../wire/path-message.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
-import type { PathFacts } from '../path/facts.ts';
+import type { PathFacts, PunchFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
 import type { Paths } from '../path/paths.ts';
 import { reachOf, usableEndpoints } from '../path/usable.ts';
@@ -20,6 +20,8 @@ import { TokenBucket } from './token-bucket.ts';
 
 /** Endpoints the peer told that are probed: at once, and per second. Each costs a series of six small frames. */
 const TOLD = { burst: 16, rate: 0.2 };
+/** Series of probes that its messages start anew: at once, and per second. */
+const BURSTS = { burst: 6, rate: 0.1 };
 /** A host somebody named for this peer counts this long. */
 const VOUCHED_FOR: Millis = 600_000;
 const MAX_VOUCHED = 8;
@@ -47,8 +49,10 @@ export class Traversal {
   readonly #puncher: Puncher;
   readonly #node: NodeId;
   #remembered: boolean | undefined;
+  #between = '';
   #establishedAt: Instant = Number.NEGATIVE_INFINITY;
   readonly #endpoints = new TokenBucket(TOLD.rate, TOLD.burst);
+  readonly #bursts = new TokenBucket(BURSTS.rate, BURSTS.burst);
   /** Endpoints at which beacons, the directory or frames of the peer itself place it, newest last. */
   readonly #vouched = new Map<string, { readonly endpoint: Endpoint; readonly at: Instant }>();
 
@@ -85,9 +89,10 @@ export class Traversal {
     });
   }
 
-  facts(): Pick<PathFacts, 'peer' | 'ours' | 'punch'> {
+  /** `simple`: the last attempt without more than probes. */
+  facts(simple: PunchFacts | undefined): Pick<PathFacts, 'peer' | 'ours' | 'punch'> {
     const nat: NatBehaviour | undefined = this.talk.told?.nat;
-    return { peer: nat, ours: this.talk.ours, punch: this.#puncher.facts() };
+    return { peer: nat, ours: this.talk.ours, punch: this.#puncher.facts() ?? simple };
   }
 
   /** There is a key: candidates are told, unless the peer knows them. */
@@ -101,6 +106,7 @@ export class Traversal {
 
   /** Something about us, or the time for another attempt, came. */
   changed(now: Instant): void {
+    this.#moved(now);
     this.talk.refresh(now);
     this.#puncher.consider(now);
     this.#peer.rearm(now);
@@ -174,16 +180,29 @@ export class Traversal {
   }
 
   #take(message: CandidatesMessage, now: Instant): void {
+    this.#moved(now);
     if (this.#host.config.relayOnly || message.relayOnly) return;
     const own = { observed: this.#host.observed(), lan: this.#host.place.lan };
     const { paths } = this.#peer;
+    const again = this.#bursts.take(now);
     for (const { kind, endpoint } of usableEndpoints(own, message.endpoints)) {
       const known = paths.find(false, endpoint);
       if (known === undefined && !this.#endpoints.take(now)) break;
       const path = known ?? paths.add(kind, endpoint, 'told', now);
-      if (path !== undefined && path.phase !== 'proven') path.burst(now);
+      if (again && path !== undefined && path.phase !== 'proven') path.burst(now);
     }
     this.changed(now);
+  }
+
+  /** What failed between other translators says nothing about these. */
+  #moved(now: Instant): void {
+    const { told } = this.talk;
+    const theirs = told?.endpoints.find(({ origin }) => origin === 'observed')?.endpoint.host;
+    const ours = this.#host.observed()?.host;
+    const between = JSON.stringify([ours, this.#host.place.nat(), theirs, told?.nat]);
+    if (between === this.#between) return;
+    this.#between = between;
+    this.#puncher.anew(now);
   }
 
   #candidates(): Omit<CandidatesMessage, 'kind' | 'sequence'> {
@@ -241,7 +260,11 @@ export class Traversal {
 
   #usesSocket(via: number, now: Instant): boolean {
     return this.#peer.paths.all.some(
-      (path) => path.via === via && (path.phase === 'proven' || now - (path.heardAt ?? 0) < HEARD_LATELY),
+      (path) =>
+        path.via === via &&
+        (path === this.#peer.paths.selected ||
+          (path.phase === 'proven' && !path.stale(now)) ||
+          now - (path.heardAt ?? 0) < HEARD_LATELY),
     );
   }
 

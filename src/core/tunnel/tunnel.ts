@@ -289,8 +289,8 @@ export class Tunnel implements Machine<TunnelOutput> {
   }
 
   /** What is known about the ways to the peer; undefined when there is no such peer. */
-  pathFacts(node: NodeId): PathFacts | undefined {
-    return this.#peers.get(node)?.facts();
+  pathFacts(node: NodeId, now: Instant): PathFacts | undefined {
+    return this.#peers.get(node)?.facts(now);
   }
 
   /** Somebody here wants to reach the peer. */

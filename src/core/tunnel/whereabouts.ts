@@ -1,16 +1,20 @@
 import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { encodePunchRequest } from '../../wire/beacon.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import { plausibleLan, sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
 import type { PathChange, Paths } from '../path/paths.ts';
+import { BURST, MAX_DIRECT } from '../path/constants.ts';
+import type { PunchFacts } from '../path/facts.ts';
 import { ENDPOINTS_PAUSE, MAX_PUNCH_BEACONS, PUNCH_ANSWER_TIME } from './constants.ts';
 import type { PeerHost } from './peer-host.ts';
 import type { Arrival } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
+/** A series of probes, and the time for the last answer. */
+const PUNCH_TIME: Millis = 2_500;
 
 /** Where one peer may be: asks the directory and the beacons, and makes candidates of their answers and of relays. */
 export class Whereabouts {
@@ -47,6 +51,21 @@ export class Whereabouts {
     const beacons = this.#host.relaysFor(this.#node, now, true).filter((one) => !isCarrier(one));
     for (const beacon of beacons.slice(0, MAX_PUNCH_BEACONS))
       this.#host.transmit(beacon, encodePunchRequest(this.#host.node, this.#node));
+  }
+
+  /** What asking for a punch and probing did, where nothing more was tried. */
+  simpleFacts(now: Instant): PunchFacts | undefined {
+    if (this.#punchedAt === LONG_AGO) return undefined;
+    const direct = this.#paths.all.filter((path) => !path.relay);
+    const isDirect = this.#paths.hasDirect(now);
+    const outcome = isDirect ? 'direct' : now - this.#punchedAt < PUNCH_TIME ? 'running' : 'no_answer';
+    return {
+      strategy: 'simple',
+      at: this.#punchedAt,
+      packets: direct.reduce((sum, path) => sum + path.probes, 0),
+      budget: MAX_DIRECT * BURST.length,
+      outcome: this.#host.config.relayOnly ? 'refused' : outcome,
+    };
   }
 
   /** The directory answered. */
