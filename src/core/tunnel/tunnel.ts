@@ -4,7 +4,7 @@ import { isCarrier } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
-import { classifyDatagram, decodePila, decodePils, encodePilp } from '../../wire/tunnel-frames.ts';
+import { classifyDatagram, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { Lifetime } from '../nat/lifetime.ts';
 import type { PeerEndpoints } from '../node-types.ts';
@@ -14,8 +14,8 @@ import { PunchBudget } from '../punch/budget.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig, type TunnelOptions } from './config.ts';
 import { ExchangeCheck } from './exchange-check.ts';
-import { HeldExchanges } from './held-exchanges.ts';
-import { type Held, IdentityKeys } from './identity-keys.ts';
+import { Frames } from './frames.ts';
+import { IdentityKeys } from './identity-keys.ts';
 import { KnownOurs } from './known-ours.ts';
 import { OwnPlace } from './own-place.ts';
 import type { Peer } from './peer.ts';
@@ -24,15 +24,7 @@ import type { DropReason, PeerHost } from './peer-host.ts';
 import { PeerTable } from './peer-table.ts';
 import { PunchCommands } from './punch-commands.ts';
 import { closeSocket, lifetimeOf, Sockets } from './sockets.ts';
-import { TokenBucket } from './token-bucket.ts';
-import {
-  ADMIT_ALL,
-  type Admits,
-  type Arrival,
-  arrival,
-  type PeerStatus,
-  type TunnelOutput,
-} from './types.ts';
+import { ADMIT_ALL, type Admits, type PeerStatus, type TunnelOutput } from './types.ts';
 
 /** Peers with which a new identity key is used at once; with others when there is something to send. Chosen. */
 const MAX_BEGUN_ANEW = 256;
@@ -55,15 +47,13 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #place: OwnPlace;
   readonly #keys: IdentityKeys;
   readonly #peers: PeerTable;
-  readonly #held = new HeldExchanges();
   readonly #check: ExchangeCheck;
-  readonly #greetings = new TokenBucket(20, 40);
+  readonly #frames: Frames;
   readonly #commands = new PunchCommands();
   readonly #drops: Record<string, number> = {};
   readonly #admission: Admits;
   /** Beacons at which peers are registered, as the directory or they themselves say. */
   readonly #beaconsOf = new PeerBeacons();
-  readonly #questions = new TokenBucket(20, 100);
   #outputs: TunnelOutput[] = [];
   #outputAt = 0;
   #node: NodeId = 0;
@@ -131,6 +121,16 @@ export class Tunnel implements Machine<TunnelOutput> {
       rearm: (when) => this.#peers.rearm(when),
     };
     this.#peers = new PeerTable(this.#host);
+    this.#frames = new Frames({
+      peers: this.#peers,
+      keys: this.#keys,
+      check: this.#check,
+      admission: this.#admission,
+      node: () => this.#node,
+      forget: (peer) => this.forget(peer),
+      needRelation: (peer) => this.#outputs.push({ type: 'needRelation', peer }),
+      drop: (reason) => this.#drop(reason),
+    });
     this.#beacons.set(options.beacons, 0);
   }
 
@@ -209,7 +209,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     if (kind === 'beacon') this.#handleBeacon(from, data, now, via);
     else if (this.#config.relayOnly) this.#drop('relay_only');
     else if (kind !== 'pilp' && kind !== 'empty')
-      this.#handleFrame(kind, { from, relay: false, via }, data, now);
+      this.#frames.handle(kind, { from, relay: false, via }, data, now);
   }
 
   /** Sends an encoded packet; `queued` while there is no key, `refused` when it never can be sent. */
@@ -217,14 +217,13 @@ export class Tunnel implements Machine<TunnelOutput> {
     const peer = this.#chosen(node, now);
     if (peer === undefined) return 'refused';
     const result = peer.send(packet, now);
-    if (!this.#held.isEmpty) this.admitHeld(node, now);
+    this.admitHeld(node, now);
     return result;
   }
 
   /** The node may be admitted by now: a key exchange of it that was turned away is looked at again. */
   admitHeld(node: NodeId, now: Instant): void {
-    const held = this.#held.take(node, now);
-    if (held !== undefined) this.#handlePila(held, held.data, now);
+    this.#frames.admitHeld(node, now);
   }
 
   /** Makes sure there is a session, and looks for better paths. */
@@ -243,7 +242,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     for (const one of held) {
       if (this.#keys.key(node) === undefined) this.#drop('exchange_unknown_node');
-      else this.#handleFrame(classifyDatagram(one.frame).kind, one, one.frame, now);
+      else this.#frames.handle(classifyDatagram(one.frame).kind, one, one.frame, now);
     }
   }
 
@@ -362,108 +361,13 @@ export class Tunnel implements Machine<TunnelOutput> {
         }
         this.#beacons.used(from, now);
         if (kind === 'pils' || kind === 'pila')
-          this.#handleFrame(kind, { from, relay: true, via: 0 }, message.frame, now);
+          this.#frames.handle(kind, { from, relay: true, via: 0 }, message.frame, now);
         else this.#drop('bad_frame');
         return;
       }
       default:
         this.#drop('bad_beacon_message');
     }
-  }
-
-  #handleFrame(
-    kind: ReturnType<typeof classifyDatagram>['kind'],
-    way: Arrival,
-    data: Uint8Array,
-    now: Instant,
-  ): void {
-    if (this.#node === 0) {
-      this.#drop('no_node');
-      return;
-    }
-    switch (kind) {
-      case 'pils':
-        this.#handlePils(way, data, now);
-        return;
-      case 'pila':
-        this.#handlePila(way, data, now);
-        return;
-      case 'pilt':
-        this.#drop('plaintext_refused');
-        return;
-      case 'pilk':
-        this.#drop('anonymous_refused');
-        return;
-      default:
-        this.#drop('unknown_magic');
-    }
-  }
-
-  #handlePils(way: Arrival, data: Uint8Array, now: Instant): void {
-    const frame = decodePils(data);
-    if (frame === 'too_short') {
-      this.#drop('bad_frame');
-      return;
-    }
-    const peer = this.#peers.get(frame.node);
-    if (!this.#isAdmitted(frame.node, peer, now)) return;
-    if (peer !== undefined) {
-      peer.receivePils(frame, way, now);
-      this.#peers.proven(peer);
-      return;
-    }
-    this.#drop('no_session');
-    this.#greet(frame.node, { frame: data, ...arrival(way) }, now);
-  }
-
-  /** A registered node uses keys we do not have: we restarted, or forgot it. Offer new ones. */
-  #greet(node: NodeId, held: Held, now: Instant): void {
-    if (node === this.#node || node === 0) return;
-    if (this.#keys.key(node) === undefined) {
-      if (!this.#keys.want(node, held, 'frame', now)) this.#drop('lookup_limit');
-      return;
-    }
-    if (!this.#greetings.take(now)) {
-      this.#drop('exchange_limit');
-      return;
-    }
-    this.#peers.stranger(node, now)?.greet(held, now);
-  }
-
-  #handlePila(way: Arrival, data: Uint8Array, now: Instant): void {
-    const pila = decodePila(data);
-    if (pila === 'too_short') {
-      this.#drop('bad_frame');
-      return;
-    }
-    const { node } = pila;
-    if (node === this.#node || node === 0) {
-      this.#drop('own_node');
-      return;
-    }
-    const peer = this.#peers.get(node);
-    if (!this.#isAdmitted(node, peer, now)) {
-      this.#held.hold(node, { ...arrival(way), data: data.slice(), at: now });
-      return;
-    }
-    const other = peer?.established ? 'known' : way.relay ? 'relayed' : 'stranger';
-    const sender = peer?.wanted(now) ? 'chosen' : other;
-    if (!this.#check.passes(pila, { frame: data, ...arrival(way) }, sender, now)) return;
-    this.#peers.stranger(node, now)?.receivePila(pila, way, now);
-  }
-
-  /** Strangers get no answer that would tell them that we are here. */
-  #isAdmitted(node: NodeId, peer: Peer | undefined, now: Instant): boolean {
-    if (peer?.wanted(now)) return true;
-    const admits = this.#admission.admits(node, now);
-    if (admits === 'yes') return true;
-    // What was established while the answer was known goes on until it is known again.
-    const goesOn = admits === 'unknown' && peer?.established === true;
-    if (admits === 'unknown' && this.#questions.take(now))
-      this.#outputs.push({ type: 'needRelation', peer: node });
-    if (admits === 'no' && peer !== undefined) this.forget(node);
-    if (!goesOn) this.#drop('not_admitted');
-    return goesOn;
   }
 
   #punch(target: Endpoint, now: Instant): void {

@@ -1,0 +1,137 @@
+import type { Instant, NodeId } from '../../base/units.ts';
+import { type classifyDatagram, decodePila, decodePils } from '../../wire/tunnel-frames.ts';
+import type { ExchangeCheck } from './exchange-check.ts';
+import { HeldExchanges } from './held-exchanges.ts';
+import type { Held, IdentityKeys } from './identity-keys.ts';
+import type { Peer } from './peer.ts';
+import type { DropReason } from './peer-host.ts';
+import type { PeerTable } from './peer-table.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { type Admits, type Arrival, arrival } from './types.ts';
+
+interface FramesParts {
+  readonly peers: PeerTable;
+  readonly keys: IdentityKeys;
+  readonly check: ExchangeCheck;
+  readonly admission: Admits;
+  /** Our node id; 0 while we have none. */
+  node(): NodeId;
+  forget(node: NodeId): void;
+  needRelation(node: NodeId): void;
+  drop(reason: DropReason): void;
+}
+
+/** What comes from peers and from those who claim to be peers: brings frames to their peer, and keeps strangers out. */
+export class Frames {
+  readonly #parts: FramesParts;
+  readonly #held = new HeldExchanges();
+  readonly #greetings = new TokenBucket(20, 40);
+  readonly #questions = new TokenBucket(20, 100);
+
+  constructor(parts: FramesParts) {
+    this.#parts = parts;
+  }
+
+  /** The node may be admitted by now: a key exchange of it that was turned away is looked at again. */
+  admitHeld(node: NodeId, now: Instant): void {
+    if (this.#held.isEmpty) return;
+    const held = this.#held.take(node, now);
+    if (held !== undefined) this.exchange(held, held.data, now);
+  }
+
+  /** Takes one frame, of whatever kind. */
+  handle(
+    kind: ReturnType<typeof classifyDatagram>['kind'],
+    way: Arrival,
+    data: Uint8Array,
+    now: Instant,
+  ): void {
+    if (this.#parts.node() === 0) {
+      this.#parts.drop('no_node');
+      return;
+    }
+    switch (kind) {
+      case 'pils':
+        this.#handlePils(way, data, now);
+        return;
+      case 'pila':
+        this.exchange(way, data, now);
+        return;
+      case 'pilt':
+        this.#parts.drop('plaintext_refused');
+        return;
+      case 'pilk':
+        this.#parts.drop('anonymous_refused');
+        return;
+      default:
+        this.#parts.drop('unknown_magic');
+    }
+  }
+
+  #handlePils(way: Arrival, data: Uint8Array, now: Instant): void {
+    const frame = decodePils(data);
+    if (frame === 'too_short') {
+      this.#parts.drop('bad_frame');
+      return;
+    }
+    const peer = this.#parts.peers.get(frame.node);
+    if (!this.#isAdmitted(frame.node, peer, now)) return;
+    if (peer !== undefined) {
+      peer.receivePils(frame, way, now);
+      this.#parts.peers.proven(peer);
+      return;
+    }
+    this.#parts.drop('no_session');
+    this.#greet(frame.node, { frame: data, ...arrival(way) }, now);
+  }
+
+  /** A registered node uses keys we do not have: we restarted, or forgot it. Offer new ones. */
+  #greet(node: NodeId, held: Held, now: Instant): void {
+    if (node === this.#parts.node() || node === 0) return;
+    if (this.#parts.keys.key(node) === undefined) {
+      if (!this.#parts.keys.want(node, held, 'frame', now)) this.#parts.drop('lookup_limit');
+      return;
+    }
+    if (!this.#greetings.take(now)) {
+      this.#parts.drop('exchange_limit');
+      return;
+    }
+    this.#parts.peers.stranger(node, now)?.greet(held, now);
+  }
+
+  /** Takes a key exchange. */
+  exchange(way: Arrival, data: Uint8Array, now: Instant): void {
+    const pila = decodePila(data);
+    if (pila === 'too_short') {
+      this.#parts.drop('bad_frame');
+      return;
+    }
+    const { node } = pila;
+    if (node === this.#parts.node() || node === 0) {
+      this.#parts.drop('own_node');
+      return;
+    }
+    const peer = this.#parts.peers.get(node);
+    if (!this.#isAdmitted(node, peer, now)) {
+      this.#held.hold(node, { ...arrival(way), data: data.slice(), at: now });
+      return;
+    }
+    const other = peer?.established ? 'known' : way.relay ? 'relayed' : 'stranger';
+    const sender = peer?.wanted(now) ? 'chosen' : other;
+    if (!this.#parts.check.passes(pila, { frame: data, ...arrival(way) }, sender, now)) return;
+    this.#parts.peers.stranger(node, now)?.receivePila(pila, way, now);
+  }
+
+  /** Strangers get no answer that would tell them that we are here. */
+  #isAdmitted(node: NodeId, peer: Peer | undefined, now: Instant): boolean {
+    if (peer?.wanted(now)) return true;
+    const admits = this.#parts.admission.admits(node, now);
+    if (admits === 'yes') return true;
+    // What was established while the answer was known goes on until it is known again.
+    const goesOn = admits === 'unknown' && peer?.established === true;
+    if (admits === 'unknown' && this.#questions.take(now)) this.#parts.needRelation(node);
+    if (admits === 'no' && peer !== undefined) this.#parts.forget(node);
+    if (!goesOn) this.#parts.drop('not_admitted');
+    return goesOn;
+  }
+}
