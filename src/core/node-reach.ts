@@ -68,6 +68,10 @@ export abstract class NodeReach extends NodeTrust {
   observed(): Endpoint | undefined {
     return this.tunnel.mapped()[0] ?? this.tunnel.observed();
   }
+  /** Beacons where we can be reached, the best first. */
+  homes(): readonly Endpoint[] {
+    return this.tunnel.homes();
+  }
   /** Counted drops by reason. */
   drops(): Readonly<Record<string, number>> {
     return this.tunnel.drops();

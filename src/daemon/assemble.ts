@@ -238,6 +238,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       presence: () => ({
         listenEndpoint: reachedAt() ?? { host: '0.0.0.0', port: socket.local.port },
         lan: surroundings.lan,
+        beacons: node.homes(),
         hostname: own.current.hostname,
         public: own.current.public,
         tags: own.current.tags,

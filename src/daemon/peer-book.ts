@@ -37,7 +37,7 @@ export class PeerBook {
 
   endpointsOf(node: NodeId): PeerEndpoints | undefined {
     const note = this.#notes.get(node);
-    return note === undefined ? undefined : { endpoint: note.endpoint, lan: note.lan };
+    return note === undefined ? undefined : { endpoint: note.endpoint, lan: note.lan, beacons: note.beacons };
   }
 
   named(node: NodeId, hostname: string): void {
@@ -52,8 +52,10 @@ export class PeerBook {
 
   located(node: NodeId, found: PeerEndpoints): void {
     const note = this.#noteOf(node);
-    const same = JSON.stringify([note.endpoint, note.lan]) === JSON.stringify([found.endpoint, found.lan]);
-    if (!same) this.#put({ ...note, endpoint: found.endpoint, lan: found.lan });
+    const { endpoint, lan, beacons = note.beacons } = found;
+    const same =
+      JSON.stringify([note.endpoint, note.lan, note.beacons]) === JSON.stringify([endpoint, lan, beacons]);
+    if (!same) this.#put({ ...note, endpoint, lan, beacons });
   }
 
   /** The tunnel has a proven path there: worth a try after a restart without the registry. */
@@ -71,7 +73,7 @@ export class PeerBook {
   }
 
   #noteOf(node: NodeId): PeerNote {
-    return this.#notes.get(node) ?? { node, hostname: '', endpoint: undefined, lan: [] };
+    return this.#notes.get(node) ?? { node, hostname: '', endpoint: undefined, lan: [], beacons: [] };
   }
 
   #put(note: PeerNote): void {

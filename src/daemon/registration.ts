@@ -1,4 +1,5 @@
 import { asPilotError } from '../api/errors.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import type { Registered } from '../directory/types.ts';
@@ -21,6 +22,8 @@ const OBSERVE_WAIT = 700;
 export interface Presence {
   readonly listenEndpoint: Endpoint;
   readonly lan: readonly Endpoint[];
+  /** Where we can be relayed to, the best first. */
+  readonly beacons: readonly Endpoint[];
   readonly hostname: string;
   readonly public: boolean;
   readonly tags: readonly string[];
@@ -194,6 +197,7 @@ export class Registration {
     const result = await this.#registry.register({
       listenEndpoint: presence.listenEndpoint,
       lan: presence.lan,
+      beacons: presence.beacons,
       version: presence.version,
       ...(presence.hostname !== '' && { hostname: presence.hostname }),
       ...(presence.owner !== undefined && { owner: presence.owner }),
@@ -228,6 +232,7 @@ export class Registration {
 }
 
 /** Where peers find us, comparable. */
-function placeOf({ listenEndpoint, lan }: Presence): string {
-  return JSON.stringify([listenEndpoint, lan]);
+function placeOf({ listenEndpoint, lan, beacons }: Presence): string {
+  // In which order they are the best changes with every load on the network.
+  return JSON.stringify([listenEndpoint, lan, beacons.map(formatEndpoint).sort()]);
 }

@@ -56,6 +56,8 @@ export interface PeerNote {
   readonly hostname: string;
   readonly endpoint: Endpoint | undefined;
   readonly lan: readonly Endpoint[];
+  /** Where it was registered. */
+  readonly beacons: readonly Endpoint[];
 }
 
 /** Errors: `state_corrupt`, naming the file, which is left as it is. */
@@ -128,6 +130,7 @@ export async function loadPeers(storage: Storage): Promise<readonly PeerNote[]> 
       hostname: fields.text('hostname'),
       endpoint: endpointOf(fields.text('endpoint'))[0],
       lan: fields.texts('lan').flatMap(endpointOf),
+      beacons: fields.texts('beacons').flatMap(endpointOf),
     };
   });
 }
@@ -175,6 +178,7 @@ export function savePeers(storage: Storage, { peers, pins }: PeersState): Promis
       hostname: peer.hostname,
       endpoint: peer.endpoint === undefined ? '' : formatEndpoint(peer.endpoint),
       lan: peer.lan.map(formatEndpoint),
+      ...(peer.beacons.length > 0 && { beacons: peer.beacons.map(formatEndpoint) }),
     })),
     pins: pins.map((pin) => ({
       node_id: pin.node,

@@ -20,6 +20,9 @@ import type {
 /** RFC 1123 §2.1, with a letter somewhere in the last label: digits alone would be a broken address. */
 const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*(?=[a-z0-9-]*[a-z])[a-z0-9-]{1,63}$/i;
 
+/** Beacons of a peer that are of use. */
+const MAX_BEACONS = 4;
+
 /** Carriers that are read of one answer. */
 const MAX_CARRIERS = 8;
 
@@ -94,7 +97,12 @@ export function readNodeInfo(reply: JsonObject): NodeInfo {
 }
 
 export function readEndpoints(reply: JsonObject): PeerEndpoints {
-  return { endpoint: optionalEndpoint(reply.real_addr), lan: endpoints(reply.lan_addrs) };
+  const beacons = endpoints(reply.beacons).slice(0, MAX_BEACONS);
+  return {
+    endpoint: optionalEndpoint(reply.real_addr),
+    lan: endpoints(reply.lan_addrs),
+    ...(beacons.length > 0 && { beacons }),
+  };
 }
 
 export function readNamedNode(reply: JsonObject): NamedNode {

@@ -123,6 +123,7 @@ export class Registration {
     return {
       listen_addr: formatEndpoint(options.listenEndpoint),
       lan_addrs: options.lan.map(formatEndpoint),
+      ...(options.beacons?.length ? { beacons: options.beacons.map(formatEndpoint) } : {}),
       public_key: encodeBase64(this.#identity.publicKey),
       version: options.version,
       ...(options.owner === undefined ? {} : { owner: options.owner }),

@@ -5,6 +5,8 @@ export interface RegisterOptions {
   readonly listenEndpoint: Endpoint;
   /** Endpoints on the local networks. */
   readonly lan: readonly Endpoint[];
+  /** Beacons where we are registered, the best first. @default none */
+  readonly beacons?: readonly Endpoint[];
   readonly hostname?: string;
   readonly version: string;
   /** Free text, for the operator. */
@@ -62,6 +64,8 @@ export interface PeerEndpoints {
   /** Undefined for a relay-only node. */
   readonly endpoint: Endpoint | undefined;
   readonly lan: readonly Endpoint[];
+  /** Beacons where it is registered, the best first; undefined when the registry does not say. */
+  readonly beacons?: readonly Endpoint[] | undefined;
 }
 
 export interface NamedNode {

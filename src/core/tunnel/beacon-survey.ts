@@ -47,6 +47,12 @@ export class BeaconSurvey {
     one.step = now - one.openedAt < FILTER_LIFETIME ? FIRST_MAPPING : 0;
   }
 
+  /** Another mapping has filters of its own. */
+  renew(one: Registration, now: Instant): void {
+    one.openedAt = Number.NEGATIVE_INFINITY;
+    this.begin(one, now, true);
+  }
+
   due({ step, surveyAt }: Registration): Instant {
     const next = STEPS[step];
     return next === undefined ? Number.POSITIVE_INFINITY : surveyAt + next.after;

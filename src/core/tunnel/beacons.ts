@@ -74,6 +74,7 @@ export class Beacons {
   /** Ours where we are registered, the best first. */
   #homes: readonly Registration[] = [];
   #usable: readonly Endpoint[] = [];
+  #lastHomes: readonly Endpoint[] = [];
   readonly #silence = new Silence();
 
   constructor(options: BeaconsOptions) {
@@ -154,9 +155,9 @@ export class Beacons {
     return this.#usable;
   }
 
-  /** Where we are registered and can be reached, the best first: for the registry, and for peers. */
+  /** Where we are registered and can be reached, the best first; while that is nowhere, where it was last. */
   homes(): readonly Endpoint[] {
-    return this.#homes.filter(answers).map((one) => one.endpoint);
+    return this.#lastHomes;
   }
 
   /**
@@ -212,12 +213,12 @@ export class Beacons {
 
   /**
    * Asks how a socket looks from a beacon, by default the best that answers; `observations` has the answer once it
-   * came. False when there is no beacon to ask.
+   * came. `unsolicited`: the answer shall come from its second port. False when there is no beacon to ask.
    */
-  ask(via: number, now: Instant, beacon?: Endpoint): boolean {
+  ask(via: number, now: Instant, beacon?: Endpoint, unsolicited = false): boolean {
     const one = this.#askable(beacon);
-    if (one === undefined) return false;
-    this.#survey.ask(one, { alternate: false, unsolicited: false, via }, now);
+    if (one === undefined || (unsolicited && one.alternatePort === 0)) return false;
+    this.#survey.ask(one, { alternate: false, unsolicited, via }, now);
     return true;
   }
 
@@ -269,7 +270,7 @@ export class Beacons {
     measured(one, seen.rtt);
     if (answer.settled) one.signed = undefined;
     const moved = this.#answered(one, endpoint, challenge, answer.mark, now);
-    if (moved) this.#survey.begin(one, now);
+    if (moved) this.#survey.renew(one, now);
     return moved;
   }
 
@@ -472,6 +473,7 @@ export class Beacons {
       if (one.observed !== undefined && !this.#homes.includes(one)) one.nextAt = Math.min(one.nextAt, now);
     }
     this.#homes = homes.length > 0 ? homes : this.#registrations.slice(0, MAX_HOMES);
+    if (homes.some(answers)) this.#lastHomes = homes.filter(answers).map((one) => one.endpoint);
     const isStreamAlone = this.#silence.silent && this.hasStream();
     const usable = [...(isStreamAlone ? [] : homes.map((one) => one.endpoint)), ...this.#carriers];
     this.#usable = usable.length > 0 ? usable : this.#registrations.map((one) => one.endpoint);

@@ -6,6 +6,8 @@ import { formatIp, parseIp } from '../../wire/ip.ts';
 const MAX_TEXT = 64;
 /** LAN endpoints kept per node; a host has few. */
 const MAX_LAN = 16;
+/** Beacons kept per node: more would not make it easier to reach. */
+const MAX_BEACONS = 4;
 
 /**
  * Where peers send UDP: the source address of the request with the port the node names. A node that proved its
@@ -23,9 +25,18 @@ export function advertisedEndpoint(listenAddress: string, remote: Endpoint, prov
 
 /** The LAN endpoints worth keeping: IP literals with a port, each once. */
 export function lanEndpoints(claimed: readonly string[]): string[] {
+  return literals(claimed, MAX_LAN);
+}
+
+/** The beacons worth keeping, the best first. */
+export function beaconEndpoints(claimed: readonly string[]): string[] {
+  return literals(claimed, MAX_BEACONS);
+}
+
+function literals(claimed: readonly string[], limit: number): string[] {
   const kept: string[] = [];
   for (const text of claimed) {
-    if (kept.length >= MAX_LAN) break;
+    if (kept.length >= limit) break;
     const endpoint = text.length > MAX_TEXT ? undefined : parseHostPort(text);
     if (endpoint === undefined || endpoint.port === 0 || parseIp(endpoint.host) === undefined) continue;
     if (!kept.includes(text)) kept.push(text);

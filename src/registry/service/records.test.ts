@@ -295,6 +295,7 @@ describe('finding nodes', () => {
         owner: '',
         endpoint: '',
         lan: [],
+        beacons: [],
         version: '',
         relayOnly: false,
         hostname: undefined,

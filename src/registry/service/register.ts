@@ -5,7 +5,7 @@ import { sourceOf } from '../source.ts';
 import type { NodeRecord } from '../store/store.ts';
 import { legacyRefused, verifyLegacy, verifySignedContent } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
-import { advertisedEndpoint, lanEndpoints } from './endpoint.ts';
+import { advertisedEndpoint, beaconEndpoints, lanEndpoints } from './endpoint.ts';
 import { flag, text, texts } from './fields.ts';
 import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem } from './names.ts';
@@ -49,6 +49,8 @@ export const register: Handler = async (call) => {
     owner: text(request.owner).slice(0, MAX_OWNER),
     endpoint: advertisedEndpoint(listenAddress, remote, proven),
     lan: lanEndpoints(texts(request.lan_addrs)),
+    // Relays through a beacon are asked of it in the node's name: only the node itself says where it is.
+    beacons: proven ? beaconEndpoints(texts(request.beacons)) : [],
     version: text(request.version).slice(0, MAX_VERSION),
     relayOnly: flag(request.relay_only),
     hostname: wanted === '' || problem !== undefined ? undefined : wanted,

@@ -31,6 +31,7 @@ export const resolve: Handler = async (call) => {
     // Old clients parse the field, so a relay-only node has an endpoint that no datagram can reach.
     real_addr: node.relayOnly ? '' : node.endpoint,
     ...(node.lan.length === 0 || node.relayOnly ? {} : { lan_addrs: node.lan }),
+    ...(node.beacons.length === 0 ? {} : { beacons: node.beacons }),
     key_age_days: keyAgeDays(node, call.at),
   };
 };

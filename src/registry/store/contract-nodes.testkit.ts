@@ -5,7 +5,13 @@ import { add, type Check, key, made, RELEASE, registration, T0 } from './fixture
 export function nodesContract(check: Check): void {
   check('gives ids from 1 upward and finds nodes by id, key and hostname', async (store) => {
     assert.equal(
-      await add(store, 1, { hostname: 'alpha', owner: 'me', version: 'v1', lan: ['10.0.0.1:4000'] }),
+      await add(store, 1, {
+        hostname: 'alpha',
+        owner: 'me',
+        version: 'v1',
+        lan: ['10.0.0.1:4000'],
+        beacons: ['203.0.113.9:9001'],
+      }),
       1,
     );
     assert.equal(await add(store, 2), 2);
@@ -16,6 +22,7 @@ export function nodesContract(check: Check): void {
       owner: 'me',
       endpoint: '203.0.113.1:4000',
       lan: ['10.0.0.1:4000'],
+      beacons: ['203.0.113.9:9001'],
       public: false,
       hostname: 'alpha',
       tags: [],

@@ -26,6 +26,7 @@ export function registration(n: number, changes: Partial<Registration> = {}): Re
     owner: '',
     endpoint: `203.0.113.${n}:4000`,
     lan: [],
+    beacons: [],
     version: '',
     relayOnly: false,
     hostname: undefined,

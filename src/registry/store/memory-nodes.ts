@@ -1,6 +1,6 @@
 import { toHex } from '../../base/bytes.ts';
 import type { NodeId, UnixMillis } from '../../base/units.ts';
-import { isListed, mayTakeHostname, nodeTerms, ROTATIONS_KEPT } from './rules.ts';
+import { hasMoved, isListed, mayTakeHostname, nodeTerms, ROTATIONS_KEPT } from './rules.ts';
 import type {
   DescribedNode,
   HostnameRelease,
@@ -51,11 +51,12 @@ export class MemoryNodes {
     let moved = false;
     if (known !== undefined) {
       if (known.proven && !input.proven) return { kind: 'proof_required' };
-      moved = known.endpoint !== input.endpoint || known.lan.join() !== input.lan.join();
+      moved = hasMoved(known, input);
       this.#put({
         ...known,
         endpoint: input.endpoint,
         lan: [...input.lan],
+        beacons: [...input.beacons],
         version: input.version === '' ? known.version : input.version,
         owner: known.owner === '' ? input.owner : known.owner,
         relayOnly: input.relayOnly,
@@ -199,6 +200,7 @@ function freshRecord(id: NodeId, input: Registration): NodeRecord {
     owner: input.owner,
     endpoint: input.endpoint,
     lan: [...input.lan],
+    beacons: [...input.beacons],
     public: false,
     hostname: '',
     tags: [],

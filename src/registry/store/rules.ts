@@ -1,6 +1,6 @@
 /** Decisions every store makes alike. */
 import type { NodeId, UnixMillis } from '../../base/units.ts';
-import type { HostnameRelease, NodeRecord } from './store.ts';
+import type { HostnameRelease, NodeRecord, Registration } from './store.ts';
 
 /** True when the holder of a hostname has been away long enough to lose it. */
 export function mayTakeHostname(holder: NodeRecord, release: HostnameRelease): boolean {
@@ -42,4 +42,13 @@ export function isListed(node: NodeRecord): boolean {
 /** True when trust that ends then has not ended at `at`. */
 export function lastsBeyond(notAfter: UnixMillis | undefined, at: UnixMillis): boolean {
   return notAfter === undefined || notAfter > at;
+}
+
+/** Those who know where the node is have to ask anew. */
+export function hasMoved(known: NodeRecord, now: Registration): boolean {
+  return (
+    known.endpoint !== now.endpoint ||
+    known.lan.join() !== now.lan.join() ||
+    known.beacons.join() !== now.beacons.join()
+  );
 }

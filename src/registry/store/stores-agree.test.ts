@@ -52,6 +52,7 @@ const steps = fc.array(
           owner: text,
           version: text,
           lan: fc.array(text, { maxLength: 3 }),
+          beacons: fc.array(text, { maxLength: 2 }),
           relayOnly: fc.boolean(),
           release,
           maxNodes: fc.constantFrom(3, 100),

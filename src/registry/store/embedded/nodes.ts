@@ -1,5 +1,5 @@
 import type { NodeId, UnixMillis } from '../../../base/units.ts';
-import { mayTakeHostname } from '../rules.ts';
+import { hasMoved, mayTakeHostname } from '../rules.ts';
 import type {
   DescribedNode,
   HostnameRelease,
@@ -52,18 +52,20 @@ export class NodeTable {
     const known = this.byKey(input.publicKey);
     if (known?.proven && !input.proven) return { kind: 'proof_required' };
     const lan = JSON.stringify(input.lan);
+    const beacons = JSON.stringify(input.beacons);
     let id: NodeId;
     let moved = false;
     if (known === undefined) {
       if (this.#documents.ownerOfRetired(input.publicKey) !== undefined) return { kind: 'retired' };
       if (this.count() >= input.maxNodes) return { kind: 'full' };
       id = this.#sql.insert(
-        `INSERT INTO nodes (public_key, owner, endpoint, lan, version, relay_only, proven, last_seen, key_created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO nodes (public_key, owner, endpoint, lan, beacons, version, relay_only, proven, last_seen,
+           key_created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         input.publicKey,
         input.owner,
         input.endpoint,
         lan,
+        beacons,
         input.version,
         Number(input.relayOnly),
         Number(input.proven),
@@ -78,13 +80,14 @@ export class NodeTable {
       this.#seen.delete(id);
     } else {
       id = known.id;
-      moved = known.endpoint !== input.endpoint || known.lan.join() !== input.lan.join();
+      moved = hasMoved(known, input);
       this.#sql.run(
-        `UPDATE nodes SET endpoint = ?, lan = ?, version = CASE WHEN ? = '' THEN version ELSE ? END,
+        `UPDATE nodes SET endpoint = ?, lan = ?, beacons = ?, version = CASE WHEN ? = '' THEN version ELSE ? END,
            owner = CASE WHEN owner = '' THEN ? ELSE owner END, relay_only = ?, proven = max(proven, ?),
            registered = 1, last_seen = ? WHERE id = ?`,
         input.endpoint,
         lan,
+        beacons,
         input.version,
         input.version,
         input.owner,
@@ -221,6 +224,7 @@ export class NodeTable {
       owner: String(row.owner),
       endpoint: String(row.endpoint),
       lan: textList(row.lan),
+      beacons: textList(row.beacons),
       public: row.public === 1,
       hostname: row.hostname === null ? '' : String(row.hostname),
       tags: textList(row.tags),

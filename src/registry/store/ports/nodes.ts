@@ -10,6 +10,8 @@ export interface NodeRecord {
   readonly endpoint: string;
   /** `ip:port` each. */
   readonly lan: readonly string[];
+  /** Beacons where it can be reached, the best first, `ip:port` each. */
+  readonly beacons: readonly string[];
   readonly public: boolean;
   /** Empty when it has none. */
   readonly hostname: string;
@@ -45,6 +47,7 @@ export interface Registration {
   readonly owner: string;
   readonly endpoint: string;
   readonly lan: readonly string[];
+  readonly beacons: readonly string[];
   readonly version: string;
   readonly relayOnly: boolean;
   /** Valid, or undefined to leave the hostname as it is. */
