@@ -62,12 +62,9 @@ export class Outputs {
       known.book.seenAt(event.peer, event.path, event.endpoint);
     }
     if (event.name === 'tunnel.established') identities.established(event.peer);
-<<<<<<< HEAD
     if (name === 'beacon.silent') carriers.udp('silent');
     if (name === 'beacon.answered' || name === 'beacon.observed') carriers.udp('answers');
-=======
     if (name === 'beacon.lost') queueMicrotask(() => registration.presenceChanged());
->>>>>>> e19af8b (registry, daemon: tell peers at which beacons a node is registered)
     if (name === 'beacon.observed') {
       // Seen elsewhere: a NAT may have forgotten the connection to the registry and the mapped port as well.
       registry.check();
