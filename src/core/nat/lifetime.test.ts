@@ -21,9 +21,11 @@ function behind(nat: Nat): {
   run(until: number): void;
   open: Set<number>;
   questions: number[];
+  told: number[];
 } {
   const open = new Set<number>();
   const questions: number[] = [];
+  const told: number[] = [];
   let due: { at: number; via: number }[] = [];
   let last = 0;
   let now = 0;
@@ -43,6 +45,7 @@ function behind(nat: Nat): {
         if (arrives) due.push({ at: at + seconds * 1_000 + 50, via });
         return true;
       },
+      changed: (keepAlive) => void told.push(keepAlive),
     },
     STANDARD,
   );
@@ -54,7 +57,7 @@ function behind(nat: Nat): {
       if (lifetime.nextTimeout() <= now) lifetime.handleTimeout(now);
     }
   };
-  return { lifetime, run, open, questions };
+  return { lifetime, run, open, questions, told };
 }
 
 test('what is found is never longer than the truth, and no shorter than the step below it', () => {
@@ -81,12 +84,14 @@ test('one lost answer is no short lifetime', () => {
 
 test('another network is measured anew, once it has lasted', () => {
   const nat: Nat = { lifetime: 400_000 };
-  const { lifetime, run, open } = behind(nat);
+  const { lifetime, run, open, told } = behind(nat);
   run(HOUR);
   assert.equal(lifetime.survived, 300_000);
+  assert.deepEqual(told, [48_000, 96_000, 144_000, 240_000]);
   nat.lifetime = 35_000;
   lifetime.networkChanged(HOUR);
   assert.equal(lifetime.keepAlive, STANDARD);
+  assert.equal(told.at(-1), STANDARD);
   assert.equal(open.size, 0);
   run(2 * HOUR);
   assert.equal(lifetime.survived, 30_000);

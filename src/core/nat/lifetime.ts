@@ -31,6 +31,8 @@ export interface LifetimeHost {
   ask(via: number, now: Instant): boolean;
   /** Asks for an answer so many seconds later. False when no beacon can do that. */
   askLate(via: number, seconds: number, now: Instant): boolean;
+  /** Silence may last this long from now on. */
+  changed(keepAlive: Millis): void;
 }
 
 interface Trial {
@@ -85,7 +87,7 @@ export class Lifetime {
     const trial = this.#trial;
     if (trial?.via !== via || trial.phase !== 'waiting') return;
     this.#end();
-    this.#survived = trial.seconds;
+    this.#learn(trial.seconds);
     const next = trial.seconds === SHORTER ? undefined : LADDER[LADDER.indexOf(trial.seconds) + 1];
     if (next === undefined) this.#measured(now);
     else this.#begin(next, 1, now);
@@ -94,7 +96,7 @@ export class Lifetime {
   /** We may be behind another NAT. */
   networkChanged(now: Instant): void {
     this.#end();
-    this.#survived = undefined;
+    this.#learn(undefined);
     this.#notBefore = now + SETTLED;
   }
 
@@ -112,7 +114,7 @@ export class Lifetime {
     if (attempt < ATTEMPTS) this.#begin(seconds, attempt + 1, now);
     else if (seconds === LADDER[0]) this.#begin(SHORTER, 1, now);
     else {
-      if (seconds === SHORTER) this.#survived = 0;
+      if (seconds === SHORTER) this.#learn(0);
       this.#measured(now);
     }
   }
@@ -129,6 +131,12 @@ export class Lifetime {
     }
     this.#trial = { via, seconds, attempt, phase: 'warming', dueAt: now + WARM_UP };
     if (!this.#host.ask(via, now)) this.#giveUp(now);
+  }
+
+  #learn(survived: number | undefined): void {
+    if (survived === this.#survived) return;
+    this.#survived = survived;
+    this.#host.changed(this.keepAlive);
   }
 
   #giveUp(now: Instant): void {

@@ -53,6 +53,7 @@ export function lifetimeOf(sockets: Sockets, beacons: Beacons, keepAlive: Millis
       close: (via) => closeSocket(sockets, beacons, via),
       ask: (via, now) => beacons.ask(via, now),
       askLate: (via, seconds, now) => beacons.askLate(via, seconds, now),
+      changed: (silence) => beacons.setKeepAlive(silence),
     },
     keepAlive,
   );
