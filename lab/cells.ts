@@ -13,6 +13,8 @@ export interface Access {
   /** A family whose packets are all lost although everything looks right. */
   readonly lost?: '4' | '6';
   readonly passes?: 'no-udp' | 'only-proxy';
+  /** The router at home gives out ports: by PCP and NAT-PMP, or by UPnP. */
+  readonly gives?: 'port-control' | 'upnp';
 }
 
 export interface Cell {
@@ -75,6 +77,16 @@ export const FURTHER: readonly Cell[] = [
     id: 'dual × dual, symmetric nat',
     a: { nat: 'symmetric', families: '46' },
     b: { nat: 'symmetric', families: '46' },
+  },
+  {
+    id: 'symmetric, gives ports × symmetric',
+    a: { nat: 'symmetric', gives: 'port-control' },
+    b: { nat: 'symmetric' },
+  },
+  {
+    id: 'symmetric × symmetric, gives ports by upnp',
+    a: { nat: 'symmetric' },
+    b: { nat: 'symmetric', gives: 'upnp' },
   },
   { id: 'udp blocked × port-restricted', a: { ...HOME, passes: 'no-udp' }, b: HOME },
   { id: 'port-restricted × udp blocked', a: HOME, b: { ...HOME, passes: 'no-udp' } },

@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CELLS, type Cell } from './cells.ts';
+import { whyNoMappingRouter } from './mapping-router.ts';
 import { matrixPage } from './matrix-page.ts';
 import { type CellRecord, type MatrixRecord, regressions, summarize } from './matrix-record.ts';
 import { measure, type Run } from './measure.ts';
@@ -60,7 +61,10 @@ if (options.list) {
   process.exit(0);
 }
 
-const obstacle = whyNoNamespaces() ?? whyNoShaper();
+const obstacle =
+  whyNoNamespaces() ??
+  whyNoShaper() ??
+  (chosen.some(({ a, b }) => (a.gives ?? b.gives) !== undefined) ? whyNoMappingRouter() : undefined);
 if (obstacle !== undefined) {
   console.error(`cannot measure here: ${obstacle}`);
   process.exit(1);

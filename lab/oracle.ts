@@ -58,7 +58,9 @@ function speaks({ families = '4', lost }: Access, family: '4' | '6'): boolean {
 }
 
 /** Two translators in a row behave as the harder one; of equal ones it does not matter which. */
-function outermost({ nat, carrier }: Access): Translation {
+function outermost({ nat, carrier, gives }: Access): Translation {
+  // A port that was asked for is open to everybody.
+  if (gives !== undefined && carrier === undefined) return 'full-cone';
   if (carrier === undefined) return nat;
   const order: readonly Translation[] = [
     'open',

@@ -15,6 +15,8 @@ import type { Link } from './shaper.ts';
 export const SERVER = 'pilot.test';
 export const PUBLIC_4 = '203.0.113.1';
 export const PUBLIC_6 = '2001:db8::1';
+// miniupnpd gives no ports of addresses reserved for documentation, so its routers are elsewhere.
+const GATEWAY_4 = '45.67.89.1';
 // Hosts behind a router that translates nothing need addresses that look public.
 const OPEN_4 = { a: '198.51.110', b: '198.51.120' } as const;
 /** Where the proxy of a home listens that has nothing else. */
@@ -25,7 +27,8 @@ const NUMBER = { a: 10, b: 20 } as const;
 
 export function buildPublic(net: Network): void {
   net.machine('pub');
-  net.plug('pub', 'eth0', { into: 'internet', addresses: [`${PUBLIC_4}/24`, `${PUBLIC_6}/64`] });
+  const addresses = [`${PUBLIC_4}/24`, `${GATEWAY_4}/24`, `${PUBLIC_6}/64`];
+  net.plug('pub', 'eth0', { into: 'internet', addresses });
   net.names('pub', SERVER, [PUBLIC_4, PUBLIC_6]);
   // It also is what holds the internet together.
   net.on('pub', 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
@@ -68,7 +71,7 @@ export function buildCell(net: Network, cell: Cell): void {
   if (cell.secondInterface === true) {
     net.plug('a', 'eth1', { into: 'home-b', addresses: ['192.168.20.3/24'] });
   }
-  for (const side of ['a', 'b'] as const) net.watch(side, [PUBLIC_4, PUBLIC_6]);
+  for (const side of ['a', 'b'] as const) net.watch(side, [PUBLIC_4, PUBLIC_6, GATEWAY_4]);
 }
 
 /** Routers forget what they learned. */
@@ -79,6 +82,11 @@ export function rebootRouters(net: Network): void {
 /** A side with its own place at the internet. */
 function separate(net: Network, side: Side, access: Access, link: Link): void {
   const n = NUMBER[side];
+  if (access.gives !== undefined) {
+    const outside = { into: 'internet', addresses: [`45.67.89.${n}/24`], gateways: [GATEWAY_4], link };
+    home(net, side, access, outside);
+    return;
+  }
   if (access.carrier === undefined) {
     const outside = { into: 'internet', addresses: [`203.0.113.${n}/24`, `2001:db8::${n}/64`], link };
     home(net, side, access, outside);

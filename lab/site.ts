@@ -6,12 +6,14 @@ import type { PeerRow } from '../src/ipc/methods.ts';
 import { nodeClock, nodeCrypto, nodeNet } from '../src/platform/index.ts';
 import { PilotClient } from '../src/sdk/client.ts';
 import type { Cell } from './cells.ts';
+import { MappingRouter } from './mapping-router.ts';
 import { Network } from './network.ts';
-import { buildCell, buildPublic, rebootRouters, SERVER } from './places.ts';
+import { buildCell, buildPublic, PROXY_PORT, rebootRouters, SERVER } from './places.ts';
 import { type Actor, PROJECT, Stage } from './stage.ts';
 
 export type Side = 'a' | 'b';
 const SIDES = ['a', 'b'] as const;
+const HOME_ROUTER = { a: '192.168.10.1', b: '192.168.20.1' } as const;
 const READY_WITHIN_MS = 15_000;
 
 export class Site {
@@ -20,6 +22,10 @@ export class Site {
   readonly #actors: Readonly<Record<Side | 'pub', Actor>>;
   readonly #running = new Map<Side | 'pub', ChildProcess>();
   readonly #clients = new Map<Side, PilotClient>();
+  /** URL with credentials of the proxy a side must use. */
+  readonly #proxies = new Map<Side, string>();
+  readonly #giving = new Map<Side, MappingRouter>();
+  #cell: Cell | undefined;
 
   constructor(prefix: string) {
     this.net = new Network(prefix);
@@ -47,12 +53,26 @@ export class Site {
 
   /** Moves both agents, which must not be running, to a cell. */
   async enter(cell: Cell): Promise<void> {
+    this.#proxies.clear();
     buildCell(this.net, cell);
+    for (const router of this.#giving.values()) router.remove();
+    this.#giving.clear();
+    for (const side of SIDES) {
+      if (cell[side].passes === 'only-proxy') await this.#startProxy(side);
+      if (cell[side].gives !== undefined) this.#giving.set(side, new MappingRouter(this.net, `r${side}`));
+    }
+    this.#cell = cell;
   }
 
   /** Starts both agents behind routers that have just been switched on; resolves once both are registered. */
   async start(): Promise<void> {
     rebootRouters(this.net);
+    for (const [side, router] of this.#giving) {
+      router.stop();
+      const upnp = this.#cell?.[side].gives === 'upnp';
+      const protocols = { upnp, portControl: upnp ? 'none' : 'both' } as const;
+      await router.start(protocols, HOME_ROUTER[side]);
+    }
     await Promise.all(SIDES.map((side) => this.#startAgent(side)));
   }
 
@@ -99,6 +119,7 @@ export class Site {
   async close(): Promise<void> {
     await this.stop().catch(() => {});
     await this.#end('pub');
+    for (const router of this.#giving.values()) router.remove();
     this.net.down();
     this.stage.remove();
   }
@@ -112,6 +133,36 @@ export class Site {
       const ran = this.net.try('pub', 'ss', '-Hltn', 'sport = :9000');
       return ran.stdout.trim() !== '';
     });
+  }
+
+  /** On the router; it dies with it. */
+  async #startProxy(side: Side): Promise<void> {
+    const credentials = 'agent:of the lab';
+    const file = join(this.stage.directory, `proxy-${side}`);
+    writeFileSync(file, credentials);
+    const address = HOME_ROUTER[side];
+    const program = join(PROJECT, 'dist', 'lab', 'proxy.js');
+    const words = [
+      ...this.net.inside(`r${side}`),
+      process.execPath,
+      program,
+      address,
+      String(PROXY_PORT),
+      file,
+    ];
+    const proxy = spawn(words[0]!, words.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => proxy.stdout.once('data', resolve));
+    const [user, password] = credentials.split(':').map(encodeURIComponent);
+    this.#proxies.set(side, `http://${user}:${password}@${address}:${PROXY_PORT}`);
+  }
+
+  #environment(who: Side | 'pub'): NodeJS.ProcessEnv {
+    const proxy = who === 'pub' ? undefined : this.#proxies.get(who);
+    return {
+      ...this.stage.environment(this.#actors[who]),
+      PILOT_TRANSPORT: 'auto',
+      ...(proxy === undefined ? {} : { HTTPS_PROXY: proxy }),
+    };
   }
 
   async #startAgent(side: Side): Promise<void> {
@@ -144,7 +195,7 @@ export class Site {
     const words = [...actor.prefix, process.execPath, join(PROJECT, 'dist', 'bin', program), ...args];
     const child = spawn(words[0]!, words.slice(1), {
       stdio: ['ignore', output, output],
-      env: this.stage.environment(actor),
+      env: this.#environment(who),
     });
     closeSync(output);
     this.#running.set(who, child);
