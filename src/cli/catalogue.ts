@@ -12,6 +12,7 @@ import { bench } from './commands/diagnostics/bench.ts';
 import { connections } from './commands/diagnostics/connections.ts';
 import { disconnect } from './commands/diagnostics/disconnect.ts';
 import { info } from './commands/diagnostics/info.ts';
+import { metrics } from './commands/diagnostics/metrics.ts';
 import { netcheck } from './commands/diagnostics/netcheck.ts';
 import { peers } from './commands/diagnostics/peers.ts';
 import { ping } from './commands/diagnostics/ping.ts';
@@ -111,6 +112,7 @@ export const CATALOGUE: readonly Command[] = [
   peers,
   connections,
   disconnect,
+  metrics,
   bench,
   rendezvousStart,
   rendezvousStop,

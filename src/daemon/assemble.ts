@@ -261,7 +261,8 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   const explanations = new Explanations({
     ...{ node, net, clock, run, own, registry, networks },
     keys: identities.keys,
-    ...{ config, random: random.fork('netcheck') },
+    ...{ config, random: random.fork('netcheck'), portMapper },
+    carriers: { status: () => carriers.status() },
     beacons: knownBeacons,
   });
   const received = (from: Endpoint, data: Uint8Array, via = 0): void => {

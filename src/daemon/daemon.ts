@@ -5,6 +5,7 @@ import type { Info } from '../ipc/methods.ts';
 import { type Assembly, assemble, isAcquainted } from './assemble.ts';
 import { daemonBackend } from './backend.ts';
 import { infoOf } from './info.ts';
+import { Metrics, mappedBy } from './metrics/metrics.ts';
 import type { DaemonOptions } from './options.ts';
 import { Outputs } from './outputs.ts';
 import { openParts, type Parts } from './parts.ts';
@@ -23,6 +24,7 @@ const RESOLVE_WAIT = 500;
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #parts: Assembly;
+  readonly #metrics: Metrics;
   readonly #trustListeners = new Set<() => void>();
   readonly #started: Instant;
   #services: Services | undefined;
@@ -44,14 +46,16 @@ export class Daemon {
   }
 
   private constructor(options: DaemonOptions, opened: Parts) {
-    this.#options = options;
+    this.#metrics = new Metrics(options.log, options.clock);
+    this.#options = { ...options, log: this.#metrics.log };
     this.#started = options.clock.now();
-    this.#parts = assemble(options, opened, {
+    this.#parts = assemble(this.#options, opened, {
       onOutput: (output) => outputs.handle(output),
       registered: (result) => this.#registered(result),
       trustChanged: (peer) => this.#trustChanged(peer),
     });
-    const outputs = new Outputs(this.#parts, options.log);
+    const outputs = new Outputs(this.#parts, this.#options.log);
+    this.#metrics.watch(this.#parts.node);
   }
 
   info(): Info {
@@ -214,6 +218,7 @@ export class Daemon {
       book: known.book,
       run: (mutation) => driver.run(mutation),
       info: () => this.info(),
+      metrics: () => this.#metrics.collect(this.#parts.node, this.info(), mappedBy(this.#parts.portMapper)),
       withdraw: () => registration.withdraw(),
       onTrustChange: (receiver) => {
         this.#trustListeners.add(receiver);

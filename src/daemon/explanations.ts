@@ -1,13 +1,16 @@
 import { asPilotError } from '../api/errors.ts';
+import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, NodeId } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import { type Explanation, explain } from '../core/path/explain.ts';
 import type { PathFacts } from '../core/path/facts.ts';
 import type { AboutPeer, OwnFacts } from '../core/path/node-facts.ts';
+import type { PortMappingStatus } from '../core/port-mapping/types.ts';
 import type { NodeInfo } from '../directory/types.ts';
-import type { NetcheckReport } from '../ipc/methods.ts';
+import type { CarrierRow, MappingRow, NetcheckReport } from '../ipc/methods.ts';
 import type { Abort, Clock, Net } from '../runtime/ports.ts';
+import type { CarriersStatus } from './carriers/carriers.ts';
 import type { DaemonConfig } from './config.ts';
 import { netcheck } from './netcheck/netcheck.ts';
 import type { Networks } from './networks.ts';
@@ -33,6 +36,8 @@ export interface ExplanationParts {
   readonly keys: PeerKeys;
   readonly own: OwnState;
   readonly config: DaemonConfig;
+  readonly carriers: { status(): CarriersStatus };
+  readonly portMapper: { status(): PortMappingStatus };
   readonly random: Random;
   /** In use, or asked for. */
   beacons(): readonly Endpoint[];
@@ -95,20 +100,20 @@ export class Explanations {
       registry: registry.state === 'connected' ? 'connected' : 'unreachable',
       beacons: node.beacons(),
       addresses: net.localAddresses(),
-      carrierProblem: undefined,
+      carrierProblem: this.#parts.carriers.status().problem,
     };
   }
 
   /** Measures how the network treats this node. */
   netcheck(signal: Abort): Promise<NetcheckReport> {
-    const { node, net, clock, random, config, beacons } = this.#parts;
+    const { node, net, clock, random, config, beacons, carriers, portMapper } = this.#parts;
     return netcheck(
       {
         ...{ net, clock, random, beacons: beacons(), tls: config.tls },
         registry: config.registries[0],
         live: {
           ...{ nat: node.nat(), endpoint: node.observed(), beacons: node.beacons() },
-          ...{ mapping: null, carrier: null },
+          ...{ mapping: mappingRow(portMapper.status()), carrier: carrierRow(carriers.status()) },
         },
       },
       signal,
@@ -153,4 +158,24 @@ export class Explanations {
     };
     return { ...about, relation: relation(), identityChanged };
   }
+}
+
+function mappingRow(status: PortMappingStatus): MappingRow {
+  return {
+    mode: status.mode,
+    method: status.method ?? '',
+    external: status.external === undefined ? '' : formatEndpoint(status.external),
+    gateway: status.gateway ?? '',
+    problem: status.problem ?? '',
+  };
+}
+
+function carrierRow(status: CarriersStatus): CarrierRow {
+  return {
+    transport: status.transport,
+    in_use: status.inUse,
+    proxy: status.proxy ?? '',
+    problem: status.problem ?? '',
+    detail: status.detail ?? '',
+  };
 }

@@ -5,6 +5,7 @@
 import type { DiagnosticMethods } from './methods/diagnostics.ts';
 import type { IdentityMethods } from './methods/identity.ts';
 import type { MessageMethods } from './methods/messages.ts';
+import type { MetricMethods } from './methods/metrics.ts';
 import type { NameMethods } from './methods/names.ts';
 import type { NetworkMethods } from './methods/networks.ts';
 import type { PathMethods } from './methods/paths.ts';
@@ -14,6 +15,7 @@ import type { TrustMethods } from './methods/trust.ts';
 export type * from './methods/diagnostics.ts';
 export type * from './methods/identity.ts';
 export type * from './methods/messages.ts';
+export type * from './methods/metrics.ts';
 export type * from './methods/names.ts';
 export type * from './methods/networks.ts';
 export type * from './methods/paths.ts';
@@ -25,6 +27,7 @@ export interface Methods
   extends DiagnosticMethods,
     IdentityMethods,
     MessageMethods,
+    MetricMethods,
     NameMethods,
     NetworkMethods,
     PathMethods,

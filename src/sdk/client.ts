@@ -10,6 +10,7 @@ import type {
   HandshakeResult,
   Health,
   Info,
+  MetricRow,
   NetcheckReport,
   NodeRecord,
   OutgoingRow,
@@ -229,6 +230,11 @@ export class PilotClient {
    */
   why(target: string, options: { wait?: Millis; signal?: Abort } = {}): Promise<WhyReport> {
     return this.#ipc.call('why', { target, wait_ms: wholeMillis(options.wait) }, options.signal);
+  }
+
+  /** Every metric of docs/metrics.md with its values now. */
+  metrics(): Promise<{ readonly metrics: readonly MetricRow[] }> {
+    return this.#ipc.call('metrics', {});
   }
 
   /** Measures how the network treats this node; takes some seconds. */

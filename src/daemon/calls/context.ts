@@ -33,6 +33,7 @@ export interface CallContext {
   readonly trustEffects: TrustEffects;
   run(mutation: () => void): void;
   info(): Result<'info'>;
+  metrics(): Result<'metrics'>['metrics'];
   /** Stays out of the registry from now on. */
   withdraw(): void;
   /** Calls back when trust in anybody changed, until cancelled. */

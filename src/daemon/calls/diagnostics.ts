@@ -1,5 +1,5 @@
 import { PilotError } from '../../api/errors.ts';
-import type { DiagnosticMethods, Result } from '../../ipc/methods.ts';
+import type { DiagnosticMethods, MetricMethods, Result } from '../../ipc/methods.ts';
 import { intParam, textParam } from '../../ipc/params.ts';
 import type { Abort } from '../../runtime/ports.ts';
 import { formatAddress } from '../../wire/address.ts';
@@ -10,7 +10,8 @@ import type { CallContext, Given, Handlers } from './context.ts';
 const ROW_LIMIT = 1_500;
 
 /** What goes on. */
-export const DIAGNOSTIC_CALLS: Handlers<DiagnosticMethods> = {
+export const DIAGNOSTIC_CALLS: Handlers<DiagnosticMethods & MetricMethods> = {
+  metrics: async (context) => ({ metrics: context.metrics() }),
   info: async (context) => context.info(),
   health: async (context) => healthOf(context.info()),
   peers: async ({ node, book, identities }) => {
