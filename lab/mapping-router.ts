@@ -44,7 +44,7 @@ export class MappingRouter {
   readonly #directory = mkdtempSync(join(tmpdir(), 'mapping-router-'));
   #daemon: ChildProcess | undefined;
 
-  /** `machine` has the interfaces `wan` and `lan`, and its rules (\`route\`) already. */
+  /** `machine` has the interfaces `wan` and `lan`, and its rules (`route`) already. */
   constructor(network: Network, machine: string) {
     this.#network = network;
     this.#machine = machine;
@@ -98,15 +98,22 @@ export class MappingRouter {
     return [...rules.matchAll(/dport (\d+)[^\n]*dnat/g)].map(([, port]) => Number(port));
   }
 
-  stop(): void {
-    this.#daemon?.removeAllListeners('exit');
-    this.#daemon?.kill('SIGKILL');
+  async stop(): Promise<void> {
+    const daemon = this.#daemon;
     this.#daemon = undefined;
+    if (daemon !== undefined && daemon.exitCode === null && daemon.signalCode === null) {
+      daemon.removeAllListeners('exit');
+      await new Promise<void>((resolve) => {
+        daemon.on('exit', () => resolve());
+        daemon.kill('SIGKILL');
+      });
+    }
+    rmSync(join(this.#directory, 'pid'), { force: true });
     this.#network.try(this.#machine, 'nft', 'delete', 'table', 'inet', 'mapped');
   }
 
-  remove(): void {
-    this.stop();
+  async remove(): Promise<void> {
+    await this.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }

@@ -8,6 +8,8 @@ const RESOLVE_EVERY: Millis = 60_000;
 const RESOLVE_AGAIN: Millis = 5_000;
 /** Least time between looks that refused datagrams cause. */
 const REFUSED_PAUSE: Millis = 250;
+/** The watch may tell of what a refused datagram has shown already. */
+const KNOWN_FOR: Millis = 2_000;
 
 /** Keeps the node told of its local addresses and of where its beacons are, as both change under a running daemon. */
 export class Surroundings {
@@ -22,6 +24,9 @@ export class Surroundings {
   #beacons: readonly Endpoint[] = [];
   #lan: readonly Endpoint[] = [];
   #refusedAt: Instant = Number.NEGATIVE_INFINITY;
+  /** What was acted on last, and when. */
+  #picture: string;
+  #changedAt: Instant = Number.NEGATIVE_INFINITY;
   #resolving: Timer | undefined;
   #watch: Timer | undefined;
   #stopped = false;
@@ -45,6 +50,7 @@ export class Surroundings {
     this.#local = options.local;
     this.#onMoved = options.onMoved;
     this.#lan = localEndpoints(this.#net, this.#local);
+    this.#picture = this.#look();
   }
 
   get beacons(): readonly Endpoint[] {
@@ -78,7 +84,7 @@ export class Surroundings {
     const now = this.#clock.now();
     if (now - this.#refusedAt < REFUSED_PAUSE) return;
     this.#refusedAt = now;
-    if (this.#isElsewhere()) this.#changed('changed');
+    if (this.#look() !== this.#picture) this.#changed('changed');
   }
 
   async #resolveBeacons(): Promise<void> {
@@ -100,12 +106,17 @@ export class Surroundings {
     });
   }
 
-  #isElsewhere(): boolean {
-    return JSON.stringify(localEndpoints(this.#net, this.#local)) !== JSON.stringify(this.#lan);
+  #look(): string {
+    return JSON.stringify([localEndpoints(this.#net, this.#local), this.#net.gateways()]);
   }
 
   #changed(change: NetworkChange): void {
     if (this.#stopped) return;
+    const now = this.#clock.now();
+    const picture = this.#look();
+    if (change !== 'slept' && picture === this.#picture && now - this.#changedAt < KNOWN_FOR) return;
+    this.#picture = picture;
+    this.#changedAt = now;
     this.#lan = localEndpoints(this.#net, this.#local);
     this.#log.event('info', change === 'slept' ? 'node.slept' : 'node.network_changed', {
       count: this.#lan.length,
