@@ -66,14 +66,19 @@ function isSighting(one: Observation): one is Sighting {
  */
 function telling(seen: readonly Sighting[]): readonly Sighting[] {
   let best = seen.filter(({ endpoint }) => !LOOPBACK.test(endpoint.host));
-  for (const lesser of [LOCAL, /:/]) {
-    const rest = best.filter(({ endpoint }) => !lesser.test(endpoint.host));
+  for (const isLesser of [isLocal, (host: string) => host.includes(':')]) {
+    const rest = best.filter(({ endpoint }) => !isLesser(endpoint.host));
     if (rest.length > 0) best = rest;
   }
   return best;
 }
 
 const LOOPBACK = /^(?:127\.|::1$)/;
+/** True for addresses that mean something else, or nothing, in other networks. */
+export function isLocal(host: string): boolean {
+  return LOCAL.test(host);
+}
+
 const LOCAL = /^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.|f[cd]|fe[89ab])/i;
 
 /** Every beacon was asked, the longest for a while, and none has answered since. */

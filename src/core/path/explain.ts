@@ -1,7 +1,8 @@
 import { type Cause, helpFor, type Verdict } from '../../api/causes.ts';
 import { isCarrier } from '../../base/endpoint.ts';
-import type { Instant, Millis } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis } from '../../base/units.ts';
 import { isSymmetric } from '../nat/describe.ts';
+import { isLocal } from '../nat/survey.ts';
 import type { CandidateFacts, PathFacts } from './facts.ts';
 import type { AboutPeer, OwnFacts } from './node-facts.ts';
 import { sentenceFor } from './sentences.ts';
@@ -66,19 +67,26 @@ function whyRelayed(input: ExplainInput, facts: PathFacts, selected: CandidateFa
   if (facts.peer?.translation === 'blocked') return 'udp_blocked_there';
   const direct = facts.candidates.filter(({ kind }) => kind !== 'relay');
   if (about.relayOnly && direct.length === 0) return 'relay_only_there';
-  if (direct.length > 0 && !direct.some((one) => families(own.addresses).has(familyOf(one.endpoint.host))))
-    return 'no_common_family';
+  if (!shareFamily(own, direct)) return 'no_common_family';
   if (facts.firstDirectAt !== undefined && now - (facts.changedAt ?? now) < JUST_LOST) return 'direct_lost';
   if (isUnderWay(facts, now)) return 'punching';
+  if (direct.some((one) => own.beacons.some(({ observed }) => observed?.host === one.endpoint.host)))
+    return 'no_hairpin';
   const nats = natCause(facts);
   if (nats !== undefined) return nats;
   if (about.speaksPaths === false) return 'peer_old';
   if (direct.length === 0) return 'no_candidates';
   if (isSymmetric(facts.own)) return 'symmetric_here';
   if (facts.peer !== undefined && isSymmetric(facts.peer)) return 'symmetric_there';
-  if (direct.some((one) => own.beacons.some(({ observed }) => observed?.host === one.endpoint.host)))
-    return 'no_hairpin';
   return 'no_direct_answer';
+}
+
+/** What leads out on our side meets an address of the peer that is good anywhere; local ones say nothing. */
+function shareFamily(own: OwnFacts, direct: readonly CandidateFacts[]): boolean {
+  const hosts = direct.map(({ endpoint }) => endpoint.host);
+  const outside = hosts.filter((host) => !isLocal(host));
+  const told = outside.length > 0 ? outside : hosts;
+  return told.length === 0 || told.some((host) => families(own).has(familyOf(host)));
 }
 
 function natCause({ own, peer }: PathFacts): Cause | undefined {
@@ -132,9 +140,8 @@ function remarks({ own, paths }: ExplainInput): Cause[] {
   if (own.beacons.length > 0 && !own.beacons.some(({ usable }) => usable)) found.push('no_beacon');
   if (own.carrierProblem !== undefined) found.push(own.carrierProblem);
   if (paths?.own.translation === 'blocked') found.push('udp_blocked_here');
-  const over6 = own.beacons.filter(({ endpoint }) => familyOf(endpoint.host) === 'IPv6');
-  const silent6 = over6.length > 0 && !over6.some(({ usable }) => usable);
-  if (silent6 && families(own.addresses).has('IPv6')) found.push('ipv6_broken');
+  const has6 = own.addresses.some((host) => isGlobal(host) && familyOf(host) === 'IPv6');
+  if (has6 && !families(own).has('IPv6')) found.push('ipv6_broken');
   return found;
 }
 
@@ -142,9 +149,28 @@ export function selectedOf(facts: PathFacts): CandidateFacts | undefined {
   return facts.candidates.find(({ selected }) => selected);
 }
 
-/** Families a packet to the internet may use. Link-local IPv6 addresses lead nowhere. */
-function families(addresses: readonly string[]): ReadonlySet<'IPv4' | 'IPv6'> {
-  return new Set(addresses.filter((host) => !/^fe[89ab]/i.test(host)).map(familyOf));
+/** Families that lead out: we have an address, and beacons of the family do not all stay silent while others answer. */
+function families({ addresses, beacons }: OwnFacts): ReadonlySet<'IPv4' | 'IPv6'> {
+  const answering = beacons.filter(({ observed, usable }) => usable && observed !== undefined);
+  const isBroken = (family: string): boolean =>
+    answering.length > 0 &&
+    beacons.some(({ endpoint }) => isOf(endpoint, family)) &&
+    !answering.some(({ endpoint }) => isOf(endpoint, family));
+  return new Set(
+    addresses
+      .filter(isGlobal)
+      .map(familyOf)
+      .filter((family) => !isBroken(family)),
+  );
+}
+
+/** Link-local IPv6 addresses lead nowhere. */
+function isGlobal(host: string): boolean {
+  return !/^fe[89ab]/i.test(host);
+}
+
+function isOf(endpoint: Endpoint, family: string): boolean {
+  return !isCarrier(endpoint) && familyOf(endpoint.host) === family;
 }
 
 export function familyOf(host: string): 'IPv4' | 'IPv6' {
