@@ -8,8 +8,6 @@ export const BURST: readonly Millis[] = [0, 60, 200, 500, 1_000, 2_000];
 export const MAX_DIRECT = 8;
 /** Beacons tried per peer. */
 export const MAX_RELAYS = 2;
-/** LAN addresses of a peer that are tried. */
-export const MAX_LAN = 4;
 /** Paths one frame is sent on while none is proven. */
 export const MAX_UNPROVEN_ROUTES = 3;
 

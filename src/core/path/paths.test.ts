@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { nodeRandom } from '../../platform/random.ts';
 import { MAX_DIRECT, MAX_RELAYS, PATH_DEFAULTS, STALE } from './constants.ts';
-import { plausibleLan } from './lan.ts';
 import type { Path } from './path.ts';
 import { Paths } from './paths.ts';
 
@@ -149,19 +148,6 @@ test('a node that uses only relays takes no direct candidate', () => {
   assert.equal(paths.add('direct', endpoint(1), 'registered', 0), undefined);
   assert.equal(paths.add('lan', endpoint(1), 'lan', 0), undefined);
   assert.ok(paths.add('relay', endpoint(1), 'beacon', 0) !== undefined);
-});
-
-test('LAN addresses count for peers behind the same public address, or while ours is unknown in the same network', () => {
-  const lan = [endpoint(9)];
-  const own = { observed: { host: '203.0.113.5', port: 1 }, lan: [endpoint(1)] };
-  assert.deepEqual(plausibleLan(own, { endpoint: { host: '203.0.113.5', port: 2 }, lan }), lan);
-  assert.deepEqual(plausibleLan(own, { endpoint: { host: '203.0.113.77', port: 2 }, lan }), lan);
-  assert.deepEqual(plausibleLan(own, { endpoint: { host: '198.51.100.5', port: 2 }, lan }), []);
-  const unknown = { observed: undefined, lan: [endpoint(1)] };
-  assert.deepEqual(plausibleLan(unknown, { endpoint: undefined, lan }), lan);
-  assert.deepEqual(plausibleLan(unknown, { endpoint: undefined, lan: [{ host: '10.0.0.1', port: 1 }] }), []);
-  const many = Array.from({ length: 50 }, (_, i) => endpoint(i));
-  assert.ok(plausibleLan(own, { endpoint: own.observed, lan: many }).length <= 4);
 });
 
 function fresh(config = {}): Paths {

@@ -36,8 +36,8 @@ function reachOfIpv6(host: string): Reach {
 }
 
 /**
- * The endpoints a peer told that are worth a probe, likeliest first. Private addresses repeat everywhere: they are
- * tried where both sides seem to be behind one router, or on a network of the same name. IPv6 is tried where we have it.
+ * The endpoints of a peer that are worth a probe, likeliest first. Private addresses repeat everywhere: they are tried
+ * where both sides seem to be behind one router, or on a network of the same name. IPv6 is tried where we have it.
  */
 export function usableEndpoints(
   own: Own,
@@ -61,7 +61,8 @@ export function usableEndpoints(
       if (together || near) found.push({ kind: 'lan', endpoint, rank: near ? 0 : 1 });
     } else if (!isIpv6 || hasIpv6) {
       const rank = isIpv6 ? 2 : origin === 'mapped' ? 3 : origin === 'observed' ? 4 : 5;
-      found.push({ kind: 'direct', endpoint, rank });
+      const near = own.lan.some(({ host }) => sameNetwork(host, endpoint.host));
+      found.push({ kind: near ? 'lan' : 'direct', endpoint, rank });
     }
   }
   return found

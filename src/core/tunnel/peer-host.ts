@@ -62,6 +62,8 @@ export interface PeerHost {
   relays(): readonly Endpoint[];
   /** Where frames for this peer can be relayed, best first. `visit`: at beacons of the peer, too, where we then go. */
   relaysFor(peer: NodeId, now: Instant, visit?: boolean): readonly Endpoint[];
+  /** The peer says that it is registered at these beacons. */
+  toldRelays(peer: NodeId, beacons: readonly Endpoint[], now: Instant): void;
   /** Relaying does not seem to work. */
   refreshBeacons(now: Instant): void;
   /** `via`: the local socket. @default 0 */

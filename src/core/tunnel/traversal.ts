@@ -180,6 +180,8 @@ export class Traversal {
   }
 
   #take(message: CandidatesMessage, now: Instant): void {
+    const beacons = message.relays.flatMap((relay) => ('endpoint' in relay ? [relay.endpoint] : []));
+    if (beacons.length > 0) this.#host.toldRelays(this.#node, beacons, now);
     this.#moved(now);
     if (this.#host.config.relayOnly || message.relayOnly) return;
     const own = { observed: this.#host.observed(), lan: this.#host.place.lan };

@@ -102,6 +102,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       observedAll: () => this.#beacons.observedAll(),
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
+      toldRelays: (peer, beacons, now) => this.peerBeacons(peer, beacons, now),
       relaysFor: (peer, now, visit) =>
         this.#beacons.relaysFor(this.#beaconsOf.get(peer) ?? [], now, visit ?? false),
       refreshBeacons: (now) => this.#beacons.refresh(now),

@@ -4,9 +4,10 @@ import { encodePunchRequest } from '../../wire/beacon.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import { BURST, MAX_DIRECT } from '../path/constants.ts';
 import type { PunchFacts } from '../path/facts.ts';
-import { plausibleLan, sameNetwork } from '../path/lan.ts';
+import { sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
 import type { PathChange, Paths } from '../path/paths.ts';
+import { type Told, usableEndpoints } from '../path/usable.ts';
 import { ENDPOINTS_PAUSE, MAX_PUNCH_BEACONS, PUNCH_ANSWER_TIME } from './constants.ts';
 import type { PeerHost } from './peer-host.ts';
 import type { Arrival } from './types.ts';
@@ -15,6 +16,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 /** A series of probes, and the time for the last answer. */
 const PUNCH_TIME: Millis = 2_500;
+/** Without any for this long the next one begins anew. */
+const PUNCH_PAUSE: Millis = 90_000;
 
 /** Where one peer may be: asks the directory and the beacons, and makes candidates of their answers and of relays. */
 export class Whereabouts {
@@ -25,6 +28,8 @@ export class Whereabouts {
   #relayAt: Instant = NEVER;
   #askedAt: Instant = LONG_AGO;
   #punchedAt: Instant = LONG_AGO;
+  /** The first of those that followed each other. */
+  #beganAt: Instant = LONG_AGO;
 
   constructor(node: NodeId, host: PeerHost, paths: Paths) {
     this.#node = node;
@@ -46,6 +51,7 @@ export class Whereabouts {
 
   /** Asks the beacons to name each side's endpoint to the other. */
   punch(now: Instant): void {
+    if (now - this.#punchedAt > PUNCH_PAUSE || this.#paths.hasDirect(now)) this.#beganAt = now;
     this.#punchedAt = now;
     if (this.#host.config.relayOnly) return;
     const beacons = this.#host.relaysFor(this.#node, now, true).filter((one) => !isCarrier(one));
@@ -58,10 +64,10 @@ export class Whereabouts {
     if (this.#punchedAt === LONG_AGO) return undefined;
     const direct = this.#paths.all.filter((path) => !path.relay);
     const isDirect = this.#paths.hasDirect(now);
-    const outcome = isDirect ? 'direct' : now - this.#punchedAt < PUNCH_TIME ? 'running' : 'no_answer';
+    const outcome = isDirect ? 'direct' : now - this.#beganAt < PUNCH_TIME ? 'running' : 'no_answer';
     return {
       strategy: 'simple',
-      at: this.#punchedAt,
+      at: this.#beganAt,
       packets: direct.reduce((sum, path) => sum + path.probes, 0),
       budget: MAX_DIRECT * BURST.length,
       outcome: this.#host.config.relayOnly ? 'refused' : outcome,
@@ -74,8 +80,13 @@ export class Whereabouts {
     if (found !== undefined) {
       paths.outdateNamed();
       if (found.endpoint !== undefined) paths.add('direct', found.endpoint, 'registered', now);
-      this.#lan = plausibleLan({ observed: this.#host.observed(), lan: this.#host.place.lan }, found);
-      for (const endpoint of this.#lan) paths.add('lan', endpoint, 'lan', now);
+      const own = { observed: this.#host.observed(), lan: this.#host.place.lan };
+      const seen: Told[] =
+        found.endpoint === undefined ? [] : [{ origin: 'observed', endpoint: found.endpoint }];
+      const hosts = found.lan.map((endpoint): Told => ({ origin: 'host', endpoint }));
+      const usable = usableEndpoints(own, [...seen, ...hosts]);
+      this.#lan = usable.filter(({ kind }) => kind === 'lan').map(({ endpoint }) => endpoint);
+      for (const { kind, endpoint } of usable) paths.add(kind, endpoint, 'lan', now);
     }
     // Without a direct candidate there is nothing to wait for.
     if (this.#relayAt !== NEVER && !paths.all.some((path) => !path.relay)) this.#relayAt = now;
