@@ -4,12 +4,16 @@ import type { DaemonFacts, DaemonLaunch } from '../src/cli/background/launch.ts'
 import { claimRun, isClaim } from '../src/cli/background/run-file.ts';
 import { alreadyRunning } from '../src/cli/commands/daemon/start.ts';
 import { EVERYONE_RULE } from '../src/cli/config/auto-approve.ts';
+import { netOf } from '../src/cli/config/proxies.ts';
+import type { Settings } from '../src/cli/config/settings.ts';
 import { homeAt } from '../src/cli/home.ts';
 import type { StartReport } from '../src/cli/host.ts';
 import { finishRestore } from '../src/cli/identity-backup.ts';
 import { LocalNetwork } from '../src/cli/local/network.ts';
 import { Daemon } from '../src/daemon/daemon.ts';
+import type { CarrierAddress } from '../src/directory/types.ts';
 import { guardHome, nodeLog } from '../src/platform/index.ts';
+import type { TlsClientOptions } from '../src/runtime/ports.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
 import { serve } from './host/serve.ts';
@@ -38,7 +42,8 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
     await run.release();
     throw thrown;
   }
-  const { net, clock, random, crypto } = host;
+  const { clock, random, crypto } = host;
+  const net = netOf(host, settings, log);
   const note = (text: string): void => {
     log.event('info', 'daemon.note', { text });
     report({ type: 'progress', text });
@@ -89,11 +94,14 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       crypto,
       log,
       storage: host.storage(root),
+      proxy: () => net.proxyInUse,
       config: {
         socketPath: settings.socket,
         listen: settings.listen,
         registries: [registry],
-        ...(fingerprint === undefined ? {} : { tls: { fingerprint } }),
+        ...tlsOf(local === undefined ? settings : undefined, fingerprint),
+        transport: settings.transport,
+        carriers: carriersOf(settings),
         beacons: beacon === undefined ? [] : [beacon],
         ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
         ...(launch.public === undefined ? {} : { public: launch.public }),
@@ -130,6 +138,16 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
     await local?.close();
     await run.release();
   }
+}
+
+function tlsOf(settings: Settings | undefined, fingerprint: string | undefined): { tls?: TlsClientOptions } {
+  if (fingerprint !== undefined) return { tls: { fingerprint } };
+  const bySystem = settings?.registry_tls === true && settings.registry_trust === 'system';
+  return bySystem ? { tls: { system: true } } : {};
+}
+
+function carriersOf({ compat_beacon: url, compat_fingerprint: pinned }: Settings): CarrierAddress[] {
+  return url === undefined ? [] : [{ url, ...(pinned !== undefined && { fingerprint: pinned }) }];
 }
 
 /** A socket that somebody holds, or whose path is too long, needs another hint here than in a library. */

@@ -16,6 +16,7 @@ import { nodeAnswerers } from './answerers.ts';
 import { nodeFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { nodeProcesses } from './processes.ts';
+import { shell } from './shell.ts';
 
 /** The machine the command line runs on. */
 export function nodeHost(): Host {
@@ -42,6 +43,7 @@ export function nodeHost(): Host {
     absolute: (path) => resolve(path),
     localTime,
     fingerprintOf,
+    shell,
     netcheck: (input, signal) => netcheck({ ...{ net, clock, random }, ...input }, signal),
     onInterrupt,
   };

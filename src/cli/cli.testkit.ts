@@ -128,6 +128,7 @@ export class TestMachine {
       },
       absolute: (path) => (path.startsWith('/') ? path : `/here/${path}`),
       localTime: (when) => new Date(when).toISOString().slice(0, 19).replace('T', ' '),
+      shell: () => Promise.reject(new Error('no shell here')),
       fingerprintOf: (server) => this.#fingerprintOf(server),
       netcheck: () => Promise.reject(new Error('no network here')),
       onInterrupt: () => () => {},

@@ -5,7 +5,7 @@
 import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, UnixMillis } from '../base/units.ts';
-import type { Abort, Clock, Net, Storage } from '../runtime/ports.ts';
+import type { Abort, Clock, ConnectOptions, Net, Storage } from '../runtime/ports.ts';
 import type { NetcheckReport } from '../sdk/index.ts';
 
 export interface Sink {
@@ -168,7 +168,13 @@ export interface Host {
   /** Local time for people, `2026-11-22 14:03:05`. */
   localTime(when: UnixMillis): string;
   /** The SHA-256 fingerprint (hex) of the certificate a TLS server presents, unverified. Errors: `connection_failed`, `protocol_error` (speaks no TLS). */
-  fingerprintOf(server: Endpoint, timeout: Millis, signal?: Abort): Promise<string>;
+  fingerprintOf(
+    server: Endpoint,
+    timeout: Millis,
+    options?: Pick<ConnectOptions, 'signal' | 'proxy'>,
+  ): Promise<string>;
+  /** What a shell command prints, at most 64 KiB. Errors: `unavailable` when it fails or takes more than 10 s. */
+  shell(command: string): Promise<string>;
   /** Measures how the network treats this machine, without a daemon. Takes some seconds. */
   netcheck(
     input: {

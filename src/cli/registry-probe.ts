@@ -16,7 +16,7 @@ export interface RegistryFacts {
   readonly features: readonly string[];
 }
 
-type Probing = Pick<Host, 'net' | 'clock' | 'fingerprintOf'>;
+export type Probing = Pick<Host, 'net' | 'clock' | 'fingerprintOf'>;
 
 interface ProbeOptions {
   readonly tls: boolean;
@@ -68,7 +68,9 @@ export async function probeRegistry(
 
 async function learn(host: Probing, endpoint: Endpoint, options: ProbeOptions): Promise<string> {
   try {
-    return await host.fingerprintOf(endpoint, options.timeout, options.signal);
+    return await host.fingerprintOf(endpoint, options.timeout, {
+      ...(options.signal && { signal: options.signal }),
+    });
   } catch (thrown) {
     const name = formatEndpoint(endpoint);
     if (thrown instanceof PilotError && thrown.code === 'protocol_error') {
@@ -82,7 +84,9 @@ async function learn(host: Probing, endpoint: Endpoint, options: ProbeOptions): 
 }
 
 function unreachable(name: string, cause: unknown): PilotError {
-  if (cause instanceof PilotError && cause.code === 'cancelled') return cause;
+  // What a proxy says comes with its own advice.
+  if (cause instanceof PilotError && (cause.code === 'cancelled' || cause.code.startsWith('proxy_')))
+    return cause;
   return new PilotError('registry_unreachable', `Cannot reach the registry at ${name}${reasonOf(cause)}`, {
     hint: `check that it runs there and that no firewall is in between; on that machine: pilotctl rendezvous status`,
     cause,

@@ -137,7 +137,7 @@ test('a server without TLS, a silent one and none are told apart', async () => {
     'connection_failed',
   );
   const stop = new AbortController();
-  const asked = codeOf(fingerprintOf(at(silent), 5000, stop.signal));
+  const asked = codeOf(fingerprintOf(at(silent), 5000, { signal: stop.signal }));
   stop.abort(new PilotError('cancelled', 'stopped'));
   assert.equal(await asked, 'cancelled');
   plain.close();

@@ -53,7 +53,9 @@ export function readKey<K extends KeyName>(
 ): ReturnType<(typeof KEYS)[K]['schema']['parse']> {
   const result = KEYS[key].schema.safeParse(value);
   if (!result.success) {
-    const shown = typeof value === 'string' ? `"${value}"` : JSON.stringify(value);
+    const spec: { shown?(text: string): string } = KEYS[key];
+    const safe = typeof value === 'string' && spec.shown !== undefined ? spec.shown(value) : value;
+    const shown = typeof safe === 'string' ? `"${safe}"` : JSON.stringify(safe);
     const reason = result.error.issues[0]?.message ?? `expected ${KEYS[key].wants}`;
     throw new PilotError('invalid_argument', `Invalid value ${shown} for "${key}" ${where}: ${reason}`, {
       hint: `set it with: pilotctl config --set ${key}=${exampleOf(key)}, or drop it with: pilotctl config --unset ${key}`,

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
+import { parseCarrierUrl } from '../../wire/compat.ts';
+import { maskedProxyUrl, parseProxyUrl } from '../../wire/proxy-url.ts';
 import { fingerprint, hostname, hostPort, tunnelAddress, type Value } from '../values.ts';
 import { autoApproveSchema, ruleToFile } from './auto-approve.ts';
 
@@ -22,6 +24,8 @@ interface Key<T> {
   readonly fallback?: string | number | boolean;
   /** How a read value looks in config.json. */
   toFile(value: T): FileValue;
+  /** How it is shown, when not so: without credentials. */
+  shown?(text: string): string;
 }
 
 function textKey<T>(
@@ -91,6 +95,27 @@ const emailAddress: Value<string> = {
   },
 };
 
+const carrierAddress: Value<string> = {
+  label: 'url',
+  parse(input) {
+    const url = parseCarrierUrl(input);
+    if (url === undefined) throw new RangeError('expected a URL such as wss://beacon.example.net');
+    return url.text;
+  },
+};
+const NO_PROXY_WORDS: ReadonlySet<string> = new Set(['off', 'none', 'no', 'false', 'direct']);
+export const proxyAddress: Value<string> = {
+  label: 'proxy',
+  parse(input) {
+    const word = input.trim().toLowerCase();
+    if (word === 'auto') return word;
+    if (NO_PROXY_WORDS.has(word)) return 'off';
+    if (!/^https?:\/\//.test(word) || parseProxyUrl(input) === undefined)
+      throw new RangeError('expected auto, off, or http://USER:PASSWORD@HOST:PORT');
+    return input.trim();
+  },
+};
+
 /** Every key of config.json. A test compares it with docs/config.md. */
 export const KEYS = {
   registry: textKey<Endpoint>(
@@ -114,6 +139,40 @@ export const KEYS = {
     {
       toFile: formatEndpoint,
     },
+  ),
+  registry_trust: choiceKey(
+    ['pinned', 'system'],
+    'Know the registry by its pinned certificate, or by the authorities this system trusts (SSL_CERT_FILE names more of them)',
+    'pinned',
+  ),
+  transport: choiceKey(
+    ['auto', 'udp', 'compat'],
+    'How beacons are reached: over UDP, by WebSocket on TCP (compat: peers then only through beacons), or auto: over UDP, and by WebSocket while no beacon answers there',
+    'auto',
+  ),
+  compat_beacon: textKey(
+    carrierAddress,
+    'a URL, wss://HOST[:PORT]',
+    'WebSocket of the beacon to use. By default those the registry announces',
+  ),
+  compat_fingerprint: textKey(
+    fingerprint,
+    '64 hex digits',
+    'SHA-256 of the certificate at `compat_beacon`. By default the authorities this system trusts vouch for it',
+  ),
+  proxy: {
+    ...textKey(
+      proxyAddress,
+      'auto, off, or http://[USER:PASSWORD@]HOST:PORT',
+      'HTTP proxy for connections to registry and beacon: `auto` takes HTTPS_PROXY or ALL_PROXY, heeds NO_PROXY, and prefers the direct way where there is one',
+      { fallback: 'auto' },
+    ),
+    shown: (text: string) => (text === 'auto' || text === 'off' ? text : maskedProxyUrl(text)),
+  },
+  proxy_cmd: textKey(
+    { label: 'command', parse: (input) => input },
+    'a shell command',
+    'Prints the URL of the proxy, in place of HTTPS_PROXY; run at the start, after a minute, and when the proxy refuses. For credentials that change',
   ),
   socket: textKey(
     absolutePath,
@@ -194,9 +253,9 @@ export function variableOf(key: KeyName): string {
  */
 export const FOREIGN_KEYS: ReadonlySet<string> = new Set(
   (
-    'admin_token advertise_endpoint compat_beacon endpoint identity log_format motd_feed_url networks owner proxy ' +
-    'proxy_cmd registry_trust rekey_whitelist reply_whitelist sandbox_dir security_profile syn_whitelist telemetry_url ' +
-    'tls_trust transport webhook webhook_secret beacon_rtt_probe dataexchange_b64 encrypt no_addr_watch ' +
+    'admin_token advertise_endpoint endpoint identity log_format motd_feed_url networks owner ' +
+    'rekey_whitelist reply_whitelist sandbox_dir security_profile syn_whitelist telemetry_url ' +
+    'tls_trust webhook webhook_secret beacon_rtt_probe dataexchange_b64 encrypt no_addr_watch ' +
     'no_dataexchange no_echo no_eventstream no_path_watch no_rx_watchdog no_skillinject sandbox ' +
     'strict_dataplane_trust max_conns_per_port max_conns_total syn_rate_limit idle_timeout keepalive motd_interval ' +
     'time_wait skill_inject'

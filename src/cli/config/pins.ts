@@ -3,8 +3,9 @@ import { fromUtf8 } from '../../base/bytes.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import type { Context } from '../context.ts';
-import { probeRegistry } from '../registry-probe.ts';
+import { type Probing, probeRegistry } from '../registry-probe.ts';
 import { writeConfigFile } from './file.ts';
+import { probingOf } from './proxies.ts';
 import type { Resolved } from './settings.ts';
 
 /** One try to reach the registry, ms. */
@@ -21,13 +22,13 @@ export async function registryPin(
   { settings, origins }: Resolved,
 ): Promise<string | undefined> {
   const { registry, registry_tls, registry_fingerprint } = settings;
-  if (registry === undefined || !registry_tls) return undefined;
+  if (registry === undefined || !registry_tls || settings.registry_trust === 'system') return undefined;
   if (registry_fingerprint !== undefined) return registry_fingerprint;
   const known = await knownPins(context);
   const name = formatEndpoint(registry);
   const pinned = known[name];
   if (pinned !== undefined) return pinned;
-  const learned = await learnPatiently(context, registry);
+  const learned = await learnPatiently(context, probingOf(context.host, settings), registry);
   context.output.note(
     `first contact with ${name}: its key has the fingerprint ${learned} and is pinned from now on`,
   );
@@ -51,12 +52,12 @@ export async function pinnedKey(context: Context, { settings }: Resolved): Promi
 }
 
 /** Machines that start together come up in any order, so a registry that is not there yet is waited for. */
-async function learnPatiently(context: Context, registry: Endpoint): Promise<string> {
+async function learnPatiently(context: Context, probing: Probing, registry: Endpoint): Promise<string> {
   const { clock } = context.host;
   const until = clock.now() + (context.timeLeft ?? 30_000) / 2;
   for (let attempt = 1; ; attempt++) {
     try {
-      const facts = await probeRegistry(context.host, registry, {
+      const facts = await probeRegistry(probing, registry, {
         tls: true,
         timeout: TRY,
         signal: context.signal,

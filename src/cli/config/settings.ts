@@ -11,7 +11,14 @@ export interface Settings {
   readonly registry: Endpoint | undefined;
   readonly registry_fingerprint: string | undefined;
   readonly registry_tls: boolean;
+  readonly registry_trust: 'pinned' | 'system';
   readonly beacon: Endpoint | undefined;
+  readonly transport: 'auto' | 'udp' | 'compat';
+  readonly compat_beacon: string | undefined;
+  readonly compat_fingerprint: string | undefined;
+  /** `auto`, `off`, or a URL, with credentials perhaps. */
+  readonly proxy: string;
+  readonly proxy_cmd: string | undefined;
   readonly socket: string;
   readonly hostname: string | undefined;
   readonly email: string | undefined;
@@ -99,7 +106,13 @@ function dropForeignPin(
     const configured = readKey('registry', file.registry, '');
     if (sameEndpoint(configured, settings.registry as Endpoint)) return;
   }
-  for (const key of ['registry_fingerprint', 'beacon', 'registry_tls'] as const) {
+  for (const key of [
+    'registry_fingerprint',
+    'beacon',
+    'compat_beacon',
+    'compat_fingerprint',
+    'registry_tls',
+  ] as const) {
     if (PRECEDENCE[origins[key]] >= strength || origins[key] === 'default') continue;
     settings[key] = key === 'registry_tls' ? true : undefined;
     origins[key] = 'default';

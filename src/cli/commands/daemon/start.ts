@@ -4,12 +4,25 @@ import type { DaemonFacts, DaemonLaunch } from '../../background/launch.ts';
 import { runningDaemon } from '../../background/run-file.ts';
 import { startProgram } from '../../background/start.ts';
 import { defineCommand, type Result } from '../../command.ts';
-import { REGISTRY_PORT } from '../../config/keys.ts';
+import { proxyAddress, REGISTRY_PORT } from '../../config/keys.ts';
 import { registryPin } from '../../config/pins.ts';
 import type { FlagTexts, Settings } from '../../config/settings.ts';
 import type { Context } from '../../context.ts';
 import { formatFields } from '../../text.ts';
 import { fingerprint, hostname, hostPort, oneOf, path, text, tunnelAddress } from '../../values.ts';
+
+/** Every user of this machine sees the command lines of all programs, and restarts repeat them. */
+const openProxyAddress: typeof proxyAddress = {
+  label: 'proxy',
+  parse(input) {
+    const read = proxyAddress.parse(input);
+    if (read.includes('@'))
+      throw new RangeError(
+        'credentials do not belong on a command line: set PILOT_PROXY, or proxy in config.json',
+      );
+    return read;
+  },
+};
 
 export const daemonStart = defineCommand({
   name: 'daemon start',
@@ -23,6 +36,14 @@ export const daemonStart = defineCommand({
     fingerprint: { value: fingerprint, summary: 'the key the registry must show' },
     tls: { summary: 'speak plaintext to the registry', negated: true },
     beacon: { value: hostPort('host', 9001), summary: 'beacon to use' },
+    transport: {
+      value: oneOf('way', ['auto', 'udp', 'compat']),
+      summary: 'reach beacons over UDP, by WebSocket (compat), or as it works (auto)',
+    },
+    proxy: {
+      value: openProxyAddress,
+      summary: 'auto, off, or http://HOST:PORT; credentials: see PILOT_PROXY',
+    },
     hostname: { value: hostname, summary: 'name of this node' },
     email: { value: text, summary: 'owner told to the registry' },
     listen: { value: tunnelAddress, summary: 'UDP address of the daemon' },
@@ -52,6 +73,8 @@ export const daemonStart = defineCommand({
       ...(flags.fingerprint && { registry_fingerprint: flags.fingerprint }),
       ...(!flags.tls && { registry_tls: 'false' }),
       ...(flags.beacon && { beacon: formatEndpoint(flags.beacon) }),
+      ...(flags.transport && { transport: flags.transport }),
+      ...(flags.proxy && { proxy: flags.proxy }),
       ...(flags.hostname && { hostname: flags.hostname }),
       ...(flags.email && { email: flags.email }),
       ...(flags.listen && { listen: formatEndpoint(flags.listen) }),

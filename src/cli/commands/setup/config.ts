@@ -47,7 +47,14 @@ export const config = defineCommand({
 });
 
 /** What goes with a registry and is wrong for another. */
-const BELONG_TO_REGISTRY: readonly KeyName[] = ['registry_fingerprint', 'registry_tls', 'beacon'];
+const BELONG_TO_REGISTRY: readonly KeyName[] = [
+  'registry_fingerprint',
+  'registry_tls',
+  'registry_trust',
+  'beacon',
+  'compat_beacon',
+  'compat_fingerprint',
+];
 
 async function setKey(context: Context, assignment: string): Promise<Result> {
   const equals = assignment.indexOf('=');
@@ -61,12 +68,20 @@ async function setKey(context: Context, assignment: string): Promise<Result> {
   const value = (KEYS[key].toFile as (value: unknown) => FileValue)(read);
   const raw: Record<string, unknown> = { ...(await context.rawConfig()) };
   if (key === 'registry' && raw.registry !== value) for (const other of BELONG_TO_REGISTRY) delete raw[other];
-  raw[key] = value;
+  // Older daemons refuse a file that says so, and here it is the default.
+  if (key === 'transport' && value === 'auto') delete raw[key];
+  else raw[key] = value;
   await writeConfigFile(context.host.files, context.home.config, raw);
   return {
-    data: { key, value },
-    human: [`${key} = ${shownValue(value)}`, ...(await whenApplied(context))].join('\n'),
+    data: { key, value: safe(key, value) },
+    human: [`${key} = ${shownValue(safe(key, value))}`, ...(await whenApplied(context))].join('\n'),
   };
+}
+
+/** Without credentials. */
+function safe(key: KeyName, value: FileValue): FileValue {
+  const spec: { shown?(text: string): string } = KEYS[key];
+  return typeof value === 'string' && spec.shown !== undefined ? spec.shown(value) : value;
 }
 
 function shownValue(value: FileValue): string {
@@ -99,7 +114,7 @@ async function show(context: Context): Promise<Result> {
   const values = KEY_NAMES.map((key) => {
     const value: unknown = settings[key];
     const shown = value === undefined ? null : (KEYS[key].toFile as (value: unknown) => FileValue)(value);
-    return { key, value: shown, origin: origins[key] };
+    return { key, value: shown === null ? null : safe(key, shown), origin: origins[key] };
   });
   const data = {
     home: home.root,

@@ -5,6 +5,7 @@ import { runningDaemon } from '../../background/run-file.ts';
 import { defineCommand } from '../../command.ts';
 import { checkConfigFile, type RawConfig, readKey, writeConfigFile } from '../../config/file.ts';
 import { BEACON_PORT, REGISTRY_PORT } from '../../config/keys.ts';
+import { probingOf } from '../../config/proxies.ts';
 import type { Context } from '../../context.ts';
 import { probeRegistry, type RegistryFacts } from '../../registry-probe.ts';
 import { formatFields } from '../../text.ts';
@@ -131,7 +132,7 @@ async function contact(
   choice: Choice,
 ): Promise<RegistryFacts | undefined> {
   try {
-    return await probeRegistry(context.host, registry, {
+    return await probeRegistry(probingOf(context.host, (await context.settings()).settings), registry, {
       tls: choice.tls,
       fingerprint: choice.fingerprint,
       timeout: CONTACT,
