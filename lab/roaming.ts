@@ -9,9 +9,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { blocked } from './scenarios/blocked.ts';
 import { outages } from './scenarios/outages.ts';
 import { failuresOf, lineOf, type Measured, page, type Row, rowsOf } from './scenarios/record.ts';
-import { RoamingWorld } from './scenarios/roaming-world.ts';
+import { RoamingWorld, type Servers } from './scenarios/roaming-world.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { switches } from './scenarios/switches.ts';
 import { whyNoShaper } from './shaper.ts';
@@ -21,6 +22,7 @@ import { PROJECT } from './stage.ts';
 const RECORD = join(PROJECT, 'docs', 'roaming.json');
 const PAGE = join(PROJECT, 'docs', 'roaming.md');
 const BYTES = 6_000_000;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const PREFIX = `pr${process.pid % 10_000}`;
 
 const { values } = parseArgs({
@@ -53,25 +55,32 @@ const say = (text: string): void => {
   if (!values.json) console.log(text);
 };
 const measured: Measured[] = [];
-const world = new RoamingWorld(PREFIX);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void world.down().then(() => process.exit(1)));
-}
-try {
-  say(`building the network, starting servers and agents (${chosen.length} scenarios)`);
-  await world.up({ a: { uplink: 1, kind: 'dual' }, b: { uplink: 1, kind: 'dual' } });
-  for (let run = 0; run < Number(values.runs); run++) {
-    for (const scenario of chosen) {
-      for (const result of await scenario.run(world)) {
-        measured.push(result);
-        say(lineOf(result));
+
+async function runAll(servers: Servers): Promise<void> {
+  const mine = chosen.filter((scenario) => (scenario.servers ?? 'apart') === servers);
+  if (mine.length === 0) return;
+  say(`building the network, starting servers and agents (${mine.length} scenarios)`);
+  const world = new RoamingWorld(PREFIX, servers);
+  const stop = (): void => void world.down().then(() => process.exit(1));
+  for (const signal of SIGNALS) process.once(signal, stop);
+  try {
+    await world.up({ a: { uplink: 1, kind: 'dual' }, b: { uplink: 1, kind: 'dual' } });
+    for (let run = 0; run < Number(values.runs); run++) {
+      for (const scenario of mine) {
+        for (const result of await scenario.run(world)) {
+          measured.push(result);
+          say(lineOf(result));
+        }
       }
     }
+  } finally {
+    if (values.logs !== '') world.saveLogs(values.logs);
+    await world.down();
+    for (const signal of SIGNALS) process.off(signal, stop);
   }
-} finally {
-  if (values.logs !== '') world.saveLogs(values.logs);
-  await world.down();
 }
+
+for (const servers of ['apart', 'together'] as const) await runAll(servers);
 
 const rows = rowsOf(measured);
 const failures = failuresOf(rows);

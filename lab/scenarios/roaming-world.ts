@@ -9,7 +9,8 @@ import { type Actor, PROJECT, Stage } from '../stage.ts';
 import { SERVER_NAME, type Side, type UplinkKind, type UplinkNumber, Uplinks } from '../uplinks.ts';
 import type { BeaconRole, RegistryRole } from './serve.ts';
 
-const REGISTRY_PORT = 9000;
+/** Out of networks that let little out, too. */
+const REGISTRY_PORT = 443;
 const KEY_PORT = 9100;
 /** Far enough apart for the second port each beacon answers from. */
 export const BEACON_PORTS = [9001, 9011] as const;
@@ -26,14 +27,19 @@ export interface Path {
   readonly endpoint: string;
 }
 
+/** `apart`: a registry and two beacons that can be killed alone. `together`: one rendezvous. */
+export type Servers = 'apart' | 'together';
+
 export class RoamingWorld {
+  readonly #together: boolean;
   readonly uplinks: Uplinks;
   readonly stage = new Stage();
   readonly actors: Readonly<Record<Side, Actor>>;
   readonly #servers = new Map<string, ChildProcess>();
   readonly #clients = new Map<string, PilotClient>();
 
-  constructor(prefix: string) {
+  constructor(prefix: string, servers: Servers = 'apart') {
+    this.#together = servers === 'together';
     this.uplinks = new Uplinks(prefix);
     const actor = (side: Side): Actor => this.stage.actor(`node-${side}`, this.uplinks.inside(side));
     this.actors = { a: actor('a'), b: actor('b') };
@@ -44,12 +50,16 @@ export class RoamingWorld {
     this.uplinks.up();
     await this.place(places);
     await this.startRegistry();
-    for (const port of BEACON_PORTS) await this.startBeacon(port);
+    if (!this.#together) for (const port of BEACON_PORTS) await this.startBeacon(port);
     for (const side of ['a', 'b'] as const) {
       const actor = this.actors[side];
-      this.stage.pilotctl(actor, ['init', '--registry', SERVER_NAME, '--hostname', actor.name], {
-        quiet: true,
-      });
+      this.stage.pilotctl(
+        actor,
+        ['init', '--registry', `${SERVER_NAME}:${REGISTRY_PORT}`, '--hostname', actor.name],
+        {
+          quiet: true,
+        },
+      );
       this.stage.pilotctl(actor, ['config', '--set', 'log_level=debug'], { quiet: true });
       this.startDaemon(side);
     }
@@ -82,11 +92,13 @@ export class RoamingWorld {
   }
 
   startRegistry(): Promise<void> {
+    const ports = this.#together ? [BEACON_PORTS[0]] : BEACON_PORTS;
     const role: RegistryRole = {
       role: 'registry',
       bind: { host: '::', port: REGISTRY_PORT },
       directory: this.#serverDirectory(),
-      beacons: BEACON_PORTS.map((port) => ({ host: SERVER_NAME, port })),
+      beacons: ports.map((port) => ({ host: SERVER_NAME, port })),
+      ...(this.#together && { beacon: { host: '::', port: BEACON_PORTS[0] } }),
       keyPort: KEY_PORT,
     };
     return this.#serve('registry', role);

@@ -24,6 +24,8 @@ export interface RegistryRole {
   /** Told to nodes, as a registry with beacons elsewhere tells them. */
   readonly beacons: readonly Endpoint[];
   readonly keyPort: number;
+  /** Its own beacon, as in a rendezvous; it takes WebSockets at the registry's port. @default told to nobody */
+  readonly beacon?: Endpoint;
 }
 
 export interface BeaconRole {
@@ -35,7 +37,7 @@ export interface BeaconRole {
 
 const { net, clock, random, crypto, storage } = nodeHost();
 
-async function registry({ bind, directory, beacons, keyPort }: RegistryRole): Promise<object> {
+async function registry({ bind, directory, beacons, keyPort, beacon }: RegistryRole): Promise<object> {
   const log = nodeLog({ level: 'info', destination: join(directory, 'registry.log') });
   let service: RegistryService | undefined;
   const { fingerprint } = await startRendezvous({
@@ -44,8 +46,7 @@ async function registry({ bind, directory, beacons, keyPort }: RegistryRole): Pr
     store: await openEmbeddedStore({ path: join(directory, 'registry.db'), clock, log }),
     tls: 'persisted',
     registryBind: bind,
-    // Of its own beacon nobody is told.
-    beaconBind: { host: '127.0.0.1', port: 0 },
+    beaconBind: beacon ?? { host: '127.0.0.1', port: 0 },
     config: { beacons },
     decorate: (made) => {
       service = made;
@@ -80,7 +81,7 @@ async function identityKey(keyPort: number, node: number): Promise<Uint8Array | 
   }
 }
 
-async function beacon({ bind, directory, keyPort }: BeaconRole): Promise<object> {
+async function serveBeacon({ bind, directory, keyPort }: BeaconRole): Promise<object> {
   const log = nodeLog({ level: 'debug', destination: join(directory, `beacon-${bind.port}.log`) });
   const { endpoint } = await startBeacon({
     ...{ net, clock, random, crypto, log, bind },
@@ -90,5 +91,5 @@ async function beacon({ bind, directory, keyPort }: BeaconRole): Promise<object>
 }
 
 const asked = JSON.parse(process.argv[2] ?? '{}') as RegistryRole | BeaconRole;
-console.log(JSON.stringify(asked.role === 'registry' ? await registry(asked) : await beacon(asked)));
+console.log(JSON.stringify(asked.role === 'registry' ? await registry(asked) : await serveBeacon(asked)));
 process.on('SIGTERM', () => process.exit(0));

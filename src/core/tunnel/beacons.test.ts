@@ -34,6 +34,20 @@ test('repeats sooner while unanswered, reports the loss once and the return of o
   assert.equal(events.filter(({ name }) => name === 'beacon.observed').length, 1);
 });
 
+test('on another network every beacon is asked at once, those given up as well', () => {
+  const { beacons, discovers, run } = world([ONE, TWO]);
+  run(0, 60_000, false);
+  const before = discovers.length;
+  beacons.hostMoved(60_000);
+  run(60_000, 60_001, false);
+  assert.equal(discovers.length, before + 2);
+  beacons.hostMoved(60_010);
+  run(60_010, 60_011, false);
+  assert.equal(discovers.length, before + 2, 'what is told twice is one move');
+  run(60_011, 60_700, false);
+  assert.equal(discovers.length, before + 4, 'and soon again, as at the start');
+});
+
 test('reports our endpoint only when it changes', () => {
   const { beacons, events, run } = world([ONE]);
   run(0, 100_000, true);

@@ -29,6 +29,8 @@ const MAX_HOMES = 4;
 const MEASURE_EVERY: Millis = 300_000;
 /** Least time between registrations that silent peers cause. */
 const REFRESH_PAUSE: Millis = 1_500;
+/** Least time between registrations when the host moves: one move is often told in several parts. */
+const MOVED_PAUSE: Millis = 100;
 /** Challenges answered per registration: a beacon that keeps asking is not obeyed. */
 const MAX_PROOFS = 2;
 /** Beacons of peers where we register, of one peer and of all, and how long without use. */
@@ -281,6 +283,14 @@ export class Beacons {
       if (moved && one.unanswered > LOST_AFTER) one.unanswered = LOST_AFTER;
       const worth = moved || noneAnswers || !one.lost;
       if (worth && now - one.sentAt >= REFRESH_PAUSE && one.nextAt > now) one.nextAt = now;
+    }
+  }
+
+  /** The host is on another network: what was asked from the old one says nothing, so all are asked anew, at once. */
+  hostMoved(now: Instant): void {
+    for (const one of this.#all()) {
+      one.unanswered = 0;
+      if (now - one.sentAt >= MOVED_PAUSE) one.nextAt = Math.min(one.nextAt, now);
     }
   }
 

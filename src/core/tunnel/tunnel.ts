@@ -198,6 +198,12 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** The host changed networks, or may have: registers again and tries the paths in use. */
   networkChanged(now: Instant): void {
+    this.#beacons.hostMoved(now);
+    this.#seenElsewhere(now);
+  }
+
+  /** The NAT forgot its mappings, those of our direct paths as well. */
+  #seenElsewhere(now: Instant): void {
     this.#lifetime.networkChanged(now);
     this.#beacons.refresh(now, true);
     for (const peer of this.#peers.all()) peer.recheck(now);
@@ -346,8 +352,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     }
     switch (message.type) {
       case 'discoverReply':
-        // Seen elsewhere than before: the NAT forgot its mappings, those of our direct paths as well.
-        if (this.#beacons.discoverReply(from, message, now, via)) this.networkChanged(now);
+        if (this.#beacons.discoverReply(from, message, now, via)) this.#seenElsewhere(now);
         this.#observed(via, now);
         return;
       case 'punchCommand':
