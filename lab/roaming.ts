@@ -43,7 +43,11 @@ if (obstacle !== undefined) {
   process.exit(1);
 }
 
-const scenarios: Scenario[] = [...switches(BYTES), ...outages(Number(values['registry-down']) * 1000)];
+const scenarios: Scenario[] = [
+  ...switches(BYTES),
+  ...outages(Number(values['registry-down']) * 1000),
+  ...blocked(),
+];
 const groups = values.groups.split(',');
 const chosen = scenarios.filter(
   ({ group, name }) =>

@@ -92,7 +92,7 @@ export async function beaconKilled(world: RoamingWorld): Promise<Measured> {
  */
 export async function registryDown(world: RoamingWorld, length: number): Promise<Measured[]> {
   const note = await behind(world, 'port-restricted', 'port-restricted');
-  await world.kill('registry');
+  await world.powerCut();
   const began = performance.now();
   const results: Measured[] = [];
   const minutes = `registry down for ${length >= 60_000 ? `${length / 60_000} min` : `${length / 1000} s`}`;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { PeerRow, PingReply } from '../../src/ipc/methods.ts';
 import { nodeClock, nodeCrypto, nodeNet } from '../../src/platform/index.ts';
 import { PilotClient } from '../../src/sdk/client.ts';
+import { must, run } from '../shell.ts';
 import { type Actor, PROJECT, Stage } from '../stage.ts';
 import { SERVER_NAME, type Side, type UplinkKind, type UplinkNumber, Uplinks } from '../uplinks.ts';
 import type { BeaconRole, RegistryRole } from './serve.ts';
@@ -92,6 +93,7 @@ export class RoamingWorld {
   }
 
   startRegistry(): Promise<void> {
+    run('ip', [...this.uplinks.inside('pub').slice(1), 'nft', 'delete', 'table', 'inet', 'dead']);
     const ports = this.#together ? [BEACON_PORTS[0]] : BEACON_PORTS;
     const role: RegistryRole = {
       role: 'registry',
@@ -124,8 +126,11 @@ export class RoamingWorld {
     await gone;
   }
 
-  isServing(server: 'registry' | `beacon ${BeaconPort}`): boolean {
-    return this.#servers.has(server);
+  /** The registry's machine is gone: connections to it are not even refused. */
+  async powerCut(): Promise<void> {
+    const rules = `table inet dead {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport ${REGISTRY_PORT} drop\n }\n}\n`;
+    must('ip', [...this.uplinks.inside('pub').slice(1), 'nft', '-f', '-'], rules);
+    await this.kill('registry');
   }
 
   #serverDirectory(): string {
