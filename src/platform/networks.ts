@@ -11,7 +11,7 @@ import {
   readRoutePrint,
 } from './routes.ts';
 
-/** How often interfaces are looked at, ms. One look takes some 0.1 ms. */
+/** How often interfaces are looked at, ms. Chosen: a look is a few files of the kernel, a lost second is a gap. */
 const INTERVAL = 1_000;
 /** Wall-clock time that passed without the monotonic clock, or between two looks, from which we were asleep. */
 const SLEPT = 5_000;
