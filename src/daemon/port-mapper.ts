@@ -4,6 +4,7 @@ import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
 import { PortMapping } from '../core/port-mapping/port-mapping.ts';
+import { isPublic } from '../core/port-mapping/public.ts';
 import type { MappedNetwork, PortMappingOutput, PortMappingStatus } from '../core/port-mapping/types.ts';
 import { type Driver, drive } from '../runtime/drive.ts';
 import type { Clock, Log, Net, UdpSocket } from '../runtime/ports.ts';
@@ -43,9 +44,10 @@ export class PortMapper {
   readonly #driver: Driver;
   #asked: Asked | undefined;
   /** The network last looked at, also while its socket is being bound. */
-  #network: MappedNetwork | undefined;
+  #network: MappedNetwork | 'no_router' | 'public_address' | undefined;
   #external: Endpoint | undefined;
-  #releasing: Promise<void> = Promise.resolve();
+  /** A UPnP router is asked to take the mapping back. */
+  #releasing: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: PortMapperOptions) {
@@ -71,8 +73,7 @@ export class PortMapper {
     if (this.#options.mode === 'off' || this.#stopped) return;
     const network = this.#behind();
     if (JSON.stringify(network) === JSON.stringify(this.#network)) {
-      if (network !== undefined) this.check();
-      else if (this.#machine.status().problem === undefined) this.#use(undefined);
+      this.check();
       return;
     }
     this.#network = network;
@@ -90,27 +91,29 @@ export class PortMapper {
     this.#driver.run(() => this.#machine.release());
     this.#stopped = true;
     this.#driver.stop();
-    await Promise.race([this.#releasing, this.#options.clock.sleep(RELEASE_LIMIT)]);
+    if (this.#releasing !== undefined)
+      await Promise.race([this.#releasing, this.#options.clock.sleep(RELEASE_LIMIT)]);
     await this.#asked?.socket?.close();
   }
 
-  #behind(): MappedNetwork | undefined {
+  #behind(): MappedNetwork | 'no_router' | 'public_address' {
     const { net, local } = this.#options;
     const isWildcard = local.host === '0.0.0.0' || local.host === '::';
     for (const { host, local: own } of net.gateways()) {
       if (host.includes(':') || !(isWildcard || own === local.host)) continue;
+      if (isPublic(own)) return 'public_address';
       return { gateway: host, internal: { host: own, port: local.port } };
     }
-    return undefined;
+    return 'no_router';
   }
 
-  async #enter(network: MappedNetwork | undefined): Promise<void> {
+  async #enter(network: MappedNetwork | 'no_router' | 'public_address'): Promise<void> {
     const { net, clock } = this.#options;
     const before = this.#asked;
     this.#asked = undefined;
-    this.#use(undefined);
+    if (typeof network === 'string') this.#use(network);
     await before?.socket?.close();
-    if (network === undefined) return;
+    if (typeof network === 'string') return;
     const { gateway, internal } = network;
     const socket = await net.udp({ host: internal.host, port: 0 }).catch(() => undefined);
     if (this.#stopped || this.#network !== network) {
@@ -126,7 +129,7 @@ export class PortMapper {
     this.#use(network);
   }
 
-  #use(network: MappedNetwork | undefined): void {
+  #use(network: MappedNetwork | 'no_router' | 'public_address'): void {
     this.#driver.run(() => this.#machine.use(network, this.#options.clock.now()));
   }
 

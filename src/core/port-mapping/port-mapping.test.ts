@@ -232,7 +232,7 @@ describe('port mapping', () => {
     const bench = new Bench();
     bench.router = (request) => pcp(request);
     bench.start();
-    bench.machine.use(undefined, bench.now);
+    bench.machine.use('no_router', bench.now);
     bench.drain();
     assert.equal(bench.external, undefined);
     assert.equal(bench.machine.status().problem, 'no_router');

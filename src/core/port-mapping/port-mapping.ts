@@ -89,15 +89,18 @@ export class PortMapping implements Machine<PortMappingOutput> {
     };
   }
 
-  /** Where we are now; undefined: no router. A mapping of another network is no longer ours. */
-  use(network: MappedNetwork | undefined, now: Instant): void {
+  /** Where we are now. A mapping of another network is no longer ours. */
+  use(network: MappedNetwork | 'no_router' | 'public_address', now: Instant): void {
     this.#drop();
-    this.#network = network;
     this.#tried = [];
-    if (network === undefined) {
+    if (typeof network === 'string') {
+      this.#network = undefined;
       this.#state = { at: 'idle' };
-      this.#problem = 'no_router';
-    } else this.#begin(now);
+      this.#problem = network;
+    } else {
+      this.#network = network;
+      this.#begin(now);
+    }
   }
 
   /** The router may have restarted: asks for the mapping again. */
