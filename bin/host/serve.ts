@@ -1,3 +1,4 @@
+import { formatEndpoint } from '../../src/base/endpoint.ts';
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
 import type { RegistryConfig } from '../../src/registry/index.ts';
@@ -15,6 +16,9 @@ export interface ServeOptions {
   readonly beacon: Endpoint;
   /** Second port of the beacon. @default the port after the next, when it is free */
   readonly beaconAlternate?: Endpoint | undefined;
+  /** Where WebSockets without TLS are taken, for a front; and the URL at which that front is. */
+  readonly webSocket?: Endpoint | undefined;
+  readonly webSocketUrl?: string | undefined;
   /** Host to announce the beacon under; undefined: clients take the host they reached the registry at. */
   readonly publicHost?: string | undefined;
   readonly config?: Partial<RegistryConfig>;
@@ -40,6 +44,8 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       beaconBind: options.beacon,
       beaconAlternateBind: options.beaconAlternate ?? secondPort(options.beacon),
       beaconAlternateOptional: options.beaconAlternate === undefined,
+      webSocketBind: options.webSocket,
+      carriers: carriersOf(options),
       config: {
         ...(options.publicHost !== undefined && {
           beacons: [{ host: options.publicHost, port: options.beacon.port }],
@@ -62,4 +68,11 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
 
 function secondPort({ host, port }: Endpoint): Endpoint {
   return { host, port: port === 0 || port > 65_533 ? 0 : port + 2 };
+}
+
+/** The registry's own port in any case; a wildcard host is where the node reached the registry. */
+function carriersOf({ registry, publicHost, webSocketUrl }: ServeOptions): string[] | undefined {
+  if (registry.port === 0) return undefined;
+  const own = formatEndpoint({ host: publicHost ?? registry.host, port: registry.port });
+  return webSocketUrl === undefined ? [own] : [webSocketUrl, own];
 }

@@ -8,6 +8,7 @@ import type { ConnectionRow, Health, Info, PeerRow } from '../ipc/methods.ts';
 import type { Storage } from '../runtime/ports.ts';
 import { formatAddress } from '../wire/address.ts';
 import { encodeBase64 } from '../wire/base64.ts';
+import type { Carriers } from './carriers/carriers.ts';
 import type { DaemonConfig } from './config.ts';
 import type { Identities } from './identities.ts';
 import type { OwnState } from './own-state.ts';
@@ -40,6 +41,7 @@ export interface InfoSource {
   readonly traffic: Traffic;
   readonly beacons: readonly Endpoint[];
   readonly listenEndpoint: Endpoint;
+  readonly carriers: Carriers;
 }
 
 const LIVE_STATES: readonly string[] = ['ESTABLISHED', 'SYN_SENT', 'SYN_RECV'];
@@ -51,6 +53,7 @@ export function infoOf(source: InfoSource): Info {
   const established = peers.filter((peer) => peer.established).length;
   const observed = node.observed();
   const drops = node.drops();
+  const carried = source.carriers.status();
   return {
     node_id: own.nodeId,
     address: addressText(own.nodeId),
@@ -114,6 +117,10 @@ export function infoOf(source: InfoSource): Info {
     beacons: source.beacons.map(formatEndpoint),
     endpoint: observed === undefined ? '' : formatEndpoint(observed),
     listen_endpoint: formatEndpoint(source.listenEndpoint),
+    transport: carried.transport,
+    transport_in_use: carried.inUse,
+    carrier: carried.url ?? '',
+    proxy: carried.proxy ?? '',
     relay_peer_count: peers.filter((peer) => peer.selected?.kind === 'relay').length,
     trusted_count: node.trusted().length,
     inbox_dir: storage.describe('inbox'),

@@ -40,6 +40,9 @@ export interface RendezvousLaunch {
   readonly beacon: Endpoint;
   /** Undefined: the port after the next, when it is free. */
   readonly beaconAlternate: Endpoint | undefined;
+  /** Where WebSockets without TLS are taken, and how nodes come there. */
+  readonly webSocket: Endpoint | undefined;
+  readonly webSocketUrl: string | undefined;
   /** Host to announce beacons under; undefined: the host each client reached us at. */
   readonly publicHost: string | undefined;
   readonly adminTokenFile: string | undefined;

@@ -95,7 +95,7 @@ const emailAddress: Value<string> = {
   },
 };
 
-const carrierAddress: Value<string> = {
+export const carrierAddress: Value<string> = {
   label: 'url',
   parse(input) {
     const url = parseCarrierUrl(input);

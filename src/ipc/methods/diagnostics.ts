@@ -57,6 +57,13 @@ export interface Info {
   /** Own UDP endpoint as the beacon sees it; "" until seen. */
   readonly endpoint: string;
   readonly listen_endpoint: string;
+  /** As configured: `udp`, `compat` or `auto`; what carries datagrams now: `udp`, `compat` or `none`. */
+  readonly transport: string;
+  readonly transport_in_use: string;
+  /** URL of the beacon's WebSocket in use; "" without one. */
+  readonly carrier: string;
+  /** `host:port` of the HTTP proxy in use; "" without one. */
+  readonly proxy: string;
   readonly relay_peer_count: number;
   readonly trusted_count: number;
   readonly inbox_dir: string;

@@ -36,6 +36,7 @@ function rows(info: Info): [string, string | undefined][] {
     ['Registry', `${info.registry} (${registryState(info)})`],
     ['Beacons', info.beacons.length === 0 ? undefined : info.beacons.join(', ')],
     ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
+    ['Transport', transportLine(info)],
     ['Uptime', formatSpan(info.uptime_secs * 1000)],
     ['Version', info.version],
     ['Networks', info.networks?.map(({ name, address }) => `${printable(name)} (${address})`).join(', ')],
@@ -53,6 +54,16 @@ function rows(info: Info): [string, string | undefined][] {
     ['Inbox', info.inbox_dir],
     ['Received', info.received_dir],
   ];
+}
+
+/** Nothing to say while all is as it should be. */
+function transportLine({ transport_in_use, transport, carrier, proxy }: Info): string | undefined {
+  const through = proxy === '' ? '' : ` through the proxy ${proxy}`;
+  if (transport_in_use === 'compat') {
+    const why = transport === 'compat' ? 'as configured' : 'no beacon answers over UDP';
+    return `WebSocket ${carrier}${through} (${why})`;
+  }
+  return transport_in_use === 'none' ? 'no beacon is in reach' : undefined;
 }
 
 function registryState(info: Info): string {

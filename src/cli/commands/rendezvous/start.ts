@@ -4,7 +4,7 @@ import type { RendezvousFacts, RendezvousLaunch } from '../../background/launch.
 import { holderOf } from '../../background/run-file.ts';
 import { startProgram } from '../../background/start.ts';
 import { defineCommand } from '../../command.ts';
-import { BEACON_PORT, REGISTRY_PORT } from '../../config/keys.ts';
+import { BEACON_PORT, carrierAddress, REGISTRY_PORT } from '../../config/keys.ts';
 import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
 import { bindAddress, oneOf, path, text } from '../../values.ts';
@@ -33,6 +33,13 @@ export const rendezvousStart = defineCommand({
         'second UDP address of the beacon, by which nodes learn how their NAT behaves; by default the port ' +
         'after the next, when it is free',
     },
+    wsAddr: {
+      value: bindAddress,
+      summary:
+        'TCP address for WebSockets without TLS, for a web server in front that has it; with TLS they are ' +
+        'taken at --registry-addr in any case',
+    },
+    wsUrl: { value: carrierAddress, summary: 'how nodes reach that web server: wss://HOST[:PORT]' },
     publicHost: { value: text, summary: 'name or address under which others reach this machine' },
     store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
     adminTokenFile: {
@@ -56,6 +63,10 @@ export const rendezvousStart = defineCommand({
   examples: [
     { line: 'pilotctl rendezvous start', about: 'On a machine that the others can reach' },
     { line: 'pilotctl rendezvous start --public-host pilot.example.net', about: 'Known under a name' },
+    {
+      line: 'pilotctl rendezvous start --registry-addr 0.0.0.0:443 --public-host pilot.example.net',
+      about: 'In reach of networks that let nothing out but TCP 443: registry and beacon on that one port',
+    },
   ],
   async run(context, { flags }) {
     const { host, home } = context;
@@ -76,6 +87,8 @@ export const rendezvousStart = defineCommand({
       registry: flags.registryAddr,
       beacon: flags.beaconAddr,
       beaconAlternate: flags.beaconAlternateAddr,
+      webSocket: flags.wsAddr,
+      webSocketUrl: flags.wsUrl,
       publicHost: flags.publicHost,
       adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
       networkCreation: flags.networkCreation,
