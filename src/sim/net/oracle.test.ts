@@ -66,6 +66,7 @@ for (const left of PRESETS) {
       const expected = directPathPossible(a, b);
       assert.equal(directPathPossible(b, a), expected);
       const actual = await punches(world, a, b);
+      // This program makes no effort.
       if (expected !== 'depends on chance') assert.equal(actual, expected === 'yes');
     });
   }
@@ -89,6 +90,25 @@ test('hosts behind one carrier meet only where it hairpins', async () => {
     assert.equal(directPathPossible(a, b), hairpin ? 'yes' : 'no');
     assert.equal(await punches(world, a, b), hairpin);
   }
+});
+
+test('where ports are not foreseen an effort helps, unless both sides draw them', () => {
+  const DEPENDENT = 'address-and-port-dependent';
+  const sequential = { ...NAT_PRESETS.symmetric, ports: 'sequential' } as const;
+  const kinds = { random: NAT_PRESETS.symmetric, sequential, fixed: NAT_PRESETS['port-restricted'] };
+  assert.equal(kinds.random.mapping, DEPENDENT);
+  const between = (one: keyof typeof kinds, other: keyof typeof kinds): string => {
+    const world = new World(`${one} ${other}`);
+    const [a, b] = [one, other].map((kind) =>
+      world.addHost(`in ${kind}`, world.addNat(`nat ${kind}`, kinds[kind as keyof typeof kinds]).inside),
+    ) as [Host, Host];
+    return directPathPossible(a, b);
+  };
+  assert.equal(between('random', 'fixed'), 'with effort');
+  assert.equal(between('sequential', 'fixed'), 'with effort');
+  assert.equal(between('sequential', 'sequential'), 'with effort');
+  assert.equal(between('sequential', 'random'), 'no');
+  assert.equal(between('random', 'random'), 'no');
 });
 
 test('hosts of one network need no NAT at all', () => {

@@ -2,8 +2,11 @@ import type { Host } from './host.ts';
 import type { Nat } from './nat.ts';
 import type { Segment } from './topology.ts';
 
-/** Whether two hosts can exchange datagrams directly when both try and a third party tells each what it sees. */
-export type Reachability = 'yes' | 'no' | 'depends on chance';
+/**
+ * Whether two hosts can exchange datagrams directly when both try and a third party tells each what it sees.
+ * `with effort`: not by speaking to the endpoints seen, but by foreseeing the next port or with many sockets and ports.
+ */
+export type Reachability = 'yes' | 'no' | 'depends on chance' | 'with effort';
 
 /**
  * What RFC 4787 behaviours allow between two hosts (RFC 5128 §3.3). `yes` means that hole punching must succeed,
@@ -23,11 +26,15 @@ export function directPathPossible(a: Host, b: Host): Reachability {
   if (meeting.router !== undefined && !hairpinsOnTheWay(meeting)) return 'no';
   const [left, right] = [worst(ours), worst(theirs)];
   if (left.predictable && right.predictable) return 'yes';
-  if (!left.predictable && !right.predictable) return left.lucky && right.lucky ? 'depends on chance' : 'no';
+  if (!left.predictable && !right.predictable) {
+    if (left.lucky && right.lucky) return 'depends on chance';
+    // A kept port is as good as a known one; two that nobody knows are met only where both count up.
+    return left.lucky || right.lucky || (left.countsUp && right.countsUp) ? 'with effort' : 'no';
+  }
   const [symmetric, other] = left.predictable ? [right, left] : [left, right];
   if (symmetric.lucky) return 'depends on chance';
-  // The symmetric side comes from a port nobody foresaw; only a filter that looks at no port lets it in.
-  return other.filtersPorts ? 'no' : 'yes';
+  // The symmetric side comes from a port nobody was told; only a filter that looks at no port lets it in at once.
+  return other.filtersPorts ? 'with effort' : 'yes';
 }
 
 interface Character {
@@ -36,6 +43,8 @@ interface Character {
   /** Not predictable by rule, but the port is kept where it is free. */
   readonly lucky: boolean;
   readonly filtersPorts: boolean;
+  /** The next port follows from the one before. */
+  readonly countsUp: boolean;
 }
 
 function worst(nats: readonly Nat[]): Character {
@@ -44,6 +53,8 @@ function worst(nats: readonly Nat[]): Character {
     lucky: nats.every(
       (nat) => nat.behaviour.mapping === 'endpoint-independent' || nat.behaviour.ports === 'preserve',
     ),
+    // The outermost translator that chooses ports itself decides.
+    countsUp: nats.findLast((nat) => nat.behaviour.ports !== 'preserve')?.behaviour.ports === 'sequential',
     filtersPorts: nats.some((nat) => nat.behaviour.filtering === 'address-and-port-dependent'),
   };
 }
