@@ -3,15 +3,16 @@
  * again? Writes docs/roaming.md (and the figures behind it) and fails when a scenario falls short of its allowance.
  *
  * Usage: npm run roaming -- [--runs 3] [--groups switch,stranded,outage,blocked] [--only WORDS] [--registry-down 600]
- *   [--json] [--no-write] [--logs DIRECTORY]
- * With --groups or --only the rows that were not measured stay as they are in the record.
+ *   [--add] [--json] [--no-write] [--logs DIRECTORY]
+ * With --groups or --only the rows that were not measured stay as they are in the record; with --add new runs join
+ * those on record.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { blocked } from './scenarios/blocked.ts';
 import { outages } from './scenarios/outages.ts';
-import { failuresOf, lineOf, type Measured, page, type Row, rowsOf } from './scenarios/record.ts';
+import { failuresOf, lineOf, type Measured, merged, page, type Row, rowsOf } from './scenarios/record.ts';
 import { RoamingWorld, type Servers } from './scenarios/roaming-world.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { switches } from './scenarios/switches.ts';
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     groups: { type: 'string', default: 'switch,stranded,outage,blocked' },
     only: { type: 'string', default: '' },
     'registry-down': { type: 'string', default: '600' },
+    add: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
     logs: { type: 'string', default: '' },
@@ -92,8 +94,7 @@ if (!values['no-write']) {
   const before = existsSync(RECORD) ? (JSON.parse(readFileSync(RECORD, 'utf8')) as Row[]) : [];
   const place = (row: Row): number =>
     scenarios.findIndex(({ group, name }) => group === row.group && row.name.startsWith(name));
-  const kept = before.filter((row) => !rows.some(({ name }) => name === row.name));
-  const all = [...kept, ...rows].sort((a, b) => place(a) - place(b));
+  const all = merged(before, rows, values.add).sort((a, b) => place(a) - place(b));
   writeFileSync(
     RECORD,
     `${JSON.stringify(all, (_key, value) => (typeof value === 'number' ? Math.round(value) : value), 1)}\n`,

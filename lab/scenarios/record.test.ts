@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { failuresOf, type Measured, page, percentile, rowsOf } from './record.ts';
+import { failuresOf, type Measured, merged, page, percentile, rowsOf } from './record.ts';
 
 const one = (time: number | null, change: Partial<Measured> = {}): Measured => ({
   group: 'switch',
@@ -22,6 +22,20 @@ describe('the record of scenarios', () => {
         ['other', [200]],
       ],
     );
+  });
+
+  it('takes new rows for old ones, or adds to them, and keeps the rest', () => {
+    const before = rowsOf([one(100), one(200, { name: 'other' })]);
+    const rows = rowsOf([one(300)]);
+    const times = (add: boolean) => merged(before, rows, add).map((row) => [row.name, row.times]);
+    assert.deepEqual(times(false), [
+      ['other', [200]],
+      ['v4 → v6 on A', [300]],
+    ]);
+    assert.deepEqual(times(true), [
+      ['other', [200]],
+      ['v4 → v6 on A', [100, 300]],
+    ]);
   });
 
   it('counts a run that never came back as longer than all others', () => {

@@ -31,6 +31,16 @@ export function rowsOf(measured: readonly Measured[]): Row[] {
   return [...rows.values()];
 }
 
+/** The record with new rows in place of the old ones of that name; with `add` they hold the old runs, too. */
+export function merged(before: readonly Row[], rows: readonly Row[], add: boolean): Row[] {
+  const kept = before.filter((row) => !rows.some(({ name }) => name === row.name));
+  const times = (row: Row): Row['times'] => [
+    ...(add ? (before.find(({ name }) => name === row.name)?.times ?? []) : []),
+    ...row.times,
+  ];
+  return [...kept, ...rows.map((row) => ({ ...row, times: times(row) }))];
+}
+
 /** The value below which that share lies; a run that never came back is longer than all others. */
 export function percentile(times: readonly (number | null)[], share: number): number | null {
   const sorted = times.map((time) => time ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);

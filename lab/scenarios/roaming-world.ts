@@ -126,9 +126,11 @@ export class RoamingWorld {
     await gone;
   }
 
-  /** The registry's machine is gone: connections to it are not even refused. */
+  /** The registry's machine is gone: its connections are not closed, and new ones not refused. */
   async powerCut(): Promise<void> {
-    const rules = `table inet dead {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport ${REGISTRY_PORT} drop\n }\n}\n`;
+    const chain = (hook: string, port: string): string =>
+      `  chain ${hook} { type filter hook ${hook} priority 0; policy accept;\n    tcp ${port} ${REGISTRY_PORT} drop\n  }\n`;
+    const rules = `table inet dead {\n${chain('input', 'dport')}${chain('output', 'sport')}}\n`;
     must('ip', [...this.uplinks.inside('pub').slice(1), 'nft', '-f', '-'], rules);
     await this.kill('registry');
   }

@@ -29,7 +29,7 @@ const SIDES: readonly (readonly [string, readonly Side[]])[] = [
 ];
 
 /** A sends, B receives. The side that stays has both families. */
-const SWITCHES: readonly Switch[] = CHANGES.flatMap(([from, to]) =>
+export const SWITCHES: readonly Switch[] = CHANGES.flatMap(([from, to]) =>
   SIDES.map(([who, sides]) => ({
     name: `${label(from, to)} on ${who}`,
     from,
@@ -60,7 +60,7 @@ export function switches(bytes: number): Scenario[] {
   return [...scenarios('switch', SWITCHES), ...scenarios('stranded', STRANDED)];
 }
 
-async function runSwitch(
+export async function runSwitch(
   world: RoamingWorld,
   group: Group,
   change: Switch,
