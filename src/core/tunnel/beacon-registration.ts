@@ -42,10 +42,10 @@ export interface Registration {
   signed: (DiscoverProof & { readonly named: boolean }) | undefined;
   sentAt: Instant;
   nextAt: Instant;
-  /** Next step of the survey, when it began, and when it last opened the filter. */
+  /** Next step of the survey, when it began, and the fresh socket it tests the filter with; 0: none. */
   step: number;
   surveyAt: Instant;
-  openedAt: Instant;
+  filterVia: number;
 }
 
 export function registrationAt(endpoint: Endpoint, now: Instant): Registration {
@@ -66,7 +66,7 @@ export function registrationAt(endpoint: Endpoint, now: Instant): Registration {
     nextAt: now,
     step: Number.POSITIVE_INFINITY,
     surveyAt: 0,
-    openedAt: Number.NEGATIVE_INFINITY,
+    filterVia: 0,
   };
 }
 

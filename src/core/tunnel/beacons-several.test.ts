@@ -26,6 +26,9 @@ class Sky {
   readonly beacons: Beacons;
   readonly events: string[] = [];
   readonly late: number[] = [];
+  /** Opened and closed for tests of the filter. */
+  readonly sockets: number[] = [];
+  readonly closed: number[] = [];
   changes = 0;
   now: Instant = 0;
   source = SOURCE;
@@ -51,6 +54,16 @@ class Sky {
       event: ({ name }) => this.events.push(name),
       changed: () => this.changes++,
       late: (_beacon, via) => this.late.push(via),
+      sockets: {
+        open: () => {
+          this.sockets.push(100 + this.sockets.length);
+          return this.sockets.at(-1);
+        },
+        close: (via) => {
+          this.closed.push(via);
+          this.beacons.forgetSocket(via);
+        },
+      },
     });
     this.beacons.setNode(NODE);
     this.beacons.set(this.endpoints().slice(0, ours), 0);
@@ -305,15 +318,23 @@ test('learns by itself how its socket looks from the second port, and whether th
     ),
     [
       { alternate: false, unsolicited: false, port, unanswered: 0 },
-      { alternate: false, unsolicited: true, port, unanswered: 0 },
+      { alternate: false, unsolicited: true, port: port + 100, unanswered: 0 },
       { alternate: true, unsolicited: false, port, unanswered: 0 },
     ],
   );
+  // The filter was tested by a socket that is closed by now.
+  assert.deepEqual([sky.sockets, sky.closed], [[100], [100]]);
   // Another endpoint: asked again.
   const before = sky.sites[0]!.heard;
   sky.source = { ...SOURCE, port: 42_000 };
   sky.run(30_000);
   assert.ok(sky.sites[0]!.heard - before >= 8);
+  // A beacon that is left in the middle of it leaves no socket open.
+  sky.source = { ...SOURCE, port: 43_000 };
+  sky.beacons.refresh(sky.now);
+  sky.run(200);
+  sky.beacons.set([], sky.now);
+  assert.deepEqual(sky.closed, sky.sockets);
 });
 
 test('an answer asked for later comes on the socket it was asked from, and says so', () => {

@@ -15,7 +15,7 @@ import {
   registrationAt,
   repeatAfter,
 } from './beacon-registration.ts';
-import { BeaconSurvey, mainQuestion } from './beacon-survey.ts';
+import { BeaconSurvey, type FreshSockets, factsOf, mainQuestion } from './beacon-survey.ts';
 import { Silence } from './silence.ts';
 import type { TunnelEvent } from './types.ts';
 import { type Observation, Vantage } from './vantage.ts';
@@ -52,6 +52,8 @@ export interface BeaconsOptions {
   event(event: TunnelEvent): void;
   /** Relays came or went, or are preferred differently. */
   changed?(now: Instant): void;
+  /** For tests of the filter; without them it stays unknown. */
+  readonly sockets?: FreshSockets;
   /** The answer to `askLate` came. */
   late?(beacon: Endpoint, via: number, now: Instant): void;
 }
@@ -84,7 +86,11 @@ export class Beacons {
     this.#random = options.random;
     this.#identity = options.identity;
     this.#vantage = new Vantage(options.random.fork('tokens'));
-    this.#survey = new BeaconSurvey(this.#vantage, (to, data, via) => options.transmit(to, data, via));
+    this.#survey = new BeaconSurvey(
+      this.#vantage,
+      (to, data, via) => options.transmit(to, data, via),
+      options.sockets,
+    );
   }
 
   /** Used from the next registration on. */
@@ -104,6 +110,7 @@ export class Beacons {
 
   /** Replaces the list; beacons that stay keep their state. Byte streams are told by `setCarrier`. */
   set(endpoints: readonly Endpoint[], now: Instant): void {
+    const before = this.#registrations;
     this.#registrations = endpoints
       .filter((endpoint) => !isCarrier(endpoint))
       .map((endpoint) => {
@@ -111,6 +118,7 @@ export class Beacons {
         known.visitedAt = undefined;
         return known;
       });
+    for (const one of before) if (!this.#registrations.includes(one)) this.#survey.release(one);
     this.#visits = this.#visits.filter((one) => !this.#registrations.includes(one));
     this.#rank(now);
     this.#listen(now);
@@ -177,19 +185,11 @@ export class Beacons {
 
   /** Beacons and open byte streams, as far as they are known to work. */
   facts(): BeaconFacts[] {
-    const udp = this.#registrations.map((one) => ({
-      endpoint: one.endpoint,
-      usable: answers(one),
-      observed: one.observed,
-      rtt: one.rtt,
-    }));
-    const streams = this.#carriers.map((endpoint) => ({
-      endpoint,
-      usable: true,
-      observed: undefined,
-      rtt: undefined,
-    }));
-    return [...udp, ...streams];
+    const stream = { usable: true, observed: undefined, rtt: undefined };
+    return [
+      ...this.#registrations.map((one) => ({ ...one, usable: answers(one) })).map(factsOf),
+      ...this.#carriers.map((endpoint) => ({ endpoint, ...stream })),
+    ];
   }
 
   /** Our endpoint as the best beacon sees it, over IPv4 where there is one: old peers know no other. */
@@ -272,7 +272,7 @@ export class Beacons {
     measured(one, seen.rtt);
     if (answer.settled) one.signed = undefined;
     const moved = this.#answered(one, endpoint, challenge, answer.mark, now);
-    if (moved) this.#survey.renew(one, now);
+    if (moved) this.#survey.begin(one, now, true);
     return moved;
   }
 

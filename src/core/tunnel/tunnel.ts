@@ -87,6 +87,10 @@ export class Tunnel implements Machine<TunnelOutput> {
       changed: (now) => {
         for (const peer of this.#peers.all()) peer.beaconsChanged(now);
       },
+      sockets: {
+        open: () => this.#sockets.open(0),
+        close: (via) => closeSocket(this.#sockets, this.#beacons, via),
+      },
       late: (_beacon, via, now) => this.#lifetime.answered(via, now),
     });
     this.#lifetime = lifetimeOf(this.#sockets, this.#beacons, this.#config.keepAlive);

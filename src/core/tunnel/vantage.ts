@@ -21,7 +21,10 @@ type Kept = { -readonly [Field in keyof Observation]: Observation[Field] };
 /** How our sockets look from the beacons, told by answers that carry the token of a question of ours. */
 export class Vantage {
   readonly #random: Random;
-  readonly #waiting = new Map<number, { readonly observation: Kept; readonly at: Instant }>();
+  readonly #waiting = new Map<
+    number,
+    { readonly observation: Kept; readonly at: Instant; readonly socket: number }
+  >();
   readonly #late = new Map<
     number,
     { readonly beacon: Endpoint; readonly via: number; readonly until: Instant }
@@ -36,8 +39,8 @@ export class Vantage {
     return [...this.#kept.values()];
   }
 
-  /** Notes a question that is sent now; returns the token to send with it. */
-  asked(question: Question, now: Instant): number {
+  /** Notes a question that is sent now, from `socket`; returns the token to send with it. */
+  asked(question: Question, now: Instant, socket = question.via): number {
     const observation = this.#of(question, now);
     if (observation.unanswered === 0) observation.firstAskedAt = now;
     observation.unanswered++;
@@ -48,7 +51,7 @@ export class Vantage {
       if (this.#waiting.size < MAX_WAITING && now - at < WAIT) break;
       this.#waiting.delete(old);
     }
-    this.#waiting.set(token, { observation, at: now });
+    this.#waiting.set(token, { observation, at: now, socket });
     return token;
   }
 
@@ -75,7 +78,7 @@ export class Vantage {
   /** Takes the answer to a question; undefined when it was not asked on this socket, or too long ago. */
   answered(token: number, via: number, endpoint: Endpoint, now: Instant): Observation | undefined {
     const waiting = this.#waiting.get(token);
-    if (waiting === undefined || waiting.observation.via !== via || now - waiting.at > WAIT) return undefined;
+    if (waiting === undefined || waiting.socket !== via || now - waiting.at > WAIT) return undefined;
     this.#waiting.delete(token);
     this.#learn(waiting.observation, endpoint, now);
     waiting.observation.rtt = now - waiting.at;
@@ -90,8 +93,7 @@ export class Vantage {
   /** The socket is closed: what was seen of it says nothing any more. */
   forget(via: number): void {
     for (const [key, one] of this.#kept) if (one.via === via) this.#kept.delete(key);
-    for (const [token, { observation }] of this.#waiting)
-      if (observation.via === via) this.#waiting.delete(token);
+    for (const [token, { socket }] of this.#waiting) if (socket === via) this.#waiting.delete(token);
     for (const [token, late] of this.#late) if (late.via === via) this.#late.delete(token);
   }
 
