@@ -276,7 +276,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     host: {
       node: () => own.nodeId,
       identity: () => identities.identity,
-      hasBeacons: () => knownBeacons().length > 0,
+      hasBeacons: () => surroundings.beacons.length > 0,
       proxy: () => options.proxy?.(),
       up: (endpoint, up) => run(() => node.setCarrier(endpoint, up, now())),
       received: (from, data) => received(from, data),

@@ -185,6 +185,9 @@ export class Daemon {
     const known = beacons?.length ? beacons : own.current.beacons;
     const inUse = surroundings.useBeacons(transport === 'compat' ? [] : known);
     this.#parts.carriers.use(carriers?.length ? carriers : own.current.carriers);
+    // Where nothing but a proxy is in reach, a resolver takes long to say that it knows nothing.
+    const patience = this.#options.clock.sleep(RESOLVE_WAIT);
+    void Promise.race([inUse, patience]).then(() => this.#parts.carriers.settled());
     await inUse;
   }
 

@@ -18,7 +18,7 @@ export type Transport = 'udp' | 'compat' | 'auto';
 export interface CarriersHost {
   node(): NodeId;
   identity(): SigningKey;
-  /** There are beacons to reach over UDP. */
+  /** There are beacons to reach over UDP: their names, if they have any, were resolved. */
   hasBeacons(): boolean;
   /** The way through which TCP goes, without credentials; undefined when direct. */
   proxy(): string | undefined;
@@ -48,6 +48,7 @@ export class Carriers {
   readonly #transport: Transport;
   readonly #host: CarriersHost;
   #carriers: readonly Carrier[] = [];
+  #settled = false;
   #udp: 'unknown' | 'answers' | 'silent' = 'unknown';
   #timer: Timer | undefined;
   #inUse: CarriersStatus['inUse'] = 'none';
@@ -70,15 +71,22 @@ export class Carriers {
     this.#host = options.host;
   }
 
-  /** Beacons by their URLs, best first. Those that stay keep their streams. */
+  /** Beacons by their URLs, best first. Those that stay keep their streams. `settled` follows. */
   use(addresses: readonly CarrierAddress[]): void {
     if (this.#stopped || this.#transport === 'udp') return;
+    this.#settled = false;
     const before = this.#carriers;
     this.#carriers = addresses.map((address) => {
       const made = this.#make(address);
       return before.find(({ endpoint }) => sameEndpoint(endpoint, made.endpoint)) ?? made;
     });
     for (const carrier of before) if (!this.#carriers.includes(carrier)) carrier.close();
+    this.#review();
+  }
+
+  /** Where beacons are over UDP is known by now, or cannot be found out soon. */
+  settled(): void {
+    this.#settled = true;
     this.#review();
   }
 
@@ -139,7 +147,7 @@ export class Carriers {
 
   #isWanted(): boolean {
     if (this.#transport !== 'auto') return this.#transport === 'compat';
-    return this.#udp === 'silent' || !this.#host.hasBeacons();
+    return this.#udp === 'silent' || (this.#settled && !this.#host.hasBeacons());
   }
 
   #review(): void {
@@ -147,6 +155,8 @@ export class Carriers {
     this.#note();
     const up = this.#carriers.some(({ upAt }) => upAt !== undefined);
     if (!this.#isWanted()) {
+      // Beacons that were found a moment ago have yet to answer.
+      if (this.#udp !== 'answers' && this.#transport === 'auto') return;
       if (this.#carriers.some(({ isOpen }) => isOpen)) this.#later(LINGER, () => this.#closeAll());
       return;
     }
