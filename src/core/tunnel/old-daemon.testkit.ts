@@ -34,6 +34,8 @@ export class OldDaemon implements Host {
   readonly heard: string[] = [];
   /** Key exchange frames sent. */
   exchanges = 0;
+  /** Payloads of the pings it answered. */
+  readonly pings: Uint8Array[] = [];
   readonly #internet: Internet;
   readonly #directory: TestDirectory;
   readonly #beacon: Endpoint | undefined;
@@ -209,7 +211,9 @@ export class OldDaemon implements Host {
     const packet = decodePacket(plaintext);
     if (typeof packet === 'string') return;
     if (packet.protocol === PROTOCOL_CONTROL) {
-      if (packet.destinationPort === 0) this.#sendSealed(frame.node, peer, pongTo(packet));
+      if (packet.destinationPort !== 0) return;
+      this.pings.push(packet.payload.slice());
+      this.#sendSealed(frame.node, peer, pongTo(packet));
       return;
     }
     const text = new TextDecoder().decode(packet.payload);

@@ -48,7 +48,7 @@ export class Peer {
   /** Paths that a frame suggests by where it came from, which its sender may have made up. */
   readonly #heard = new TokenBucket(1, 12);
   /** Answers to pings by ways that are not proven. */
-  readonly #pongs = new TokenBucket(20, 60);
+  readonly #pongs = new TokenBucket(5, 60);
   /** Paths that only a key exchange, which may be a replay, suggests. */
   readonly #suggestions = new TokenBucket(4, 8);
   #exchange: Exchange | undefined;
