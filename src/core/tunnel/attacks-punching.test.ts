@@ -13,7 +13,16 @@ import {
 import { BIRTHDAY_PORTS, MAX_ATTEMPTS } from '../punch/constants.ts';
 import { OldDaemon } from './old-daemon.testkit.ts';
 import { controlPacket } from './probes.ts';
-import { BEACON, type Datagram, Internet, type Pair, pair, TestBeacon, TestDirectory, TestNode } from './tunnel.testkit.ts';
+import {
+  BEACON,
+  type Datagram,
+  Internet,
+  type Pair,
+  pair,
+  TestBeacon,
+  TestDirectory,
+  TestNode,
+} from './tunnel.testkit.ts';
 
 const HARD: CandidatesMessage['nat'] = {
   translation: 'nat',
@@ -33,7 +42,10 @@ const TOLD: CandidatesMessage = {
 };
 
 /** A and B talk to each other; whatever B sends to anybody else is counted by host. */
-function trusted(seed: string, beacon = true): { world: Pair; sent: Map<string, number>; say: (message: PathMessage) => void } {
+function trusted(
+  seed: string,
+  beacon = true,
+): { world: Pair; sent: Map<string, number>; say: (message: PathMessage) => void } {
   const world = pair(seed, { beacon });
   const { internet, a, b } = world;
   a.say(2, 'hello');
@@ -41,7 +53,8 @@ function trusted(seed: string, beacon = true): { world: Pair; sent: Map<string, 
   assert.equal(a.path(2), 'direct');
   const sent = new Map<string, number>();
   internet.tap = ({ from, to }) => {
-    if (from.host === b.local.host && to.host !== BEACON.host) sent.set(to.host, (sent.get(to.host) ?? 0) + 1);
+    if (from.host === b.local.host && to.host !== BEACON.host)
+      sent.set(to.host, (sent.get(to.host) ?? 0) + 1);
   };
   const say = (message: PathMessage): void => {
     a.tunnel.send(2, controlPacket(1, 2, internet.random, encodePathMessage(message)), internet.now);
