@@ -88,7 +88,10 @@ export class DirectoryAnswers {
   async remember(peer: NodeId): Promise<void> {
     if (this.#registry.state === 'disconnected') return;
     try {
-      this.#book.located(peer, await this.#registry.resolve(peer));
+      const found = await this.#registry.resolve(peer);
+      this.#book.located(peer, found);
+      // Whoever tries to reach it already did not know where it is.
+      this.#receiver.endpoints(peer, found);
     } catch (thrown) {
       this.#log.event('debug', 'directory.no_endpoints', { peer, code: asPilotError(thrown).code });
     }

@@ -7,7 +7,7 @@ export const BURST: readonly Millis[] = [0, 60, 200, 500, 1_000, 2_000];
 /** Direct candidates kept per peer. */
 export const MAX_DIRECT = 8;
 /** Beacons tried per peer. */
-export const MAX_RELAYS = 2;
+export const MAX_RELAYS = 3;
 /** Paths one frame is sent on while none is proven. */
 export const MAX_UNPROVEN_ROUTES = 3;
 

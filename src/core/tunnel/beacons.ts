@@ -179,7 +179,8 @@ export class Beacons {
     const isTheirs = (endpoint: Endpoint): boolean => beacons.some((one) => sameEndpoint(one, endpoint));
     const common = this.#usable.filter(isTheirs);
     const works = common.some((endpoint) => isCarrier(endpoint) || this.#find(endpoint)?.lost === false);
-    const visited = works || this.#silence.silent ? [] : this.#visited(beacons, now, visit);
+    const visited =
+      works || (this.#silence.silent && this.hasStream()) ? [] : this.#visited(beacons, now, visit);
     return [...common, ...visited, ...this.#usable.filter((endpoint) => !isTheirs(endpoint))];
   }
 
@@ -338,8 +339,8 @@ export class Beacons {
       one.unanswered = 0;
       one.nextAt = now + this.#vary(this.#everyOf(one));
     }
-    if (one.visitedAt === undefined) this.#rank(now);
-    if (!wasAnswering) this.#options.changed?.(now);
+    const isReordered = one.visitedAt === undefined && this.#rank(now);
+    if (isReordered || !wasAnswering) this.#options.changed?.(now);
     if (isNews) this.#options.event({ name: 'beacon.observed', beacon: one.endpoint, endpoint: observed });
     if (mark !== undefined) one.mark = mark.slice();
     if (challenge !== undefined) this.#prove(one, challenge, mark !== undefined, now);
@@ -467,9 +468,9 @@ export class Beacons {
 
   /**
    * The first beacon of the list is a home as long as it answers: old peers know no other. The rest of the homes are
-   * those with the shortest way.
+   * those with the shortest way. True when others than before are to be preferred.
    */
-  #rank(now: Instant): void {
+  #rank(now: Instant): boolean {
     const best = this.#homes[0]?.endpoint;
     const alive = ranked(
       this.#registrations.filter((one) => !one.lost),
@@ -486,7 +487,9 @@ export class Beacons {
     if (homes.some(answers)) this.#lastHomes = homes.filter(answers).map((one) => one.endpoint);
     const isStreamAlone = this.#silence.silent && this.hasStream();
     const usable = [...(isStreamAlone ? [] : homes.map((one) => one.endpoint)), ...this.#carriers];
+    const before = this.#usable;
     this.#usable = usable.length > 0 ? usable : this.#registrations.map((one) => one.endpoint);
+    return this.#usable.some((one, at) => before[at] === undefined || !sameEndpoint(one, before[at]));
   }
 }
 

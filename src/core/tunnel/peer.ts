@@ -169,7 +169,8 @@ export class Peer {
 
   /** Replaces relays through beacons that are of no use any more, and takes new ones. */
   beaconsChanged(now: Instant): void {
-    const isUsed = this.established && now - this.activeAt < this.#host.config.idleAfter;
+    const isActive = this.established && now - this.activeAt < this.#host.config.idleAfter;
+    const isUsed = isActive || this.wanted(now);
     const changed = this.#whereabouts.beaconsChanged(isUsed, now);
     if (changed === undefined) return;
     this.#link.report(changed.change, now);
@@ -343,6 +344,8 @@ export class Peer {
       this.#session.withdrawOffer();
       return;
     }
+    // It may be elsewhere by now, or we may be told by now where it is.
+    if (exchange.doubtful && this.#whereabouts.sought && this.wanted(now)) this.#whereabouts.ask(now);
     if (exchange.reportable(now)) {
       this.#host.event({
         name: 'tunnel.unreachable',

@@ -2,7 +2,7 @@ import { isCarrier, sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { encodePunchRequest } from '../../wire/beacon.ts';
 import type { PeerEndpoints } from '../node-types.ts';
-import { BURST, MAX_DIRECT } from '../path/constants.ts';
+import { BURST, MAX_DIRECT, MAX_RELAYS } from '../path/constants.ts';
 import type { PunchFacts } from '../path/facts.ts';
 import { sameNetwork } from '../path/lan.ts';
 import type { Path } from '../path/path.ts';
@@ -110,10 +110,15 @@ export class Whereabouts {
    * when there is nothing to do.
    */
   beaconsChanged(isUsed: boolean, now: Instant): { readonly change: PathChange | undefined } | undefined {
-    const relays = this.#host.relaysFor(this.#node, now);
-    const gone = (path: Path): boolean =>
-      path.relay && !relays.some((one) => sameEndpoint(one, path.endpoint));
-    const lacks = (relay: Endpoint): boolean => this.#paths.find(true, relay) === undefined;
+    const relays = this.#host.relaysFor(this.#node, now, isUsed);
+    const gone = (path: Path): boolean => {
+      if (!path.relay) return false;
+      const rank = relays.findIndex((one) => sameEndpoint(one, path.endpoint));
+      // A better one needs the place.
+      return rank < 0 || (rank >= MAX_RELAYS && path !== this.#paths.selected);
+    };
+    const lacks = (relay: Endpoint, rank: number): boolean =>
+      rank < MAX_RELAYS && this.#paths.find(true, relay) === undefined;
     const isGone = this.#paths.all.some(gone);
     if (!isGone && !(isUsed && relays.some(lacks))) return undefined;
     const change = isGone ? this.#paths.remove(gone, now) : undefined;

@@ -1,6 +1,7 @@
 /** Whole Pilot networks on the virtual internet: real daemons, registry and beacon, disturbed at random and judged. */
 export { APP_PORT, App, type AppObserver, streamBytes } from './app.ts';
 export { Attacker } from './attacker.ts';
+export { BeaconMachine } from './beacon-machine.ts';
 export { describeDatagram } from './describe-datagram.ts';
 export { Machine } from './machine.ts';
 export { PilotWorld } from './pilot-world.ts';

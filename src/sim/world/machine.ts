@@ -2,6 +2,7 @@ import { fromUtf8 } from '../../base/bytes.ts';
 import type { NodeId } from '../../base/units.ts';
 import { parseTrustFile } from '../../core/trust/snapshot.ts';
 import type { TrustSnapshot } from '../../core/trust/types.ts';
+import type { DaemonConfig } from '../../daemon/config.ts';
 import { Daemon } from '../../daemon/daemon.ts';
 import type { Death, Host, Process, World } from '../net/index.ts';
 import { App, type AppObserver } from './app.ts';
@@ -26,6 +27,9 @@ export class Machine {
   incarnation = 0;
   /** Set by the first registration; must never change. */
   node: NodeId = 0;
+
+  /** Overrides what the daemon is told, from its next start on. */
+  settings: Partial<Pick<DaemonConfig, 'beacons' | 'relayOnly'>> = {};
 
   constructor(host: Host, rendezvous: RendezvousMachine, observer: AppObserver) {
     this.name = host.name;
@@ -70,6 +74,7 @@ export class Machine {
         tls: { fingerprint: this.#rendezvous.fingerprint },
         hostname: this.name,
         version: 'world',
+        ...this.settings,
       },
     });
     const daemon = await starting;
