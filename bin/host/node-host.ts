@@ -44,7 +44,7 @@ export function nodeHost(): Host {
     localTime,
     fingerprintOf,
     shell,
-    netcheck: (input, signal) => netcheck({ ...{ net, clock, random }, ...input }, signal),
+    netcheck: (input, signal) => netcheck({ ...{ clock, random }, ...input }, signal),
     onInterrupt,
   };
 }

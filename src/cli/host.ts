@@ -178,6 +178,8 @@ export interface Host {
   /** Measures how the network treats this machine, without a daemon. Takes some seconds. */
   netcheck(
     input: {
+      /** By which the registry is reached, perhaps through a proxy. */
+      readonly net: Net;
       readonly registry: Endpoint | undefined;
       readonly tls: { readonly fingerprint?: string } | undefined;
       /** Empty: those that the registry announces. */

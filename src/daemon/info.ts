@@ -1,5 +1,6 @@
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
+import { natName } from '../core/nat/describe.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { ConnStatus } from '../core/stream/types.ts';
 import type { PeerStatus } from '../core/tunnel/types.ts';
@@ -117,6 +118,7 @@ export function infoOf(source: InfoSource): Info {
     beacons: source.beacons.map(formatEndpoint),
     endpoint: observed === undefined ? '' : formatEndpoint(observed),
     listen_endpoint: formatEndpoint(source.listenEndpoint),
+    nat: natName(node.nat()),
     transport: carried.transport,
     transport_in_use: carried.inUse,
     carrier: carried.url ?? '',

@@ -290,8 +290,9 @@ export class Beacons {
   /** The host is on another network: what was asked from the old one says nothing, so all are asked anew, at once. */
   hostMoved(now: Instant): void {
     for (const one of this.#all()) {
+      if (now - one.sentAt < MOVED_PAUSE) continue;
       one.unanswered = 0;
-      if (now - one.sentAt >= MOVED_PAUSE) one.nextAt = Math.min(one.nextAt, now);
+      one.nextAt = Math.min(one.nextAt, now);
     }
   }
 

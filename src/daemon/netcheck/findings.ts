@@ -23,6 +23,7 @@ export function findingsOf(report: Measured): FindingRow[] {
     report.udp === 'blocked' && registry?.state === 'unreachable' && registry.problem !== REFUSED;
   if (isCutOff) add('offline');
   else if (registry?.state === 'fingerprint_mismatch') add('registry_key_changed', registry.registry);
+  else if (registry?.state === 'proxy_auth_failed') add('proxy_auth_failed', registry.problem);
   else if (registry !== null && registry.state !== 'answers') add('registry_unreachable', registry.registry);
 
   if (report.udp === 'works') {
@@ -34,8 +35,9 @@ export function findingsOf(report: Measured): FindingRow[] {
   }
   if (report.ipv6.state === 'broken') add('ipv6_broken');
 
-  if (carrier?.problem === 'proxy_auth_failed') add('proxy_auth_failed', carrier.proxy);
-  else if (carrier !== null && carrier.problem !== '') add('carrier_failed', carrier.proxy);
+  const refused = carrier?.problem === 'proxy_auth_failed';
+  if (refused && registry?.state !== 'proxy_auth_failed') add('proxy_auth_failed', carrier.proxy);
+  else if (carrier !== null && carrier.problem !== '' && !refused) add('carrier_failed', carrier.proxy);
   if (carrier?.in_use === 'compat') add('udp_over_stream');
 
   const { largest, needed } = report.packet;

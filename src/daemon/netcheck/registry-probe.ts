@@ -36,8 +36,7 @@ export async function probeRegistry(
   } catch (thrown) {
     const { code, message } = asPilotError(thrown);
     if (signal.aborted) throw thrown;
-    const state = code === 'fingerprint_mismatch' ? code : 'unreachable';
-    return { row: { ...base, state, problem: inWords(message) }, beacons: [] };
+    return { row: { ...base, state: STATES[code] ?? 'unreachable', problem: inWords(message) }, beacons: [] };
   }
   const connected = clock.now();
   const wall = clock.wallNow();
@@ -59,6 +58,11 @@ export async function probeRegistry(
     pipe.destroy();
   }
 }
+
+const STATES: Readonly<Record<string, RegistryRow['state']>> = {
+  fingerprint_mismatch: 'fingerprint_mismatch',
+  proxy_auth_required: 'proxy_auth_failed',
+};
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: REFUSED,

@@ -57,6 +57,8 @@ export interface Info {
   /** Own UDP endpoint as the beacon sees it; "" until seen. */
   readonly endpoint: string;
   readonly listen_endpoint: string;
+  /** Customary name of the NAT in front of this node, as in `netcheck`. */
+  readonly nat: string;
   /** As configured: `udp`, `compat` or `auto`; what carries datagrams now: `udp`, `compat` or `none`. */
   readonly transport: string;
   readonly transport_in_use: string;

@@ -92,7 +92,7 @@ export interface BeaconRow {
 
 export interface RegistryRow {
   readonly registry: string;
-  readonly state: 'answers' | 'unreachable' | 'fingerprint_mismatch' | 'not_a_registry';
+  readonly state: 'answers' | 'unreachable' | 'fingerprint_mismatch' | 'proxy_auth_failed' | 'not_a_registry';
   readonly secure: boolean;
   /** To connect, with TLS where it is used. */
   readonly connect_ms: number | null;

@@ -37,6 +37,7 @@ function rows(info: Info): [string, string | undefined][] {
     ['Beacons', info.beacons.length === 0 ? undefined : info.beacons.join(', ')],
     ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
     ['Transport', transportLine(info)],
+    ['NAT', info.nat === 'unknown' ? undefined : `${info.nat} (more: pilotctl netcheck)`],
     ['Uptime', formatSpan(info.uptime_secs * 1000)],
     ['Version', info.version],
     ['Networks', info.networks?.map(({ name, address }) => `${printable(name)} (${address})`).join(', ')],

@@ -2,6 +2,7 @@ import { asPilotError } from '../../../api/errors.ts';
 import type { BeaconRow, FamilyRow, FindingRow, NetcheckReport } from '../../../sdk/index.ts';
 import { defineCommand } from '../../command.ts';
 import { pinnedKey } from '../../config/pins.ts';
+import { netOf } from '../../config/proxies.ts';
 import type { Context } from '../../context.ts';
 import { remembered } from '../../local/records.ts';
 import { formatFields, formatMillis, formatSpan, formatTable, printable } from '../../text.ts';
@@ -43,6 +44,7 @@ async function measure(context: Context): Promise<NetcheckReport> {
   const fingerprint = local?.fingerprint ?? (await pinnedKey(context, resolved));
   return host.netcheck(
     {
+      net: netOf(host, resolved.settings),
       registry: registry ?? local?.registry,
       tls: registry_tls ? { ...(fingerprint !== undefined && { fingerprint }) } : undefined,
       beacons: beacon !== undefined ? [beacon] : local === undefined ? [] : [local.beacon],
@@ -117,6 +119,7 @@ function packetText({ packet: { largest, needed } }: NetcheckReport): string | u
 function registryText({ registry }: NetcheckReport): string {
   if (registry === null) return 'none configured';
   const { registry: name, state, secure, connect_ms, rtt_ms, problem } = registry;
+  if (state === 'proxy_auth_failed') return `${name}: ${printable(problem)}`;
   if (state === 'fingerprint_mismatch') return `${name}: its key is not the one pinned`;
   if (state !== 'answers') return `${name}: ${printable(problem)}`;
   const times = [
