@@ -6,6 +6,7 @@ import { Directory } from '../directory/directory.ts';
 import type { Registered } from '../directory/types.ts';
 import { drive } from '../runtime/drive.ts';
 import { Carriers } from './carriers/carriers.ts';
+import { CarrierHomes } from './carriers/homes.ts';
 import type { DaemonConfig } from './config.ts';
 import { DirectoryAnswers } from './directory-answers.ts';
 import { Explanations } from './explanations.ts';
@@ -209,7 +210,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     },
   });
   const portMapper: PortMapper = new PortMapper({
-    mode: needsNoPort(config) ? 'off' : (config.portMapping ?? 'auto'),
+    mode: relayOnly || needsNoPort(config) ? 'off' : (config.portMapping ?? 'auto'),
     net,
     clock,
     random: random.fork('port mapping'),
@@ -238,7 +239,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       presence: () => ({
         listenEndpoint: reachedAt() ?? { host: '0.0.0.0', port: socket.local.port },
         lan: surroundings.lan,
-        beacons: node.homes(),
+        beacons: carrierHomes.all.length > 0 ? carrierHomes.all : node.homes(),
         hostname: own.current.hostname,
         public: own.current.public,
         tags: own.current.tags,
@@ -270,6 +271,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     traffic.bytesReceived += data.length;
     run(() => node.handleDatagram(from, data, now(), via));
   };
+  const carrierHomes = new CarrierHomes(net, knownBeacons, () => registration.presenceChanged());
   const carriers: Carriers = new Carriers({
     ...{ net, clock, log, transport },
     random: random.fork('carriers'),
@@ -278,7 +280,10 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
       identity: () => identities.identity,
       hasBeacons: () => surroundings.beacons.length > 0,
       proxy: () => options.proxy?.(),
-      up: (endpoint, up) => run(() => node.setCarrier(endpoint, up, now())),
+      up: (endpoint, up) => {
+        run(() => node.setCarrier(endpoint, up, now()));
+        carrierHomes.up(endpoint, up);
+      },
       received: (from, data) => received(from, data),
     },
   });

@@ -75,9 +75,11 @@ export class Outputs {
 
   #transmit(to: Endpoint, data: Uint8Array, via = 0): void {
     const { traffic, sockets, carriers } = this.#parts;
+    const byStream = isCarrier(to);
+    if (!byStream && !carriers.allowsUdp) return;
     traffic.packetsSent++;
     traffic.bytesSent += data.length;
-    if (isCarrier(to)) carriers.send(to, data);
+    if (byStream) carriers.send(to, data);
     else sockets.send(via, to, data);
   }
 }

@@ -38,6 +38,24 @@ describe('nodes without UDP', () => {
   });
 });
 
+describe('a node without UDP and one at another beacon', () => {
+  let site: Site;
+  before(async () => {
+    site = await new Site().open();
+  });
+  after(() => site.close());
+
+  test('meet where the stream is', async () => {
+    const elsewhere = await site.beacon();
+    const a = await site.node('compat', { config: { transport: 'compat' } });
+    const b = await site.node('elsewhere', { config: { beacons: [elsewhere.endpoint], relayOnly: true } });
+    await until('the stream is up', () => site.rendezvous.streams().open === 1);
+    await until('peers can be told of it', () => site.lastEvent('compat', 'node.reregistered') !== undefined);
+    await says(b, 'compat');
+    await says(a, 'elsewhere');
+  });
+});
+
 describe('a node that is to find out by itself', () => {
   let site: Site;
   before(async () => {

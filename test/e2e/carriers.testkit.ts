@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Endpoint } from '../../src/base/units.ts';
+import { type Beacon, startBeacon } from '../../src/beacon/index.ts';
 import type { DaemonConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../src/platform/index.ts';
@@ -56,6 +57,7 @@ export class Site {
   #rendezvous: Rendezvous | undefined;
   readonly #daemons: Daemon[] = [];
   readonly #clients: PilotClient[] = [];
+  readonly #beacons: Beacon[] = [];
 
   get rendezvous(): Rendezvous {
     return this.#rendezvous!;
@@ -84,6 +86,18 @@ export class Site {
       ...options,
     });
     return this;
+  }
+
+  /** One more beacon, for nodes that are told of it; the two do not gossip. */
+  async beacon(): Promise<Beacon> {
+    const beacon = await startBeacon({
+      ...ports,
+      net: nodeNet(),
+      log: this.log('beacon'),
+      bind: { host: LOOPBACK, port: 0 },
+    });
+    this.#beacons.push(beacon);
+    return beacon;
   }
 
   async node(
@@ -130,6 +144,7 @@ export class Site {
     for (const client of this.#clients) client.close();
     await Promise.all(this.#daemons.map((daemon) => daemon.stop()));
     await this.#rendezvous?.close();
+    await Promise.all(this.#beacons.map((beacon) => beacon.close()));
     rmSync(this.root, { recursive: true, force: true });
   }
 }

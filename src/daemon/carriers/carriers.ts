@@ -71,6 +71,11 @@ export class Carriers {
     this.#host = options.host;
   }
 
+  /** False when this node is to reach others by streams alone. */
+  get allowsUdp(): boolean {
+    return this.#transport !== 'compat';
+  }
+
   /** Beacons by their URLs, best first. Those that stay keep their streams. `settled` follows. */
   use(addresses: readonly CarrierAddress[]): void {
     if (this.#stopped || this.#transport === 'udp') return;
