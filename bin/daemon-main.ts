@@ -106,6 +106,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         ...(settings.hostname === undefined ? {} : { hostname: settings.hostname }),
         ...(launch.public === undefined ? {} : { public: launch.public }),
         relayOnly: settings.relay_only,
+        ...(settings.relay_for_peers && { relayForPeers: { rate: settings.relay_for_peers_rate } }),
         portMapping: settings.port_mapping,
         autoApprove: settings.trust_auto_approve
           ? [...settings.auto_approve, EVERYONE_RULE]

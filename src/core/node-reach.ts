@@ -3,6 +3,8 @@ import type { NatBehaviour } from './nat/behaviour.ts';
 import { NodeTrust } from './node-trust.ts';
 import type { PathFacts } from './path/facts.ts';
 import type { BeaconFacts } from './path/node-facts.ts';
+import type { PeerRelay } from './peer-relay.ts';
+import type { RelayStats } from './relay/types.ts';
 import type { Trust } from './trust/trust.ts';
 import type { Tunnel } from './tunnel/tunnel.ts';
 import type { PeerStatus } from './tunnel/types.ts';
@@ -11,9 +13,18 @@ import type { PeerStatus } from './tunnel/types.ts';
 export abstract class NodeReach extends NodeTrust {
   protected readonly tunnel: Tunnel;
 
-  constructor(tunnel: Tunnel, trust: Trust, wall: NodeTrust['wall']) {
+  /** Set when we relay for peers. */
+  protected readonly peerRelay: PeerRelay | undefined;
+
+  constructor(tunnel: Tunnel, trust: Trust, wall: NodeTrust['wall'], peerRelay: PeerRelay | undefined) {
     super(trust, wall);
     this.tunnel = tunnel;
+    this.peerRelay = peerRelay;
+  }
+
+  /** What we relayed for peers; undefined when we do not. */
+  relayStats(): RelayStats | undefined {
+    return this.peerRelay?.stats();
   }
 
   setBeacons(endpoints: readonly Endpoint[], now: Instant): void {
@@ -38,7 +49,9 @@ export abstract class NodeReach extends NodeTrust {
 
   /** `via`: the local socket it came by. */
   handleDatagram(from: Endpoint, data: Uint8Array, now: Instant, via = 0): void {
-    this.settled(this.tunnel.handleDatagram(from, data, now, via), now);
+    const isForRelay = via === 0 && this.peerRelay?.handleDatagram(from, data, now) === true;
+    if (!isForRelay) this.tunnel.handleDatagram(from, data, now, via);
+    this.settled(undefined, now);
   }
 
   /** Makes sure a tunnel to the peer exists, and looks for a better path. */

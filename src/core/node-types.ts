@@ -1,6 +1,6 @@
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
-import type { Address, Endpoint, Instant, NodeId, Port, UnixMillis } from '../base/units.ts';
+import type { Address, Bytes, Endpoint, Instant, NodeId, Port, UnixMillis } from '../base/units.ts';
 import type { Memberships } from './network/memberships.ts';
 import type { CloseReason, ConnId } from './stream/types.ts';
 import type { TrustOutput, TrustSnapshot } from './trust/types.ts';
@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly public?: boolean;
   /** Never uses a direct path. @default false */
   readonly relayOnly?: boolean;
+  /** Relays for peers whom we trust, so many bytes a second in all. @default no */
+  readonly relayForPeers?: { readonly rate: Bytes };
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
   /** What our networks allow; its owner keeps it up to date and calls `recheck`. @default no networks */

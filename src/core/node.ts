@@ -7,6 +7,7 @@ import { Gate } from './gate.ts';
 import type { Relation } from './network/memberships.ts';
 import { NodeReach } from './node-reach.ts';
 import type { NodeOptions, NodeOutput, PeerEndpoints } from './node-types.ts';
+import { PeerRelay } from './peer-relay.ts';
 import { RecentlyAsked } from './recently-asked.ts';
 import { type DialOptions, Streams } from './stream/streams.ts';
 import type { ConnId, ConnStatus, StreamOutput } from './stream/types.ts';
@@ -63,14 +64,26 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       random: random.fork('tunnel'),
       identity,
       beacons: options.beacons,
-      config: options.relayOnly === true ? { relayOnly: true, relayAfter: 0 } : {},
+      config: {
+        ...(options.relayOnly === true && { relayOnly: true, relayAfter: 0 }),
+        relaysForPeers: options.relayForPeers !== undefined,
+      },
       isOurs: (peer) => trust.record(peer)?.certificate !== undefined,
       admission: {
         admits: (peer, now) => (this.#streams.has(peer) ? 'yes' : this.#gate.admission.admits(peer, now)),
         answersPings: (peer, now) => this.#answersPings(peer, now),
       },
     });
-    super(tunnel, trust, wall);
+    const peerRelay =
+      options.relayForPeers &&
+      new PeerRelay({
+        crypto,
+        random: random.fork('relay'),
+        rate: options.relayForPeers.rate,
+        keyOf: (peer) => trust.trusted().find(({ node }) => node === peer)?.publicKey,
+        transmit: (to, data) => this.#outputs.push({ type: 'transmit', to, data }),
+      });
+    super(tunnel, trust, wall, peerRelay);
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
@@ -219,6 +232,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
   }
   handleTimeout(now: Instant): void {
     this.tunnel.handleTimeout(now);
+    this.peerRelay?.handleTimeout(now);
     this.#streams.handleTimeout(now);
     this.trust.handleTimeout(now);
     this.#trustChannel.handleTimeout(now);
@@ -233,6 +247,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
 
   nextTimeout(): Instant | undefined {
     let next = earliest(this.tunnel.nextTimeout(), this.#streams.nextTimeout());
+    next = earliest(next, this.peerRelay?.nextTimeout());
     next = earliest(next, this.trust.nextTimeout());
     next = earliest(next, this.#trustChannel.nextTimeout());
     next = earliest(next, this.#gate.nextTimeout());
@@ -388,6 +403,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
         this.#gate.admission.forget(output.peer);
         this.#streams.abortPeer(output.peer, now, 'untrusted', TRUST_PORT);
         this.tunnel.unpin(output.peer, now);
+        this.peerRelay?.forget(output.peer);
         this.#forgetAt.set(
           output.peer,
           now + (this.trust.isTelling(output.peer) ? FORGET_DELAY : LAST_WORDS),
@@ -402,6 +418,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
         this.#gate.recheckPeer(output.peer, now);
         return;
       case 'repinned':
+        this.peerRelay?.forget(output.peer);
         this.tunnel.pin(output.peer, output.publicKey);
         return;
       default:

@@ -64,6 +64,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     public: opened.state.public,
     ...(opened.trust !== undefined && { trust: opened.trust }),
     ...(relayOnly && { relayOnly: true }),
+    ...(config.relayForPeers && !relayOnly && { relayForPeers: config.relayForPeers }),
   });
   const driver = drive(node, clock, (output) => host.onOutput(output));
   const run = (mutation: () => void): void => driver.run(mutation);

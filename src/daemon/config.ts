@@ -1,5 +1,5 @@
 import type { AutoApproveRule } from '../api/auto-approve.ts';
-import type { Endpoint, Millis } from '../base/units.ts';
+import type { Bytes, Endpoint, Millis } from '../base/units.ts';
 import type { CarrierAddress } from '../directory/types.ts';
 import type { TlsClientOptions } from '../runtime/ports.ts';
 import type { Transport } from './carriers/carriers.ts';
@@ -33,6 +33,8 @@ export interface DaemonConfig {
   readonly acceptMemberships?: boolean;
   /** Never use a direct path: peers see only the beacon. @default false */
   readonly relayOnly?: boolean;
+  /** Relays for trusted peers, so many bytes a second in all. @default no */
+  readonly relayForPeers?: { readonly rate: Bytes };
   /** Ask the router for a port that leads to the tunnel: by PCP, NAT-PMP or UPnP. @default auto */
   readonly portMapping?: 'auto' | 'off';
   /** Contact given to the registry; optional. */

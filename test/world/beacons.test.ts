@@ -113,3 +113,41 @@ test('a session begins at a beacon of the peer while the registry is away and th
     true,
   );
 });
+
+test('a node that offers it relays for the peers it trusts, when every beacon is dead, and for nobody else', async () => {
+  const pilot = new PilotWorld('a peer relays');
+  const { world, rendezvous } = pilot;
+  await world.await(rendezvous.start());
+  const [a, b, friend] = ['a', 'b', 'friend'].map((name) =>
+    pilot.addMachine(name, world.internet, { delay: 10, jitter: 1 }),
+  ) as [Machine, Machine, Machine];
+  a.settings = { relayOnly: true };
+  b.settings = { relayOnly: true };
+  friend.settings = { relayForPeers: { rate: 1_000_000 } };
+  for (const one of [a, b, friend]) await world.await(one.start());
+  for (const one of [a, b, friend]) one.node = one.daemon!.info().node_id;
+  const befriend = async (one: Machine, other: Machine): Promise<void> => {
+    await world.await(pilot.ask(one, other, false));
+    await world.runUntil(() => other.isAskedBy(one), 10_000);
+    await world.await(pilot.approve(other, one));
+    assert.ok(await world.runUntil(() => one.trusts(other) && other.trusts(one), 20_000));
+  };
+  await world.runFor(2_000);
+  await befriend(a, b);
+  await befriend(a, friend);
+  await befriend(b, friend);
+  const place: Meeting = { pilot, beacons: [], a, b };
+  for (const [one, other] of [
+    [a, friend],
+    [b, friend],
+    [a, b],
+  ] as const)
+    await exchange(place, one, other, 5_000);
+  await world.runFor(10_000);
+  rendezvous.crash('power');
+  await world.runFor(10_000);
+  assert.ok((await exchange(place, a, b, 10_000)) < 10_000);
+  assert.ok((await exchange(place, b, a, 10_000)) < 10_000);
+  const row = a.daemon!.info().peer_list.find(({ node_id }) => node_id === b.node);
+  assert.equal(row?.endpoint.split(':')[0], friend.host.address, 'by way of the friend');
+});

@@ -192,6 +192,16 @@ export const KEYS = {
   ),
   public: switchKey('Let anyone on the network connect, not only trusted peers', false),
   relay_only: switchKey('Never use a direct path: peers see only the beacon', false),
+  relay_for_peers: switchKey(
+    'Relay for trusted peers that cannot reach each other directly. Never with `relay_only`',
+    false,
+  ),
+  relay_for_peers_rate: numberKey(
+    1_000,
+    1_000_000_000,
+    'Bytes a second that are relayed for all peers together',
+    1_000_000,
+  ),
   port_mapping: choiceKey(
     ['auto', 'off'],
     'Ask the router for a port that leads to this node, by PCP, NAT-PMP or UPnP; given back when the daemon stops. Never with `relay_only` or on a network of this machine only',

@@ -25,6 +25,8 @@ export interface Settings {
   readonly listen: Endpoint;
   readonly public: boolean;
   readonly relay_only: boolean;
+  readonly relay_for_peers: boolean;
+  readonly relay_for_peers_rate: number;
   readonly port_mapping: 'auto' | 'off';
   readonly trust_auto_approve: boolean;
   readonly auto_approve: readonly AutoApproveRule[];

@@ -110,6 +110,12 @@ export class KeyDesk {
     return expires <= now ? undefined : { offer, valid: this.#proves(offer, key) };
   }
 
+  /** What was known of the node's keys counts no longer. */
+  forget(node: NodeId): void {
+    for (const name of this.#keys.keys())
+      if (name === `${node}` || name.startsWith(`${node}:`)) this.#keys.delete(name);
+  }
+
   sweep(now: Instant): void {
     for (const [name, waiting] of this.#waiting) if (waiting.expires <= now) this.#waiting.delete(name);
     for (const [name, { at }] of this.#keys) if (now - at >= KEY_REMEMBERED) this.#keys.delete(name);

@@ -1,5 +1,5 @@
 import { sameEndpoint } from '../../base/endpoint.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { type Family, familyOf } from './family.ts';
 import { ENTRY_LIFETIME, FRESH, RELAY_BURST, RELAY_RATE } from './limits.ts';
 import type { RelayEntry } from './types.ts';
@@ -40,10 +40,15 @@ export class Registrations {
   readonly #unprovenOfHost = new Map<string, number>();
   readonly #limit: number;
   readonly #limitPerHost: number;
+  readonly #rate: Bytes;
+  readonly #burst: Bytes;
 
-  constructor(limit: number, limitPerHost: number) {
+  /** `rate`: bytes a second that one node may relay. */
+  constructor(limit: number, limitPerHost: number, rate: Bytes = RELAY_RATE) {
     this.#limit = limit;
     this.#limitPerHost = limitPerHost;
+    this.#rate = rate;
+    this.#burst = Math.min(RELAY_BURST, rate);
   }
 
   get size(): number {
@@ -127,8 +132,8 @@ export class Registrations {
     const home = entry.homes[0];
     if (home !== undefined && sameEndpoint(home.endpoint, from)) home.heardAt = now;
     else heard(entry, from, now);
-    const gained = ((now - entry.allowanceAt) * RELAY_RATE) / 1000;
-    entry.allowance = Math.min(RELAY_BURST, entry.allowance + Math.max(0, gained));
+    const gained = ((now - entry.allowanceAt) * this.#rate) / 1000;
+    entry.allowance = Math.min(this.#burst, entry.allowance + Math.max(0, gained));
     entry.allowanceAt = now;
     if (entry.allowance < bytes) return false;
     entry.allowance -= bytes;
@@ -144,6 +149,12 @@ export class Registrations {
           ({ family, heardAt }) => family === 'stream' || now - heardAt < ENTRY_LIFETIME,
         );
     }
+  }
+
+  /** The node is served no longer. */
+  forget(node: NodeId): void {
+    const entry = this.#entries.get(node);
+    if (entry !== undefined) this.#remove(entry);
   }
 
   /** Up to `limit` node ids, those registered last. */
@@ -174,7 +185,7 @@ export class Registrations {
       proven,
       registeredAt: now,
       seenAt: now,
-      allowance: RELAY_BURST,
+      allowance: this.#burst,
       allowanceAt: now,
     });
     if (!proven) {

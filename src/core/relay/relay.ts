@@ -28,6 +28,7 @@ import {
   PUNCH_RATE,
   PUNCHED_BURST,
   PUNCHED_RATE,
+  RELAY_RATE,
   SOURCE_LIMIT,
   SWEEP_INTERVAL,
   VERIFY_BURST,
@@ -51,6 +52,9 @@ const NEVER = Number.POSITIVE_INFINITY;
 const DEFAULTS: RelayConfig = {
   beaconId: 0,
   challenges: true,
+  proofOnly: false,
+  relayRate: RELAY_RATE,
+  totalRate: NEVER,
   alternatePort: 0,
   maxNodes: ENTRY_LIMIT,
   maxNodesPerHost: 4096,
@@ -73,6 +77,8 @@ export class Relay implements Machine<RelayOutput> {
   readonly #punches = new TokenBuckets(PUNCH_RATE, PUNCH_BURST, SOURCE_LIMIT);
   readonly #punched = new TokenBuckets(PUNCHED_RATE, PUNCHED_BURST, SOURCE_LIMIT);
   readonly #checks = new TokenBuckets(VERIFY_RATE, VERIFY_BURST, 1);
+  /** What all together may relay. */
+  readonly #total: TokenBuckets | undefined;
   readonly #drops = new Map<RelayDrop, number>();
   readonly #outputs: RelayOutput[] = [];
   #outputAt = 0;
@@ -86,7 +92,13 @@ export class Relay implements Machine<RelayOutput> {
 
   constructor(options: RelayOptions) {
     this.#config = { ...DEFAULTS, ...options.config };
-    this.#registrations = new Registrations(this.#config.maxNodes, this.#config.maxNodesPerHost);
+    this.#registrations = new Registrations(
+      this.#config.maxNodes,
+      this.#config.maxNodesPerHost,
+      this.#config.relayRate,
+    );
+    const { totalRate } = this.#config;
+    this.#total = Number.isFinite(totalRate) ? new TokenBuckets(totalRate, totalRate, 1) : undefined;
     this.#challenges = new Challenges(options.crypto, options.random.bytes(32));
     this.#keys = new KeyDesk(options.crypto);
     this.#mark = options.random.bytes(BEACON_MARK_LENGTH);
@@ -96,6 +108,12 @@ export class Relay implements Machine<RelayOutput> {
   setPeers(endpoints: readonly Endpoint[]): void {
     // A new peer hears of our nodes at once.
     if (this.#gossip.setPeers(endpoints)) this.#gossipAt = 0;
+  }
+
+  /** The node is served no longer, until it proves itself again. */
+  forget(node: NodeId): void {
+    this.#registrations.forget(node);
+    this.#keys.forget(node);
   }
 
   entries(): readonly RelayEntry[] {
@@ -300,6 +318,7 @@ export class Relay implements Machine<RelayOutput> {
   }
 
   #claim(node: NodeId, from: Endpoint, now: Instant): void {
+    if (this.#config.proofOnly && !this.#registrations.isProven(node)) return;
     this.#registeredAs(node, this.#registrations.claim(node, from, now), false);
   }
 
@@ -375,6 +394,10 @@ export class Relay implements Machine<RelayOutput> {
       return;
     }
     if (!isForwarded && !this.#registrations.spend(sender, from, data.length, now)) {
+      this.#drop('rate_limited');
+      return;
+    }
+    if (this.#total !== undefined && !this.#total.take('', data.length, now)) {
       this.#drop('rate_limited');
       return;
     }

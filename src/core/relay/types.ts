@@ -1,4 +1,4 @@
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 
 /** A node registered at this beacon. */
 export interface RelayEntry {
@@ -66,6 +66,12 @@ export interface RelayConfig {
   readonly beaconId: number;
   /** Offers nodes to prove their identity. Pointless where no key can be looked up. @default true */
   readonly challenges: boolean;
+  /** Registers only nodes that prove their key. @default false */
+  readonly proofOnly: boolean;
+  /** Bytes a second that one node may relay. @default 12,500,000 */
+  readonly relayRate: Bytes;
+  /** Bytes a second that all together may relay. @default unlimited */
+  readonly totalRate: Bytes;
   /** The second port, told to nodes that ask; 0 when there is none. @default 0 */
   readonly alternatePort: number;
   /** @default 100,000 (spec/04 §2.1) */

@@ -1,5 +1,5 @@
 import { sameEndpoint } from '../../base/endpoint.ts';
-import type { Endpoint, Instant, Millis } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import type { DiscoverProof } from '../../wire/beacon-extension.ts';
 
 // Chosen.
@@ -20,11 +20,19 @@ const SMOOTHING = 0.25;
 const FASTER = 0.7;
 const FASTER_BY: Millis = 10;
 
+/** Beacons we are registered at; the rest is measured now and then and steps in when these fail. */
+export const MAX_HOMES = 4;
+/** A visit ends when it was not used for this long, or not answered so many times. */
+const VISIT_LIFETIME: Millis = 600_000;
+const VISIT_TRIES = 8;
+
 /** What we know of one beacon, and the registration we keep there. */
 export interface Registration {
   readonly endpoint: Endpoint;
   /** Not a beacon of ours: we are there for a peer, and were last at this time. */
   visitedAt: Instant | undefined;
+  /** The relay of a peer, which offered it: visited for as long as that holds. */
+  offeredBy: NodeId | undefined;
   observed: Endpoint | undefined;
   /** Smoothed round trip. */
   rtt: Millis | undefined;
@@ -52,6 +60,7 @@ export function registrationAt(endpoint: Endpoint, now: Instant): Registration {
   return {
     endpoint,
     visitedAt: undefined,
+    offeredBy: undefined,
     observed: undefined,
     rtt: undefined,
     lost: false,
@@ -68,6 +77,16 @@ export function registrationAt(endpoint: Endpoint, now: Instant): Registration {
     surveyAt: 0,
     filterVia: 0,
   };
+}
+
+/** As every beacon sees us, each endpoint once. */
+export function observedBy(all: readonly Registration[]): Endpoint[] {
+  const found: Endpoint[] = [];
+  for (const { observed, lost } of all) {
+    if (observed === undefined || lost) continue;
+    if (!found.some((one) => sameEndpoint(one, observed))) found.push(observed);
+  }
+  return found;
 }
 
 /** It answered the last time it was asked. */
@@ -101,4 +120,26 @@ export function ranked(all: readonly Registration[], best: Endpoint | undefined)
     first.rtt !== undefined &&
     (kept.rtt === undefined || (first.rtt < kept.rtt * FASTER && first.rtt < kept.rtt - FASTER_BY));
   return faster ? sorted : [kept, ...sorted.filter((one) => one !== kept)];
+}
+
+/**
+ * Where we are registered. The first beacon of the list as long as it answers: old peers know no other. The rest are
+ * those with the shortest way.
+ */
+export function homesOf(all: readonly Registration[], best: Endpoint | undefined): Registration[] {
+  const homes = ranked(
+    all.filter((one) => !one.lost),
+    best,
+  ).slice(0, MAX_HOMES);
+  const first = all[0];
+  if (first !== undefined && !first.lost && !homes.includes(first)) homes[MAX_HOMES - 1] = first;
+  return homes;
+}
+
+/** A visit that is of no use any more. */
+export function isOver(one: Registration, now: Instant): boolean {
+  if (one.visitedAt === undefined) return false;
+  return (
+    (one.offeredBy === undefined && now - one.visitedAt >= VISIT_LIFETIME) || one.unanswered >= VISIT_TRIES
+  );
 }

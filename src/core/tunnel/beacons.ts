@@ -8,8 +8,12 @@ import { discoverSignedBytes } from '../../wire/beacon-extension.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
 import {
   answers,
+  homesOf,
+  isOver,
   LOST_AFTER,
+  MAX_HOMES,
   measured,
+  observedBy,
   type Registration,
   ranked,
   registrationAt,
@@ -24,8 +28,6 @@ import { type Observation, Vantage } from './vantage.ts';
 
 /** Beacons other than the best are heard this often, or as often as the NAT wants it. */
 const OTHERS_EVERY: Millis = 20_000;
-/** Beacons we are registered at; the rest is measured now and then and steps in when these fail. */
-const MAX_HOMES = 4;
 const MEASURE_EVERY: Millis = 300_000;
 /** Least time between registrations that silent peers cause. */
 const REFRESH_PAUSE: Millis = 1_500;
@@ -33,12 +35,11 @@ const REFRESH_PAUSE: Millis = 1_500;
 const MOVED_PAUSE: Millis = 100;
 /** Challenges answered per registration: a beacon that keeps asking is not obeyed. */
 const MAX_PROOFS = 2;
-/** Beacons of peers where we register, of one peer and of all, and how long without use. */
+/** Beacons of peers where we register, of one peer and of all. */
 const VISITS_PER_PEER = 2;
 const MAX_VISITS = 16;
-const VISIT_LIFETIME: Millis = 600_000;
-/** A visited beacon that does not answer is given up after so many times. */
-const VISIT_TRIES = 8;
+/** Relays of peers that we are registered at. */
+const MAX_OFFERS = 4;
 const _NEVER = Number.POSITIVE_INFINITY;
 
 type DiscoverReply = Extract<BeaconMessage, { type: 'discoverReply' }>;
@@ -184,6 +185,18 @@ export class Beacons {
     return [...common, ...visited, ...this.#usable.filter((endpoint) => !isTheirs(endpoint))];
   }
 
+  /** The peer offers to relay, at this endpoint, or does so no longer. Its relay stands behind our beacons. */
+  offer(peer: NodeId, endpoint: Endpoint | undefined, now: Instant): void {
+    for (const one of this.#visits) if (one.offeredBy === peer) one.offeredBy = undefined;
+    const offers = this.#visits.filter(({ offeredBy }) => offeredBy !== undefined).length;
+    if (endpoint !== undefined && offers < MAX_OFFERS) {
+      this.#visited([endpoint], now, true);
+      const one = this.#visits.find((visit) => sameEndpoint(visit.endpoint, endpoint));
+      if (one !== undefined) one.offeredBy = peer;
+    }
+    if (this.#rank(now)) this.#options.changed?.(now);
+  }
+
   /** Beacons and open byte streams, as far as they are known to work. */
   facts(): BeaconFacts[] {
     const stream = { usable: true, observed: undefined, rtt: undefined };
@@ -201,12 +214,7 @@ export class Beacons {
 
   /** As every beacon sees us, best first, each endpoint once. */
   observedAll(): readonly Endpoint[] {
-    const found: Endpoint[] = [];
-    for (const { observed, lost } of this.#registrations) {
-      if (observed === undefined || lost) continue;
-      if (!found.some((one) => sameEndpoint(one, observed))) found.push(observed);
-    }
-    return found;
+    return observedBy(this.#registrations);
   }
 
   /** What was asked of the beacons about our sockets, and what they saw. */
@@ -340,7 +348,8 @@ export class Beacons {
       one.unanswered = 0;
       one.nextAt = now + this.#vary(this.#everyOf(one));
     }
-    const isReordered = one.visitedAt === undefined && this.#rank(now);
+    const isOurs = one.visitedAt === undefined || one.offeredBy !== undefined;
+    const isReordered = isOurs && this.#rank(now);
     if (isReordered || !wasAnswering) this.#options.changed?.(now);
     if (isNews) this.#options.event({ name: 'beacon.observed', beacon: one.endpoint, endpoint: observed });
     if (mark !== undefined) one.mark = mark.slice();
@@ -406,7 +415,8 @@ export class Beacons {
   /** The visit unused for longest gives way, unless all were used just now. */
   #makeRoom(now: Instant): boolean {
     if (this.#visits.length < MAX_VISITS) return true;
-    const oldest = this.#visits.reduce((a, b) => ((a.visitedAt ?? 0) <= (b.visitedAt ?? 0) ? a : b));
+    const guests = this.#visits.filter(({ offeredBy }) => offeredBy === undefined);
+    const oldest = guests.reduce((a, b) => ((a.visitedAt ?? 0) <= (b.visitedAt ?? 0) ? a : b));
     if (now - (oldest.visitedAt ?? 0) < 10_000) return false;
     this.#visits = this.#visits.filter((one) => one !== oldest);
     return true;
@@ -467,34 +477,22 @@ export class Beacons {
     return pause * (0.9 + 0.2 * this.#random.fraction());
   }
 
-  /**
-   * The first beacon of the list is a home as long as it answers: old peers know no other. The rest of the homes are
-   * those with the shortest way. True when others than before are to be preferred.
-   */
+  /** Chooses anew; true when others than before are to be preferred. */
   #rank(now: Instant): boolean {
-    const best = this.#homes[0]?.endpoint;
-    const alive = ranked(
-      this.#registrations.filter((one) => !one.lost),
-      best,
-    );
-    const homes = alive.slice(0, MAX_HOMES);
-    const first = this.#registrations[0];
-    if (first !== undefined && !first.lost && !homes.includes(first)) homes[MAX_HOMES - 1] = first;
+    const homes = homesOf(this.#registrations, this.#homes[0]?.endpoint);
     for (const one of homes) {
       // Until now it was only measured.
       if (one.observed !== undefined && !this.#homes.includes(one)) one.nextAt = Math.min(one.nextAt, now);
     }
     this.#homes = homes.length > 0 ? homes : this.#registrations.slice(0, MAX_HOMES);
-    if (homes.some(answers)) this.#lastHomes = homes.filter(answers).map((one) => one.endpoint);
+    const offered = this.#visits.filter((one) => one.offeredBy !== undefined && answers(one));
+    const found = [...homes.filter(answers), ...offered].map((one) => one.endpoint);
+    if (found.length > 0) this.#lastHomes = found.slice(0, MAX_HOMES);
     const isStreamAlone = this.#silence.silent && this.hasStream();
-    const usable = [...(isStreamAlone ? [] : homes.map((one) => one.endpoint)), ...this.#carriers];
+    const udp = isStreamAlone ? [] : [...homes, ...offered].map((one) => one.endpoint);
+    const usable = [...udp, ...this.#carriers];
     const before = this.#usable;
     this.#usable = usable.length > 0 ? usable : this.#registrations.map((one) => one.endpoint);
     return this.#usable.some((one, at) => before[at] === undefined || !sameEndpoint(one, before[at]));
   }
-}
-
-function isOver(one: Registration, now: Instant): boolean {
-  if (one.visitedAt === undefined) return false;
-  return now - one.visitedAt >= VISIT_LIFETIME || one.unanswered >= VISIT_TRIES;
 }

@@ -12,6 +12,8 @@ export interface TunnelConfig extends SessionConfig, PathConfig {
    * direct path exists; higher keeps more old peers, which stay with the relay once they saw it, on direct paths. @default 250 ms
    */
   readonly relayAfter: Millis;
+  /** We relay for peers whom we trust, and tell them so. @default false */
+  readonly relaysForPeers: boolean;
   /**
    * Interval of registrations at the beacons, varied at random by a tenth. It is also how long a NAT that restarted may
    * keep others from reaching a node that has nothing to say itself. @default 7 s
@@ -27,6 +29,7 @@ export const TUNNEL_DEFAULTS: TunnelConfig = {
   ...SESSION_DEFAULTS,
   ...PATH_DEFAULTS,
   relayAfter: 250,
+  relaysForPeers: false,
   discoverEvery: 7_000,
   maxPeers: 4096,
   maxStrangers: 256,

@@ -64,6 +64,8 @@ export interface PeerHost {
   relaysFor(peer: NodeId, now: Instant, visit?: boolean): readonly Endpoint[];
   /** The peer says that it is registered at these beacons. */
   toldRelays(peer: NodeId, beacons: readonly Endpoint[], now: Instant): void;
+  /** The peer relays for us at this endpoint, or nowhere. */
+  offersRelay(peer: NodeId, endpoint: Endpoint | undefined, now: Instant): void;
   /** Relaying does not seem to work. */
   refreshBeacons(now: Instant): void;
   /** `via`: the local socket. @default 0 */

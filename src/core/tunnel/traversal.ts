@@ -182,6 +182,8 @@ export class Traversal {
   #take(message: CandidatesMessage, now: Instant): void {
     const beacons = message.relays.flatMap((relay) => ('endpoint' in relay ? [relay.endpoint] : []));
     if (beacons.length > 0) this.#host.toldRelays(this.#node, beacons, now);
+    const offers = message.relays.some((relay) => 'node' in relay && relay.node === this.#node);
+    this.#host.offersRelay(this.#node, offers ? relayEndpoint(message) : undefined, now);
     this.#moved(now);
     if (this.#host.config.relayOnly || message.relayOnly) return;
     const own = { observed: this.#host.observed(), lan: this.#host.place.lan };
@@ -226,11 +228,13 @@ export class Traversal {
       nat: this.#host.place.nat(),
       seen: relayOnly ? undefined : seen,
       endpoints: endpoints.filter(({ endpoint }) => isSendable(endpoint)).slice(0, MAX_TOLD_ENDPOINTS),
-      relays: this.#host
-        .relays()
-        .filter((one) => isCarrier(one) || isSendable(one))
-        .slice(0, MAX_TOLD_RELAYS)
-        .map((endpoint) => ({ endpoint })),
+      relays: [
+        ...(config.relaysForPeers ? [{ node: this.#host.node }] : []),
+        ...this.#host
+          .relays()
+          .filter((one) => isCarrier(one) || isSendable(one))
+          .map((endpoint) => ({ endpoint })),
+      ].slice(0, MAX_TOLD_RELAYS),
     };
   }
 
@@ -278,4 +282,13 @@ export class Traversal {
 
 function isSendable({ host, port }: Endpoint): boolean {
   return port > 0 && parseIp(host) !== undefined;
+}
+
+/** Where a peer that offers to relay is reached by others: at a mapped port, else as its beacon sees it. */
+function relayEndpoint({ relayOnly, endpoints }: CandidatesMessage): Endpoint | undefined {
+  if (relayOnly) return undefined;
+  const found = ['mapped', 'observed'].flatMap((wanted) =>
+    endpoints.filter(({ origin }) => origin === wanted),
+  );
+  return found[0]?.endpoint;
 }

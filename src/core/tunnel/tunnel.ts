@@ -107,6 +107,8 @@ export class Tunnel implements Machine<TunnelOutput> {
       knowsKey: (peer) => this.#keys.key(peer) !== undefined,
       relays: () => this.#beacons.usable(),
       toldRelays: (peer, beacons, now) => this.peerBeacons(peer, beacons, now),
+      offersRelay: (peer, endpoint, now) =>
+        this.#beacons.offer(peer, this.#keys.pinned(peer) ? endpoint : undefined, now),
       relaysFor: (peer, now, visit) =>
         this.#beacons.relaysFor(this.#beaconsOf.get(peer) ?? [], now, visit ?? false),
       refreshBeacons: (now) => this.#beacons.refresh(now),

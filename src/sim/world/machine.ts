@@ -29,7 +29,7 @@ export class Machine {
   node: NodeId = 0;
 
   /** Overrides what the daemon is told, from its next start on. */
-  settings: Partial<Pick<DaemonConfig, 'beacons' | 'relayOnly'>> = {};
+  settings: Partial<Pick<DaemonConfig, 'beacons' | 'relayOnly' | 'relayForPeers'>> = {};
 
   constructor(host: Host, rendezvous: RendezvousMachine, observer: AppObserver) {
     this.name = host.name;
