@@ -15,6 +15,8 @@ export const REQUEST_TIMEOUT: Millis = 10_000;
 const PROBE_TIMEOUT: Millis = 2000;
 const FIRST_RETRY: Millis = 300;
 const LONGEST_RETRY: Millis = 30_000;
+/** The proxy refused our credentials, which are not repeated; others may be there by now. */
+const CREDENTIALS_RETRY: Millis = 2_000;
 
 const NO_FEATURES: ReadonlySet<string> = new Set();
 
@@ -178,7 +180,9 @@ export class Connection {
         this.#hurries = false;
         continue;
       }
-      const longest = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(this.#failures, 10));
+      const isProxyClosed = this.#failures > 0 && this.#lastError?.code === 'proxy_auth_required';
+      const most = isProxyClosed ? CREDENTIALS_RETRY : LONGEST_RETRY;
+      const longest = Math.min(most, FIRST_RETRY * 2 ** Math.min(this.#failures, 10));
       if (!this.#stopped) await this.#pause(longest * (0.5 + random.fraction() / 2));
     }
   }

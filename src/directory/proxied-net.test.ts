@@ -5,7 +5,7 @@ import type { Endpoint } from '../base/units.ts';
 import { nodeClock } from '../platform/clock.ts';
 import { startProxy, type TestProxy } from '../platform/connect-proxy.testkit.ts';
 import { nodeNet } from '../platform/net.ts';
-import type { Log, PipeServer } from '../runtime/ports.ts';
+import type { ConnectOptions, Log, PipeServer } from '../runtime/ports.ts';
 import { type ProxiedNet, type ProxyRules, proxiedNet } from './proxied-net.ts';
 
 const clock = nodeClock();
@@ -103,6 +103,32 @@ test('a command whose credentials rotate is asked again when the proxy refuses, 
   proxy.credentials = 'me:3';
   await assert.rejects(net.connect(HIDDEN), { code: 'proxy_auth_required' });
   assert.equal(runs, 3, 'one more try, not more');
+});
+
+test('credentials that were refused are not repeated for a while, others are tried at once', async () => {
+  let printed = 'me:old';
+  proxy.credentials = 'me:new';
+  const net = netWith({ command: async () => urlWith(printed) });
+  for (let i = 0; i < 5; i++) await assert.rejects(net.connect(HIDDEN), { code: 'proxy_auth_required' });
+  assert.equal(proxy.log.length, 1, 'the proxy was asked once');
+  printed = 'me:new';
+  await answers(net, HIDDEN);
+});
+
+test('a refusal is told soon although the direct way hangs', async () => {
+  proxy.credentials = 'me:new';
+  const hanging = {
+    ...nodeNet(),
+    connect: (to: Endpoint, options: ConnectOptions = {}) =>
+      options.proxy === undefined
+        ? new Promise<never>((_resolve, reject) => {
+            options.signal?.addEventListener('abort', () => reject(options.signal?.reason));
+          })
+        : nodeNet().connect(to, options),
+  };
+  const rules = { proxy: 'auto', env: { HTTPS_PROXY: urlWith('me:old') } };
+  const net = proxiedNet(hanging, rules, { clock, log });
+  await assert.rejects(net.connect(HIDDEN), { code: 'proxy_auth_required' });
 });
 
 test('a command that fails leaves what it printed last, and fails the connection only when there is nothing', async () => {

@@ -10,6 +10,10 @@ import { isExempt, isLoopback, type ProxyAddress, parseProxyUrl } from '../wire/
 const COMMAND_AGE: Millis = 60_000;
 /** How much earlier the direct way is tried than the proxy, where both may do. Chosen. */
 const HEAD_START: Millis = 300;
+/** What the proxy refuses is told once the direct way had so long. Chosen. */
+const DIRECT_PATIENCE: Millis = 1_500;
+/** Credentials that were refused are tried again after this. Chosen. */
+const REFUSED_AGE: Millis = 30_000;
 
 export interface ProxyRules {
   /**
@@ -66,6 +70,7 @@ class Routes {
   readonly #clock: Clock;
   readonly #log: Log;
   #printed: { readonly url: string; readonly at: Instant } | undefined;
+  #refused: { readonly url: string; readonly at: Instant; readonly error: PilotError } | undefined;
   inUse: string | undefined;
 
   constructor(rules: ProxyRules, { clock, log }: { clock: Clock; log: Log }) {
@@ -103,17 +108,27 @@ class Routes {
     options: ConnectOptions,
     connect: (options: ConnectOptions) => Promise<Result>,
   ): Promise<Result> {
-    const proxy = await this.#current(false);
-    try {
-      return await this.#note(proxy, connect({ ...options, proxy }));
-    } catch (thrown) {
-      const { code } = asPilotError(thrown);
-      const isStale = code === 'proxy_auth_required' || code === 'proxy_refused';
-      if (!isStale || this.#rules.command === undefined) throw thrown;
-      const renewed = await this.#current(true);
-      this.#log.event('debug', 'proxy.asked_again', { proxy: formatEndpoint(renewed), code });
-      return this.#note(renewed, connect({ ...options, proxy: renewed }));
+    let url = await this.#current(false);
+    if (this.#isRefused(url)) url = await this.#current(true);
+    for (let tries = 0; ; tries++) {
+      // Whoever repeats wrong credentials may find his account locked.
+      if (this.#isRefused(url)) throw this.#refused!.error;
+      const proxy = addressOf(url);
+      try {
+        return await this.#note(proxy, connect({ ...options, proxy }));
+      } catch (thrown) {
+        const error = asPilotError(thrown);
+        if (error.code === 'proxy_auth_required') this.#refused = { url, error, at: this.#clock.now() };
+        if (!isVerdict(error) || tries > 0 || this.#rules.command === undefined) throw thrown;
+        url = await this.#current(true);
+        this.#log.event('debug', 'proxy.asked_again', { proxy: formatEndpoint(proxy), code: error.code });
+      }
     }
+  }
+
+  #isRefused(url: string): boolean {
+    const refused = this.#refused;
+    return refused?.url === url && this.#clock.now() - refused.at < REFUSED_AGE;
   }
 
   async #note<Result>(proxy: Endpoint | undefined, connecting: Promise<Result>): Promise<Result> {
@@ -125,9 +140,9 @@ class Routes {
   }
 
   /** The proxy by the rules; `renew`: what the command printed before does not work any more. */
-  async #current(renew: boolean): Promise<ProxyAddress> {
+  async #current(renew: boolean): Promise<string> {
     const { proxy, command } = this.#rules;
-    if (command === undefined) return addressOf(proxy === 'auto' ? this.#named() : proxy);
+    if (command === undefined) return proxy === 'auto' ? (this.#named() ?? '') : proxy;
     const age = this.#clock.now() - (this.#printed?.at ?? Number.NEGATIVE_INFINITY);
     if (renew || age >= COMMAND_AGE) {
       try {
@@ -141,7 +156,7 @@ class Routes {
         if (this.#printed === undefined && this.#named() === undefined) throw thrown;
       }
     }
-    return addressOf(this.#printed?.url ?? this.#named());
+    return this.#printed?.url ?? this.#named() ?? '';
   }
 
   #named(): string | undefined {
@@ -187,26 +202,40 @@ class Routes {
             failures[which] = thrown;
             if (settled) return;
             if (begun.size < ways.length) begin(1);
-            else if (failures[0] !== undefined && failures[1] !== undefined) {
+            else if (which === 1 && failures[0] === undefined && isVerdict(thrown)) {
+              // Dropped packets would keep the direct way waiting for the whole time allowed.
+              timer.cancel();
+              timer = this.#clock.at(started + DIRECT_PATIENCE, () => {
+                if (!settled) settle(() => reject(failures[1]));
+                controllers[0]!.abort(failures[1]);
+              });
+            } else if (failures[0] !== undefined && failures[1] !== undefined) {
               settle(() => reject(tellingOf(failures)));
             }
           },
         );
       };
-      const timer = this.#clock.at(this.#clock.now() + HEAD_START, () => begin(1));
+      const started = this.#clock.now();
+      let timer = this.#clock.at(started + HEAD_START, () => begin(1));
       if (signal?.aborted) onAbort();
       begin(0);
     });
   }
 }
 
-function addressOf(url: string | undefined): ProxyAddress {
-  const address = url === undefined ? undefined : parseProxyUrl(url);
+function addressOf(url: string): ProxyAddress {
+  const address = parseProxyUrl(url);
   if (address !== undefined) return address;
   throw new PilotError(
     'invalid_argument',
     'The proxy is not named by a URL such as http://USER:PASSWORD@HOST:PORT',
   );
+}
+
+/** The proxy is there and says no. */
+function isVerdict(thrown: unknown): boolean {
+  const { code } = asPilotError(thrown);
+  return code === 'proxy_auth_required' || code === 'proxy_refused';
 }
 
 /** What the proxy says explains more than that there is no direct way; another key than the pinned one explains most. */

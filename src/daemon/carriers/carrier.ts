@@ -25,6 +25,7 @@ const LONGEST_RETRY: Millis = 30_000;
 const SILENCE: Millis = 25_000;
 /** While we send and hear nothing, the connection is doubted after so long, and given up after so long again. */
 const DOUBT: Millis = 2_000;
+const CREDENTIALS_RETRY: Millis = 2_000;
 /** Up for this long, the next attempt after a loss comes at once. */
 const STEADY: Millis = 10_000;
 /** Bytes that wait for a slow connection; what goes beyond is lost, so that streams notice and slow down. */
@@ -206,7 +207,9 @@ export class Carrier {
     this.#failures = steady ? 0 : this.#failures + 1;
     this.#lost();
     if (!this.#wanted) return;
-    const pause = Math.min(FIRST_RETRY * 2 ** Math.min(this.#failures, 10), LONGEST_RETRY);
+    // Credentials that were refused are not repeated, but others may be there by now.
+    const longest = error.code === 'proxy_auth_required' ? CREDENTIALS_RETRY : LONGEST_RETRY;
+    const pause = Math.min(FIRST_RETRY * 2 ** Math.min(this.#failures, 10), longest);
     const delay = steady ? 0 : pause * (0.5 + this.#random.fraction() / 2);
     this.#retry = this.#clock.at(this.#clock.now() + delay, () => this.#try());
   }
