@@ -1,5 +1,5 @@
 import type { Rates } from './meter.ts';
-import type { SoakResult } from './soak.ts';
+import type { Late, SoakResult } from './soak.ts';
 
 /** What a soak saw, for people. */
 export function report(result: SoakResult, seconds: number): string {
@@ -11,16 +11,16 @@ export function report(result: SoakResult, seconds: number): string {
     `${pairs} trusted pairs, ${heals} heals, ${checks} pairs looked at`,
     `back after: median ${at(0.5)}, 90 % ${at(0.9)}, 99 % ${at(0.99)}, longest ${at(1)}`,
     `late: ${late.length}`,
-    ...late
-      .slice(0, 40)
-      .map(
-        ({ at: when, pair, why, after }) =>
-          `  ${(when / 1000).toFixed(3)} ${pair}: ${after === undefined ? 'never' : `${(after / 1000).toFixed(1)} s`} after ${why}`,
-      ),
+    ...late.slice(0, 40).map((one) => `  ${describeLate(one)}`),
     `bytes/s per node, tunnels used minutes ago: ${summary(result.warm)}`,
     `bytes/s per node, tunnels long unused: ${summary(result.idle)}`,
     ...result.failures.map((failure) => `broken: ${failure}`),
   ].join('\n');
+}
+
+export function describeLate({ at, pair, why, after }: Late): string {
+  const when = after === undefined ? 'never' : `${(after / 1000).toFixed(1)} s`;
+  return `${(at / 1000).toFixed(3)} ${pair}: ${when} after ${why}`;
 }
 
 function summary(rates: readonly Rates[]): string {

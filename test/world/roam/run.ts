@@ -3,7 +3,7 @@
  * idle node says too much.
  */
 import { parseArgs } from 'node:util';
-import { report } from './report.ts';
+import { describeLate, report } from './report.ts';
 import { BACK_WITHIN, IDLE_RATE, runSoak } from './soak.ts';
 
 const { values } = parseArgs({
@@ -26,6 +26,7 @@ const result = await runSoak({
     journal = pilot.journal;
   },
   onHour: (hour, { checks, late }) => console.error(`hour ${hour}: ${checks} pairs back, ${late} late`),
+  onLate: (late) => console.error(describeLate(late)),
 });
 if (values.journal) for (const line of journal) console.log(line);
 console.log(report(result, (performance.now() - startedAt) / 1000));

@@ -34,6 +34,7 @@ export interface SoakOptions {
   readonly outages: number;
   readonly onWorld?: (pilot: PilotWorld) => void;
   readonly onHour?: (hour: number, soak: { readonly checks: number; readonly late: number }) => void;
+  readonly onLate?: (late: Late) => void;
 }
 
 export interface Late {
@@ -260,18 +261,23 @@ class Soak {
       for (const way of waiting)
         void this.#pilot.ping(...way, ATTEMPT_TIMEOUT).then((answered) => {
           if (answered && waiting.delete(way) && waiting.size === 0 && !isVoid())
-            this.#back(pair, ways, why, healedAt);
+            this.#back(ways, why, healedAt);
         });
       await this.#pause(ATTEMPT_EVERY);
       if (isVoid()) return;
     }
-    if (waiting.size > 0) this.#late.push({ at: healedAt, pair: nameOf(ways), why, after: undefined });
+    if (waiting.size > 0) this.#tooLate({ at: healedAt, pair: nameOf(ways), why, after: undefined });
   }
 
-  #back(_pair: Pair, ways: readonly Pair[], why: string, healedAt: number): void {
+  #back(ways: readonly Pair[], why: string, healedAt: number): void {
     const after = this.#pilot.world.now - healedAt;
     this.#times.push(after);
-    if (after > BACK_WITHIN) this.#late.push({ at: healedAt, pair: nameOf(ways), why, after });
+    if (after > BACK_WITHIN) this.#tooLate({ at: healedAt, pair: nameOf(ways), why, after });
+  }
+
+  #tooLate(late: Late): void {
+    this.#late.push(late);
+    this.#options.onLate?.(late);
   }
 
   #pause(length: number): Promise<void> {
