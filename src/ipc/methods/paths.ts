@@ -104,7 +104,7 @@ export interface RegistryRow {
 }
 
 export interface FamilyRow {
-  /** `untested`: there is an address, and no beacon of this family to ask. */
+  /** `untested`: there is an address, and no beacon answered that would show that it works. */
   readonly state: 'works' | 'broken' | 'untested' | 'none';
   readonly addresses: readonly string[];
 }

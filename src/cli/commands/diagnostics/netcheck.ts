@@ -89,7 +89,7 @@ const UDP: Readonly<Record<NetcheckReport['udp'], string>> = {
 const FAMILIES: Readonly<Record<FamilyRow['state'], string>> = {
   works: 'works',
   broken: 'broken: no beacon answers',
-  untested: 'not tested: no beacon to ask',
+  untested: 'not proven: no beacon of this family answers',
   none: 'none',
 };
 
