@@ -35,6 +35,11 @@ export const CAUSES = {
     meaning: 'The peer is set to use relays only, or tells nobody where it is',
     help: 'the owner of {peer} can allow direct paths: pilotctl config --set relay_only=false',
   },
+  streams_only_here: {
+    verdicts: ['relayed'],
+    meaning: 'This node is set to send nothing over UDP, only over TCP 443',
+    help: 'let it choose by itself: pilotctl config --set transport=auto, then pilotctl daemon restart',
+  },
   udp_blocked_here: {
     verdicts: ['relayed', 'unreachable'],
     meaning: 'The network of this node lets no UDP through',

@@ -97,6 +97,7 @@ export class Explanations {
     return {
       registered: own.nodeId !== 0,
       relayOnly: config.relayOnly ?? false,
+      streamsOnly: this.#parts.carriers.status().transport === 'compat',
       registry: registry.state === 'connected' ? 'connected' : 'unreachable',
       beacons: node.beacons(),
       addresses: net.localAddresses(),

@@ -13,6 +13,7 @@ const SEEN = { host: '203.0.113.10', port: 4000 };
 const OWN: OwnFacts = {
   registered: true,
   relayOnly: false,
+  streamsOnly: false,
   registry: 'connected',
   beacons: [{ endpoint: { host: '203.0.113.1', port: 9001 }, usable: true, observed: SEEN, rtt: 20 }],
   addresses: ['192.168.10.2'],
@@ -94,6 +95,7 @@ const CASES: Readonly<Record<Exclude<Cause, 'ipv6_broken'>, Change>> = {
   same_lan: { paths: { candidates: [{ ...WORKS, kind: 'lan' }, TRIED] } },
   direct: { paths: { candidates: [{ ...RELAY, selected: false }, WORKS] } },
   relay_only_here: { own: { relayOnly: true } },
+  streams_only_here: { own: { streamsOnly: true } },
   relay_only_there: { about: { relayOnly: true }, paths: { candidates: [RELAY] } },
   udp_blocked_here: { paths: { own: BLOCKED } },
   udp_blocked_there: { paths: { peer: BLOCKED } },
@@ -219,6 +221,7 @@ const input: fc.Arbitrary<ExplainInput> = fc.record({
   own: fc.record({
     registered: fc.boolean(),
     relayOnly: fc.boolean(),
+    streamsOnly: fc.boolean(),
     registry: fc.constantFrom('connected' as const, 'unreachable' as const),
     beacons: fc.array(
       fc.record({

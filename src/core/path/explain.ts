@@ -63,6 +63,7 @@ function judge(input: ExplainInput, now: Instant): Judgement {
 function whyRelayed(input: ExplainInput, facts: PathFacts, selected: CandidateFacts, now: Instant): Cause {
   const { own, about } = input;
   if (own.relayOnly) return 'relay_only_here';
+  if (own.streamsOnly) return 'streams_only_here';
   if (facts.own.translation === 'blocked' || isCarrier(selected.endpoint)) return 'udp_blocked_here';
   if (facts.peer?.translation === 'blocked') return 'udp_blocked_there';
   const direct = facts.candidates.filter(({ kind }) => kind !== 'relay');

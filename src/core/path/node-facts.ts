@@ -16,6 +16,8 @@ export interface OwnFacts {
   /** The registry gave us a node id, in this run or an earlier one. */
   readonly registered: boolean;
   readonly relayOnly: boolean;
+  /** It is set to use byte streams only. */
+  readonly streamsOnly: boolean;
   readonly registry: 'connected' | 'unreachable';
   readonly beacons: readonly BeaconFacts[];
   /** IP literals of the interfaces that are up, loopback excluded. */
