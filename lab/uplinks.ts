@@ -94,7 +94,7 @@ export class Uplinks {
   /** What a network lets out changes, and it is felt at once; its NAT keeps what it has. */
   policy(side: Side, number: UplinkNumber, policy: Policy): void {
     const words = [...this.inside(`r${side}${number}`).slice(1), 'nft', '-f', '-'];
-    must('ip', words, `table inet policy\ndelete table inet policy\n${policyRules(policy)}`);
+    must('ip', words, `table inet outward\ndelete table inet outward\n${policyRules(policy)}`);
   }
 
   /** Which families an uplink carries when the host is next moved to it. */
@@ -175,7 +175,7 @@ function policyRules(policy: Policy): string {
           '    drop',
         ].join('\n');
   return `
-table inet policy {
+table inet outward {
   chain forward { type filter hook forward priority -5; policy accept;
 ${forbidden}
   }

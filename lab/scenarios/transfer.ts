@@ -59,7 +59,7 @@ export async function watchedTransfer(options: TransferOptions): Promise<Transfe
     if (size > (growth.at(-1)?.size ?? 0)) growth.push({ at: now, size });
     if (disturbedAt === undefined && size >= bytes * options.at) {
       disturbedAt = now;
-      disturbing = options.disturb();
+      disturbing = Promise.resolve().then(options.disturb);
       disturbing.catch(() => {});
     }
   };
