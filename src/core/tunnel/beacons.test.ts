@@ -80,6 +80,16 @@ test('a beacon that asks for ever new proofs gets two per registration', () => {
   assert.equal(discovers.length, 3);
 });
 
+test('a proof that is not answered is sent again soon, not with the next regular registration', () => {
+  const { beacons, discovers, run } = world([ONE]);
+  run(0, 1, false);
+  beacons.discoverReply(ONE, reply(SEEN, new Uint8Array(16).fill(3)), 50);
+  const before = discovers.length;
+  run(50, 1_000, false);
+  assert.ok(discovers.length > before);
+  assert.ok(discovers.slice(before).every(({ message }) => message.proof !== undefined));
+});
+
 test('a proof is not made for a node id we do not have yet', () => {
   const { beacons, discovers, run } = world([ONE], 0);
   run(0, 1, false);

@@ -314,12 +314,8 @@ export class Beacons {
         continue;
       }
       if (one.unanswered >= LOST_AFTER && !one.lost) this.#lose(one, now);
-      this.#register(one, now);
       one.proofs = 0;
-      one.unanswered++;
-      one.askedAt ??= now;
-      const othersAnswer = one.visitedAt !== undefined || this.#registrations.some(answers);
-      one.nextAt = now + this.#vary(repeatAfter(one.unanswered, othersAnswer));
+      this.#register(one, now);
     }
     this.#listen(now);
   }
@@ -375,8 +371,13 @@ export class Beacons {
     this.#options.changed?.(now);
   }
 
+  /** Registers, and again soon if no answer comes: a proof that is lost leaves us where we were before. */
   #register(one: Registration, now: Instant): void {
     one.sentAt = now;
+    one.unanswered++;
+    one.askedAt ??= now;
+    const othersAnswer = one.visitedAt !== undefined || this.#registrations.some(answers);
+    one.nextAt = now + this.#vary(repeatAfter(one.unanswered, othersAnswer));
     const question = { token: this.#vantage.asked(mainQuestion(one), now), elsewhere: false };
     const { signed } = one;
     const node = this.#isHome(one) ? this.#node : 0;
