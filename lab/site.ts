@@ -66,9 +66,10 @@ export class Site {
 
   /** Starts both agents behind routers that have just been switched on; resolves once both are registered. */
   async start(): Promise<void> {
+    // What it added to the rules goes with it.
+    for (const router of this.#giving.values()) router.stop();
     rebootRouters(this.net);
     for (const [side, router] of this.#giving) {
-      router.stop();
       const upnp = this.#cell?.[side].gives === 'upnp';
       const protocols = { upnp, portControl: upnp ? 'none' : 'both' } as const;
       await router.start(protocols, HOME_ROUTER[side]);
