@@ -12,9 +12,11 @@ import type { TunnelOutput } from '../../src/core/tunnel/types.ts';
 import { nodeClock, nodeCrypto, nodeRandom } from '../../src/platform/index.ts';
 import { drive } from '../../src/runtime/drive.ts';
 import { decodeBase64, encodeBase64 } from '../../src/wire/base64.ts';
+import { BEACON } from '../../src/wire/beacon.ts';
 import { encodePacket, type Packet } from '../../src/wire/packet.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../../src/wire/registry-frame.ts';
 import { contentSignedBytes } from '../../src/wire/registry-signatures.ts';
+import { classifyDatagram } from '../../src/wire/tunnel-frames.ts';
 import { pause } from './children.testkit.ts';
 
 export type Json = Record<string, unknown>;
@@ -148,7 +150,7 @@ export class Stranger {
   readonly tunnel: Tunnel;
   /** Authenticated packets that came through the tunnel. */
   readonly packets: Packet[] = [];
-  /** Frames that arrived, as they were on the wire. */
+  /** Frames that arrived, as they were on the wire, but for what a beacon says and the punches it asks others for. */
   readonly frames: Buffer[] = [];
   readonly #known: ReadonlyMap<NodeId, Endpoint>;
   readonly #run: (mutation: () => void) => void;
@@ -211,7 +213,7 @@ export class Stranger {
     this.#run = (mutation) => driver.run(mutation);
     this.#stop = () => driver.stop();
     udp.onDatagram((data, from) => {
-      this.frames.push(Buffer.from(data));
+      if (!isByBeacon(data)) this.frames.push(Buffer.from(data));
       this.#run(() => tunnel.handleDatagram(from, data, now()));
     });
     this.#run(() => tunnel.setBeacons(options.beacons ?? [], now()));
@@ -327,4 +329,10 @@ function now(): Instant {
 function earliest(a: Instant | undefined, b: Instant | undefined): Instant | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return Math.min(a, b);
+}
+
+/** What a beacon answers to our own questions, and what it has others send us. Deliveries are frames of others. */
+function isByBeacon(data: Uint8Array): boolean {
+  if (classifyDatagram(data).kind === 'pilp') return true;
+  return data[0] === BEACON.discoverReply || data[0] === BEACON.punchCommand;
 }

@@ -7,6 +7,7 @@ import { nodeCrypto } from '../../src/platform/index.ts';
 import { encodePunchCommand, encodeRelayDeliver } from '../../src/wire/beacon.ts';
 import { encodePacket, FLAG_RST, FLAG_SYN, PROTOCOL_STREAM } from '../../src/wire/packet.ts';
 import {
+  classifyDatagram,
   encodePila,
   encodePilk,
   encodePilt,
@@ -78,10 +79,15 @@ async function whilePublic(victim: Victim, attacks: () => Promise<void>): Promis
 async function assertSilent(attack: () => void, count = 1): Promise<void> {
   // What it sent while it was still public may be on its way.
   await pause(300);
-  const heard = [line.received.length, stranger.frames.length];
+  const heard = [answersTo(line), stranger.frames.length];
   await victims.assertDropped(victims.a, 'not_admitted', attack, count);
   await pause(300);
-  assert.deepEqual([line.received.length, stranger.frames.length], heard, 'no answer at all');
+  assert.deepEqual([answersTo(line), stranger.frames.length], heard, 'no answer at all');
+}
+
+/** Where an earlier test repeated a peer's key exchange from, the peer may be: it is looked for there with sealed pings. */
+function answersTo({ received }: UdpLine): number {
+  return received.filter(({ data }) => classifyDatagram(data).kind !== 'pils').length;
 }
 
 test('random datagrams at daemon and beacon change nothing', async () => {

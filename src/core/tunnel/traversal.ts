@@ -62,7 +62,10 @@ export class Traversal {
     this.#peer = peer;
     const random = host.random;
     const talk = new PathTalk(
-      { candidates: () => this.#candidates(), send: (payload, now) => peer.control(payload, now) },
+      {
+        candidates: () => this.#candidates(),
+        send: (payload, now) => this.#mayTell(now) && peer.control(payload, now),
+      },
       random.u32(),
     );
     this.talk = talk;
@@ -76,7 +79,7 @@ export class Traversal {
       target: (now) => this.#target(now),
       vouched: (name, now) => this.#endpointAt(name, now) !== undefined,
       seek: (now) => peer.seek(now),
-      wantsDirect: (now) => !host.config.relayOnly && this.#wantsDirect(now),
+      wantsDirect: (now) => !host.config.relayOnly && this.#mayTell(now) && this.#wantsDirect(now),
       openSocket: () => host.openSocket(node),
       closeSocket: (via) => this.#closeSocket(via),
       usesSocket: (via, now) => this.#usesSocket(via, now),
@@ -256,6 +259,11 @@ export class Traversal {
   #shoot(to: Endpoint, via: number, now: Instant): void {
     const payload = encodePathMessage({ kind: 'probe', sequence: 0, nonce: 0 });
     this.#peer.shoot(payload, to, via, now);
+  }
+
+  /** Keys alone are no reason to tell anybody anything: it may have lost our trust since. */
+  #mayTell(now: Instant): boolean {
+    return this.#host.answersPings(this.#node, now);
   }
 
   /** A session that has just begun is about to be used. */
