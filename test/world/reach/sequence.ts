@@ -1,6 +1,7 @@
 /** Random sequences of what users do and what befalls their machines, held against the reference model. */
 import { asPilotError } from '../../../src/api/errors.ts';
 import type { Random } from '../../../src/base/random.ts';
+import type { PilotClient } from '../../../src/sdk/client.ts';
 import { chance, type Machine, PilotWorld, pick } from '../../../src/sim/index.ts';
 import { settle } from './model.ts';
 import { type Ids, type Operation, randomOperation } from './operations.ts';
@@ -274,6 +275,12 @@ class Sequence {
     if (!(await this.pilot.world.runUntil(() => this.#isUp(), HEAL_LIMIT))) {
       this.fail('something did not come back after the storm');
     }
+    // A connection that the storm broke is found out when it is used: better by a question than by a command.
+    const question = (client: PilotClient | undefined): Promise<unknown> =>
+      client?.ipc.call('find_nodes', {}).catch(() => {}) ?? Promise.resolve();
+    await this.pilot.world.await(Promise.all(this.#testers.map(({ client }) => question(client))));
+    if (!(await this.pilot.world.runUntil(() => this.#isUp(), HEAL_LIMIT)))
+      this.fail('a connection did not come back');
   }
 
   /** Finds which of the possible states the network agreed on. */
