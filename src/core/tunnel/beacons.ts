@@ -451,8 +451,8 @@ export class Beacons {
   }
 
   #find(endpoint: Endpoint): Registration | undefined {
-    for (const one of this.#all()) if (sameEndpoint(one.endpoint, endpoint)) return one;
-    return undefined;
+    const here = (one: Registration): boolean => sameEndpoint(one.endpoint, endpoint);
+    return this.#registrations.find(here) ?? this.#visits.find(here);
   }
 
   #alternateOf({ host, port }: Endpoint): Registration | undefined {
