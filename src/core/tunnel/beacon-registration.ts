@@ -11,7 +11,7 @@ const REPEAT: readonly Millis[] = [300, 700, 1_000];
 /** While no beacon answers at all: this often at first, and after so many times. */
 const SEARCH: Millis = 2_000;
 const SEARCHES = 30;
-const LATE_SEARCH: Millis = 5_000;
+const LATE_SEARCH: Millis = 2_500;
 /** While others answer, a lost one is asked less and less often. */
 const LONGEST_PAUSE: Millis = 120_000;
 /** Weight of a new round trip. */
