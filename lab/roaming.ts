@@ -67,7 +67,11 @@ async function runAll(servers: Servers): Promise<void> {
   if (mine.length === 0) return;
   say(`building the network, starting servers and agents (${mine.length} scenarios)`);
   const world = new RoamingWorld(PREFIX, servers);
-  const stop = (): void => void world.down().then(() => process.exit(1));
+  const stop = (): void => {
+    // What was measured so far counts.
+    finish();
+    void world.down().then(() => process.exit(1));
+  };
   for (const signal of SIGNALS) process.once(signal, stop);
   try {
     await world.up({ a: { uplink: 1, kind: 'dual' }, b: { uplink: 1, kind: 'dual' } });
@@ -86,21 +90,24 @@ async function runAll(servers: Servers): Promise<void> {
   }
 }
 
-for (const servers of ['apart', 'together'] as const) await runAll(servers);
-
-const rows = rowsOf(measured);
-const failures = failuresOf(rows);
-if (!values['no-write']) {
-  const before = existsSync(RECORD) ? (JSON.parse(readFileSync(RECORD, 'utf8')) as Row[]) : [];
-  const place = (row: Row): number =>
-    scenarios.findIndex(({ group, name }) => group === row.group && row.name.startsWith(name));
-  const all = merged(before, rows, values.add).sort((a, b) => place(a) - place(b));
-  writeFileSync(
-    RECORD,
-    `${JSON.stringify(all, (_key, value) => (typeof value === 'number' ? Math.round(value) : value), 1)}\n`,
-  );
-  writeFileSync(PAGE, page(all));
+function finish(): void {
+  const rows = rowsOf(measured);
+  const failures = failuresOf(rows);
+  if (!values['no-write']) {
+    const before = existsSync(RECORD) ? (JSON.parse(readFileSync(RECORD, 'utf8')) as Row[]) : [];
+    const place = (row: Row): number =>
+      scenarios.findIndex(({ group, name }) => group === row.group && row.name.startsWith(name));
+    const all = merged(before, rows, values.add).sort((a, b) => place(a) - place(b));
+    writeFileSync(
+      RECORD,
+      `${JSON.stringify(all, (_key, value) => (typeof value === 'number' ? Math.round(value) : value), 1)}\n`,
+    );
+    writeFileSync(PAGE, page(all));
+  }
+  if (values.json) console.log(JSON.stringify({ rows, failures }));
+  for (const failure of failures) say(`FAILED ${failure}`);
+  process.exitCode = failures.length === 0 ? 0 : 1;
 }
-if (values.json) console.log(JSON.stringify({ rows, failures }));
-for (const failure of failures) say(`FAILED ${failure}`);
-process.exitCode = failures.length === 0 ? 0 : 1;
+
+for (const servers of ['apart', 'together'] as const) await runAll(servers);
+finish();
