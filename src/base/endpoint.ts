@@ -1,7 +1,8 @@
 import type { Endpoint } from './units.ts';
 
-/** Prints an endpoint as `host:port`, with brackets around IPv6 hosts. */
+/** Prints an endpoint as `host:port`, with brackets around IPv6 hosts; a carrier as its URL. */
 export function formatEndpoint(endpoint: Endpoint): string {
+  if (isCarrier(endpoint)) return endpoint.host;
   return endpoint.host.includes(':')
     ? `[${endpoint.host}]:${endpoint.port}`
     : `${endpoint.host}:${endpoint.port}`;

@@ -86,8 +86,8 @@ function udpState(probed: Probed, live: LiveFacts | undefined): NetcheckReport['
 
 /** The tunnel's own socket has been watched for longer. */
 function natOf(probed: Probed, live: LiveFacts | undefined): NatRow {
-  const isKnown = live !== undefined && live.nat.translation !== 'unknown' && live.nat.mapping !== 'unknown';
-  const nat = isKnown ? live.nat : probed.nat;
+  const isKnown = live?.nat.translation === 'blocked' || (live && live.nat.mapping !== 'unknown');
+  const nat = live !== undefined && isKnown ? live.nat : probed.nat;
   return { name: natName(nat), ...nat };
 }
 
