@@ -59,7 +59,7 @@ async function run(world: RoamingWorld): Promise<Measured[]> {
       .filter((text) => text !== '')
       .join('; '),
   );
-  await add('the same network: both sides say why', await explained(world, 'udp_blocked_here'), undefined);
+  await add('the same network: A says why', await explained(world, 'udp_blocked_here'), undefined);
 
   world.stopDaemon('a');
   world.startDaemon('a');
