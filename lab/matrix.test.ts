@@ -19,7 +19,6 @@ const SHORT = [
   'port-restricted × port-restricted',
   'full-cone × symmetric',
   'symmetric × symmetric',
-  'same nat, no hairpin',
   'ipv6 only × dual',
 ];
 

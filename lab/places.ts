@@ -30,6 +30,8 @@ export function buildPublic(net: Network): void {
   const addresses = [`${PUBLIC_4}/24`, `${GATEWAY_4}/24`, `${PUBLIC_6}/64`];
   net.plug('pub', 'eth0', { into: 'internet', addresses });
   net.names('pub', SERVER, [PUBLIC_4, PUBLIC_6]);
+  // Programs there answer from the address they are known by, whoever asks.
+  net.on('pub', 'ip', 'route', 'replace', '45.67.89.0/24', 'dev', 'eth0', 'src', PUBLIC_4);
   // It also is what holds the internet together.
   net.on('pub', 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
   net.on('pub', 'sysctl', '-qw', 'net.ipv4.conf.all.send_redirects=0', 'net.ipv4.conf.eth0.send_redirects=0');

@@ -55,7 +55,7 @@ export class Site {
   async enter(cell: Cell): Promise<void> {
     this.#proxies.clear();
     buildCell(this.net, cell);
-    for (const router of this.#giving.values()) router.remove();
+    for (const router of this.#giving.values()) await router.remove();
     this.#giving.clear();
     for (const side of SIDES) {
       if (cell[side].passes === 'only-proxy') await this.#startProxy(side);
@@ -67,7 +67,7 @@ export class Site {
   /** Starts both agents behind routers that have just been switched on; resolves once both are registered. */
   async start(): Promise<void> {
     // What it added to the rules goes with it.
-    for (const router of this.#giving.values()) router.stop();
+    for (const router of this.#giving.values()) await router.stop();
     rebootRouters(this.net);
     for (const [side, router] of this.#giving) {
       const upnp = this.#cell?.[side].gives === 'upnp';
@@ -120,7 +120,7 @@ export class Site {
   async close(): Promise<void> {
     await this.stop().catch(() => {});
     await this.#end('pub');
-    for (const router of this.#giving.values()) router.remove();
+    for (const router of this.#giving.values()) await router.remove();
     this.net.down();
     this.stage.remove();
   }
