@@ -6,6 +6,7 @@
  * Version 2 (`50 58 02`): Discover: flags u8 (bit 0: answer from the other port, bit 1: a proof follows, bit 2: answer
  * later), token u32, then with bit 2 delay u16 in seconds, with bit 1 key 32, challenge 16, signature 64. DiscoverReply: flags u8 (bit 0: sent from the other port, bit 1: nothing
  * to prove, bit 2: a challenge follows), second port u16 (0: none), token u32, then with bit 2 challenge 16, beacon 8.
+ * PunchCommand to the one who is to be reached: `50 58 01`, node u32 of the one who asked.
  */
 import { concat, readU16, readU32, utf8, writeU16, writeU32 } from '../base/bytes.ts';
 import type { NodeId } from '../base/units.ts';
@@ -157,6 +158,18 @@ export function decodeReplyTrailer(bytes: Uint8Array, at: number): ReplyTrailer 
   return challenge === undefined || mark === undefined
     ? { answer }
     : { challenge, answer: { ...answer, mark } };
+}
+
+/** Tells the one who is to be reached who asked for it. */
+export function encodeAsker(node: NodeId): Uint8Array {
+  const id = new Uint8Array(4);
+  writeU32(id, 0, node);
+  return concat(MAGIC_1, id);
+}
+
+/** Reads what follows a PunchCommand from `at` on; undefined from an old beacon, and for the one who asked. */
+export function decodeAsker(bytes: Uint8Array, at: number): NodeId | undefined {
+  return startsWith(bytes, at, MAGIC_1) && bytes.length >= at + 7 ? readU32(bytes, at + 3) : undefined;
 }
 
 function proofAt(bytes: Uint8Array, at: number): DiscoverProof | undefined {

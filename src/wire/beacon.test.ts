@@ -237,6 +237,7 @@ const messages: fc.Arbitrary<BeaconMessage> = fc.oneof(
   }),
   tagged('punchRequest', { requester: arbitrary.u32, target: arbitrary.u32 }),
   tagged('punchCommand', { endpoint }),
+  tagged('punchCommand', { endpoint, asker: arbitrary.u32 }),
   tagged('relay', { sender: arbitrary.u32, destination: arbitrary.u32, frame }),
   tagged('relayDeliver', { sender: arbitrary.u32, frame }),
   tagged('sync', { beaconId: arbitrary.u32, nodes: fc.array(arbitrary.u32, { maxLength: 20 }) }),
@@ -251,7 +252,7 @@ function encode(message: BeaconMessage): Uint8Array {
     case 'punchRequest':
       return encodePunchRequest(message.requester, message.target);
     case 'punchCommand':
-      return encodePunchCommand(message.endpoint);
+      return encodePunchCommand(message.endpoint, message.asker);
     case 'relay':
       return encodeRelay(message.sender, message.destination, message.frame);
     case 'relayDeliver':

@@ -5,8 +5,10 @@ import {
   type DiscoverAnswer,
   type DiscoverProof,
   type DiscoverQuestion,
+  decodeAsker,
   decodeDiscoverTrailer,
   decodeReplyTrailer,
+  encodeAsker,
   encodeDiscoverTrailer,
   encodeReplyTrailer,
 } from './beacon-extension.ts';
@@ -42,7 +44,8 @@ export type BeaconMessage =
       readonly answer?: DiscoverAnswer;
     }
   | { readonly type: 'punchRequest'; readonly requester: NodeId; readonly target: NodeId }
-  | { readonly type: 'punchCommand'; readonly endpoint: Endpoint }
+  /** `asker`: the node that wants to reach us there; undefined when that is us, or the beacon is old. */
+  | { readonly type: 'punchCommand'; readonly endpoint: Endpoint; readonly asker?: NodeId }
   | {
       readonly type: 'relay';
       readonly sender: NodeId;
@@ -77,8 +80,9 @@ export function encodePunchRequest(requester: NodeId, target: NodeId): Uint8Arra
 }
 
 /** `endpoint.host` must be an IP literal; throws TypeError otherwise. */
-export function encodePunchCommand(endpoint: Endpoint): Uint8Array {
-  return withEndpoint(BEACON.punchCommand, endpoint);
+export function encodePunchCommand(endpoint: Endpoint, asker?: NodeId): Uint8Array {
+  const command = withEndpoint(BEACON.punchCommand, endpoint);
+  return asker === undefined ? command : concat(command, encodeAsker(asker));
 }
 
 export function encodeRelay(sender: NodeId, destination: NodeId, frame: Uint8Array): Uint8Array {
@@ -128,7 +132,13 @@ export function decodeBeaconMessage(bytes: Uint8Array): BeaconMessage | BeaconMe
       return { type: 'punchRequest', requester: readU32(bytes, 1), target: readU32(bytes, 5) };
     case BEACON.punchCommand: {
       const found = decodeEndpoint(bytes, 1);
-      return typeof found === 'string' ? found : { type: 'punchCommand', endpoint: found.endpoint };
+      if (typeof found === 'string') return found;
+      const asker = decodeAsker(bytes, found.end);
+      return {
+        type: 'punchCommand',
+        endpoint: found.endpoint,
+        ...(asker !== undefined && { asker }),
+      };
     }
     case BEACON.relay:
       if (bytes.length < RELAY_OVERHEAD) return 'too_short';

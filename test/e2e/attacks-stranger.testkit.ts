@@ -16,7 +16,6 @@ import { BEACON } from '../../src/wire/beacon.ts';
 import { encodePacket, type Packet } from '../../src/wire/packet.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../../src/wire/registry-frame.ts';
 import { contentSignedBytes } from '../../src/wire/registry-signatures.ts';
-import { classifyDatagram } from '../../src/wire/tunnel-frames.ts';
 import { pause } from './children.testkit.ts';
 
 export type Json = Record<string, unknown>;
@@ -150,7 +149,7 @@ export class Stranger {
   readonly tunnel: Tunnel;
   /** Authenticated packets that came through the tunnel. */
   readonly packets: Packet[] = [];
-  /** Frames that arrived, as they were on the wire, but for what a beacon says and the punches it asks others for. */
+  /** Frames that arrived, as they were on the wire, but for what a beacon itself says. */
   readonly frames: Buffer[] = [];
   readonly #known: ReadonlyMap<NodeId, Endpoint>;
   readonly #run: (mutation: () => void) => void;
@@ -331,8 +330,7 @@ function earliest(a: Instant | undefined, b: Instant | undefined): Instant | und
   return Math.min(a, b);
 }
 
-/** What a beacon answers to our own questions, and what it has others send us. Deliveries are frames of others. */
+/** What a beacon answers to our own questions. Deliveries are frames of others. */
 function isByBeacon(data: Uint8Array): boolean {
-  if (classifyDatagram(data).kind === 'pilp') return true;
   return data[0] === BEACON.discoverReply || data[0] === BEACON.punchCommand;
 }

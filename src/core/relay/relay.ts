@@ -359,7 +359,9 @@ export class Relay implements Machine<RelayOutput> {
     }
     this.#punchCount++;
     this.#transmit(ends.requester, encodePunchCommand(ends.target));
-    this.#transmit(ends.target, encodePunchCommand(ends.requester));
+    // Old nodes prove nothing, and would not read who asks.
+    const asker = this.#registrations.isProven(target) ? requester : undefined;
+    this.#transmit(ends.target, encodePunchCommand(ends.requester, asker));
   }
 
   /** Endpoints of both between which datagrams can travel, by preference of the family the request came by. */

@@ -123,6 +123,11 @@ export class Frames {
   }
 
   /** Strangers get no answer that would tell them that we are here. */
+  /** Strangers get no answer that would tell them that we are here. */
+  admits(node: NodeId, now: Instant): boolean {
+    return this.#isAdmitted(node, this.#parts.peers.get(node), now);
+  }
+
   #isAdmitted(node: NodeId, peer: Peer | undefined, now: Instant): boolean {
     if (peer?.wanted(now)) return true;
     const admits = this.#parts.admission.admits(node, now);

@@ -363,7 +363,8 @@ export class Tunnel implements Machine<TunnelOutput> {
         return;
       case 'punchCommand':
         if (this.#config.relayOnly || isCarrier(from)) this.#drop('relay_only');
-        else this.#punch(message.endpoint, now);
+        else if (message.asker === undefined || this.#frames.admits(message.asker, now))
+          this.#punch(message.endpoint, now);
         return;
       case 'relayDeliver': {
         const { kind } = classifyDatagram(message.frame);
