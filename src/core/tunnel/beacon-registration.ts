@@ -109,17 +109,28 @@ export function measured(one: Registration, rtt: Millis | undefined): void {
 
 /**
  * Beacons by measured round trip, the best first. The best so far stays until another is clearly faster; those not
- * measured come last, in the order given.
+ * measured come last, in the order given. Of equals one over IPv4 is better: its mapping has to be kept open anyway,
+ * and its headers are smaller.
  */
 export function ranked(all: readonly Registration[], best: Endpoint | undefined): Registration[] {
-  const sorted = [...all].sort((a, b) => (a.rtt ?? Number.MAX_VALUE) - (b.rtt ?? Number.MAX_VALUE));
+  const sorted = [...all].sort((a, b) => cost(a) - cost(b));
   const kept = sorted.find((one) => best !== undefined && sameEndpoint(one.endpoint, best));
   const first = sorted[0];
   if (kept === undefined || first === undefined || kept === first) return sorted;
   const faster =
     first.rtt !== undefined &&
-    (kept.rtt === undefined || (first.rtt < kept.rtt * FASTER && first.rtt < kept.rtt - FASTER_BY));
+    (kept.rtt === undefined ||
+      (first.rtt < kept.rtt * FASTER && first.rtt < kept.rtt - FASTER_BY) ||
+      (isIpv6(kept) && !isIpv6(first)));
   return faster ? sorted : [kept, ...sorted.filter((one) => one !== kept)];
+}
+
+function cost(one: Registration): Millis {
+  return one.rtt === undefined ? Number.MAX_VALUE : one.rtt + (isIpv6(one) ? FASTER_BY : 0);
+}
+
+function isIpv6({ endpoint }: Registration): boolean {
+  return endpoint.host.includes(':');
 }
 
 /**

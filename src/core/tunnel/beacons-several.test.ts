@@ -5,6 +5,7 @@ import { endpointKey } from '../../base/endpoint.ts';
 import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage, encodeRelay } from '../../wire/beacon.ts';
 import { Relay } from '../relay/relay.ts';
+import { ranked, registrationAt } from './beacon-registration.ts';
 import { Beacons } from './beacons.ts';
 import { crypto, identityOf, seeded } from './tunnel.testkit.ts';
 
@@ -166,6 +167,20 @@ test('a slightly faster beacon does not take over, a clearly faster one does', (
   sky.sites[1]!.delay = 10;
   sky.run(300_000);
   assert.deepEqual(sky.beacons.usable(), [two, one]);
+});
+
+test('of two ways alike the one over IPv4 is the best, a clearly faster one over IPv6 is', () => {
+  const [four, six] = ['192.0.2.1', '2001:db8::1'].map((host) => registrationAt({ host, port: 9001 }, 0));
+  const best = (fourRtt: number, sixRtt: number, before?: typeof four) => {
+    four!.rtt = fourRtt;
+    six!.rtt = sixRtt;
+    return ranked([six!, four!], before?.endpoint)[0];
+  };
+  assert.equal(best(30, 29), four);
+  assert.equal(best(30, 29, six), four);
+  assert.equal(best(60, 20), six);
+  assert.equal(best(60, 20, four), six);
+  assert.equal(best(60, 20, six), six);
 });
 
 test('when the best beacon dies and somebody notices, another takes its place within three seconds', () => {

@@ -40,7 +40,6 @@ const VISITS_PER_PEER = 2;
 const MAX_VISITS = 16;
 /** Relays of peers that we are registered at. */
 const MAX_OFFERS = 4;
-const _NEVER = Number.POSITIVE_INFINITY;
 
 type DiscoverReply = Extract<BeaconMessage, { type: 'discoverReply' }>;
 
