@@ -79,6 +79,7 @@ export class Correspondence {
     for (const answer of this.#book.answers()) {
       if (answer.told || answer.answer === 'revoked') continue;
       const record = this.#book.record(answer.node);
+      if (answer.answer === 'accepted' && record === undefined) continue;
       if (answer.answer === 'accepted' && record?.certificate !== undefined && record.draft === undefined)
         continue;
       this.#startAnswer(answer, start);

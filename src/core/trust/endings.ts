@@ -101,6 +101,8 @@ export class Endings {
   ): void {
     if (revocation !== undefined) this.#book.registers.usedSerial(peer, revocation.serial);
     const wasTrusted = this.#endTrust(peer);
+    // Or an answer that is still on its way, to a question that is over, would speak for the next one.
+    this.#book.withdrawAnswers(peer);
     this.#book.deletePending(peer);
     const request = this.#book.outgoingBy(requestId);
     if (request?.node === peer) this.#questions.close(request);

@@ -197,6 +197,29 @@ test('what was unfinished goes on after a restart', () => {
   assert.ok(a.trust.isTrusted(2), 'the untold answer is told after the restart');
 });
 
+test('an answer that is still to be told ends with the trust, also over a restart', () => {
+  const { bus, a, b } = two();
+  bus.ask(a, b);
+  bus.flush();
+  bus.registryUp = false;
+  bus.approve(b, a);
+  bus.flush();
+  bus.untrust(a, b);
+  bus.flush();
+  assert.ok(b.eventNames().includes('trust.revoked_by_peer'));
+  bus.parcels.length = 0;
+  b.restart();
+  bus.registryUp = true;
+  const before = bus.calls.length;
+  bus.ask(a, b);
+  bus.heal();
+  const told = bus.calls
+    .slice(before)
+    .filter(({ from, output }) => from === 2 && output.type === 'relayRespond' && output.accept);
+  assert.deepEqual(told, [], 'else the registry takes it for the answer to the new question');
+  assert.deepEqual([a.trust.isTrusted(2), b.trust.isTrusted(1)], [false, false]);
+});
+
 test('untrust is immediate here, is told to the peer and to the registry, and the peer confirms', () => {
   const { bus, a, b } = trusting();
   assert.equal(bus.untrust(a, b), 'revoked');
