@@ -26,7 +26,7 @@ server.on('connect', (request: IncomingMessage, client: Socket, head: Buffer) =>
     client.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
     return;
   }
-  const upstream = connect({ host: target[1]!, port: Number(target[2]) }, () => {
+  const upstream = connect({ host: target[1]!, port: Number(target[2]), noDelay: true }, () => {
     client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     upstream.write(head);
     upstream.pipe(client);

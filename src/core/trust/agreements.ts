@@ -134,8 +134,8 @@ export class Agreements {
       else this.#questions.answer(node, requestId, 'accepted', '', now);
       return;
     }
-    const current = this.#certificates.inForce(record);
     const view = mirrored(asked.terms);
+    const current = this.#within(record, view) ?? this.#certificates.inForce(record);
     const isWithin = current === undefined || isScopeWithin(view, this.#certificates.termsOf(current));
     const isRenewal = current !== undefined && !isTimeWithin(view.not_after, current.notAfter);
     const mayRenew =
@@ -156,10 +156,35 @@ export class Agreements {
     if (known?.requestId === requestId) return;
     if (known !== undefined) this.#questions.remember(known, 'replaced', now);
     this.#book.setPending({ ...asked, change: true });
+    this.#replaceUnwanted(record, view, now);
     this.#emit({
       type: 'event',
       event: { name: 'handshake.pending', peer: node, justification: asked.justification },
     });
+  }
+
+  /** The certificate that already says what the peer asks for: the one it has not signed yet, or the one both signed. */
+  #within(record: TrustRecord, view: Terms): TrustCertificate | undefined {
+    return [this.#certificates.inForce(record), this.#certificates.completed(record)].find(
+      (each) => each !== undefined && this.#isWithin(view, this.#certificates.termsOf(each)),
+    );
+  }
+
+  /** What we signed for an older question of the peer, which now wants less of it: it would never sign. */
+  #replaceUnwanted(record: TrustRecord, view: Terms, now: Instant): void {
+    if (record.draft === undefined) return;
+    const drafted = this.#certificates.termsOf(this.#certificates.inForce(record)!);
+    // With that serial in its question it has signed already, and only its answer is missing.
+    const isSigned = this.#book.registers.serialHint(record.node) >= record.serial;
+    if (isSigned || this.#isWithin(drafted, view)) return;
+    const completed = this.#certificates.completed(record);
+    const held = completed === undefined ? drafted : this.#certificates.termsOf(completed);
+    this.redraft(record, now, agreedTerms(held, mirrored(view)));
+    this.#rescoped(record.node);
+  }
+
+  #isWithin(inner: Terms, outer: Terms): boolean {
+    return isScopeWithin(inner, outer) && isTimeWithin(inner.not_after, outer.not_after);
   }
 
   approveChange(
@@ -238,11 +263,9 @@ export class Agreements {
 
   /** Whether a certificate gives away no more than our user wants. */
   isAcceptable(certificate: TrustCertificate, wanted: Terms, now: Instant): boolean {
-    const says = this.#certificates.termsOf(certificate);
     return (
       this.#certificates.isTimely(certificate, this.#wall(now)) &&
-      isScopeWithin(says, wanted) &&
-      isTimeWithin(says.not_after, wanted.not_after)
+      this.#isWithin(this.#certificates.termsOf(certificate), wanted)
     );
   }
 
@@ -298,7 +321,7 @@ export class Agreements {
     }
     for (const request of this.#book.outgoing()) {
       if (!isOver(request.terms)) continue;
-      this.#questions.close(request);
+      this.#questions.fail(request);
       // The question carried a withdrawal to the peer that nobody else carries now.
       const tombstone = request.node === undefined ? undefined : this.#book.tombstone(request.node);
       if (tombstone?.tellPeer === true) this.#correspondence.revoke(tombstone, now);
@@ -358,13 +381,13 @@ export class Agreements {
     this.#keyChanged = false;
   }
 
-  /** What the peer has not signed yet is made anew, because one of the keys it names was replaced. */
-  redraft(record: TrustRecord, now: Instant): void {
+  /** What the peer has not signed yet is made anew: a key it names was replaced, or `agreed` is another. */
+  redraft(record: TrustRecord, now: Instant, agreed?: Terms): void {
     if (record.draft === undefined) return;
     const { node, publicKey, requestId = '' } = record;
     const certificate = this.#certificates.inForce(record)!;
-    const agreed = this.#certificates.termsOf(certificate);
-    const made = this.draft({ node, key: publicKey }, agreed, certificate.reason, this.#wall(now));
+    const terms = agreed ?? this.#certificates.termsOf(certificate);
+    const made = this.draft({ node, key: publicKey }, terms, certificate.reason, this.#wall(now));
     this.#set({ ...record, ...made }, now);
     this.#questions.answer(node, requestId, 'accepted', '', now);
   }

@@ -308,3 +308,104 @@ test('a key that changes does not answer what waits for the user', () => {
     assert.equal(certificateOf(a, 2).b.offers.ports, '80', 'nor does the peer get it');
   }
 });
+
+/** `b` has granted `granted` to `a`, which does not hear of it and asks for `then` instead. */
+function changedItsMind(
+  before: Terms,
+  granted: Terms,
+  then: Terms,
+): { bus: TrustBus; a: TrustNode; b: TrustNode } {
+  const made = trusting(before);
+  const { bus, a, b } = made;
+  bus.ask(a, b, granted);
+  bus.flush();
+  bus.approve(b, a);
+  bus.parcels.length = 0;
+  bus.ask(a, b, then);
+  bus.heal(600_000);
+  return made;
+}
+
+/** What the two ends show of their certificate. */
+function serials({ a, b }: { a: TrustNode; b: TrustNode }): (number | undefined)[] {
+  return [a.trust.record(2)?.serial, b.trust.record(1)?.serial];
+}
+
+test('an answer to a wish that was replaced does not stand against what is in force', () => {
+  const made = changedItsMind(terms('7', '1-100'), terms('7', '80-200'), terms('7', '1-50'));
+  const [one, other] = serials(made);
+  assert.equal(one, other);
+  assert.deepEqual(made.b.trust.pending(), [], 'it asks for nothing that it does not have');
+  assert.deepEqual(
+    [scope(made.a, 2), scope(made.b, 1)],
+    [
+      ['7', '1-50'],
+      ['1-50', '7'],
+    ],
+  );
+});
+
+test('while a newer wish waits for the user, what both have signed goes on', () => {
+  const made = changedItsMind(terms('7', '1-100'), terms('7', '80-200'), terms('7', '1-50,300'));
+  assert.deepEqual(certificateOf(made.a, 2), certificateOf(made.b, 1));
+  assert.deepEqual(serials(made), [3, 3]);
+  assert.equal(made.b.trust.pending()[0]?.terms.get.ports, '1-50,300');
+  assert.deepEqual(
+    [scope(made.a, 2), scope(made.b, 1)],
+    [
+      ['7', '1-50'],
+      ['1-50', '7'],
+    ],
+  );
+  made.bus.approve(made.b, made.a);
+  made.bus.heal(600_000);
+  assert.deepEqual(certificateOf(made.a, 2), certificateOf(made.b, 1));
+  assert.deepEqual(scope(made.a, 2), ['7', '1-50,300']);
+});
+
+test('an answer to a wish that was widened since is still taken', () => {
+  const made = changedItsMind(terms('7', '80'), terms('7', '80,443'), terms('7', '80,443,1001'));
+  assert.deepEqual(scope(made.a, 2), ['7', '80,443']);
+  assert.deepEqual(certificateOf(made.a, 2), certificateOf(made.b, 1));
+  assert.equal(made.b.trust.pending()[0]?.terms.get.ports, '80,443,1001');
+});
+
+test('an answer that the peer has signed before it changed its mind is kept', () => {
+  const made = trusting(terms('7', '1-100'));
+  const { bus, a, b } = made;
+  bus.ask(a, b, terms('7', '80-200'));
+  bus.flush();
+  bus.approve(b, a);
+  for (const parcel of bus.parcels.splice(0)) bus.deliver(parcel);
+  assert.equal(a.trust.record(2)?.serial, 2);
+  bus.parcels.length = 0;
+  assert.ok(b.trust.record(1)?.draft !== undefined, 'its confirmation is lost');
+  bus.ask(a, b, terms('7', '1-50'));
+  bus.flush();
+  bus.heal(600_000);
+  assert.deepEqual(certificateOf(a, 2), certificateOf(b, 1));
+});
+
+test('what was asked by name does not outlive a later question for less', () => {
+  for (const ends of ['rejected', 'expired']) {
+    const { bus, a, b } = two();
+    bus.ask(a, b.hostname);
+    bus.ask(a, b, terms('80', '', { not_after: NOW + HOUR }));
+    const [byName, byId] = [...bus.parcels];
+    bus.parcels.length = 0;
+    assert.ok(byName !== undefined && byId !== undefined);
+    if (ends === 'rejected') {
+      bus.deliver(byId);
+      bus.reject(b, a);
+      bus.flush();
+    } else {
+      bus.pass(2 * HOUR * 1000);
+      bus.parcels.length = 0;
+    }
+    bus.deliver(byName);
+    bus.approve(b, a);
+    bus.heal(60_000);
+    assert.ok(!a.trust.isTrusted(2), ends);
+    assert.ok(!b.trust.isTrusted(1), ends);
+  }
+});

@@ -127,6 +127,12 @@ export class Certificates {
     return this.#of(record).certificate;
   }
 
+  /** The newest one that both signed, which may be older than the one that counts here. */
+  completed({ certificate }: TrustRecord): TrustCertificate | undefined {
+    const read = certificate === undefined ? undefined : decodeTrustCertificate(certificate);
+    return typeof read === 'string' ? undefined : read;
+  }
+
   /** What counts with this peer now, from our side: what certificate and our own terms both allow. */
   effective(record: TrustRecord): Terms {
     return this.#of(record).terms;

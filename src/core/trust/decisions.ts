@@ -256,7 +256,7 @@ export class Decisions {
       if (!this.#book.isClosed(replyTo)) this.refuse(from, 'unsolicited');
       return;
     }
-    this.#questions.close(request);
+    this.#questions.fail(request);
     this.#event({ name: 'handshake.rejected', peer: from, reason });
   }
 
@@ -276,11 +276,10 @@ export class Decisions {
       return;
     }
     const isRepeated = id === registers.heardRevoke(from);
-    if (!isRepeated && registers.isStaleNo(from, timestamp)) {
-      this.refuse(from, 'stale');
-      return;
-    }
-    if (!isRepeated) {
+    // What its sender has overtaken itself is acknowledged as well: it would be told for ever.
+    const isOvertaken = !isRepeated && registers.isStaleNo(from, timestamp);
+    if (isOvertaken) this.refuse(from, 'stale');
+    else if (!isRepeated) {
       registers.heardNo(from, timestamp, id);
       this.#book.markChanged();
       const revocation = this.#certificates.revocationOf(claim.message?.extra?.revocation, from, key);

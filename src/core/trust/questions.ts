@@ -77,6 +77,12 @@ export class Questions {
     this.#book.rememberClosed(request.requestId);
   }
 
+  /** It came to nothing; what our user asked the same node before it, perhaps by name and for more, is over with it. */
+  fail(request: OutgoingRequest): void {
+    this.close(request);
+    if (request.node !== undefined) this.#book.registers.voidOwn(request.node, request.statedAt ?? 0);
+  }
+
   answer(
     node: NodeId,
     requestId: string,

@@ -176,9 +176,7 @@ export class TrustModel {
           asked,
           `${pair}: a question is open on both sides`,
         );
-        // While a change waits for a user, half a certificate may wait with it.
-        const isSettled = ![a, b].some(({ trust }) => trust.pending().length > 0);
-        if (a.trust.isTrusted(b.id) && isSettled) this.#checkCertificates(a, b);
+        if (a.trust.isTrusted(b.id)) this.#checkCertificates(a, b);
       }
       assert.ok(
         a.trust.snapshot().tombstones.every((each) => !each.tellPeer && !each.tellRegistry),
@@ -311,9 +309,11 @@ export class TrustModel {
     if (typeof message !== 'string' && message.type === 'handshake_request') {
       const sender = this.bus.node(parcel.from);
       const history = this.#history(this.bus.node(parcel.to), sender);
-      // Under a key that was replaced meanwhile it may have been refused.
+      // Under a key that was replaced meanwhile, or that is not known yet, it may have been refused.
+      const known = this.bus.node(parcel.to).trust.record(parcel.from)?.publicKey;
       const isCurrent = message.public_key === encodeBase64(sender.identity.publicKey);
-      const arrivals = isCurrent ? history.arrivals : history.outdatedArrivals;
+      const isKnown = known === undefined || message.public_key === encodeBase64(known);
+      const arrivals = isCurrent && isKnown ? history.arrivals : history.outdatedArrivals;
       const id = message.id ?? '';
       if (!arrivals.has(id)) arrivals.set(id, this.#step);
     }
