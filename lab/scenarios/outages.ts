@@ -32,25 +32,26 @@ async function behind(world: RoamingWorld, a: Translation, b: Translation): Prom
   return settled === undefined ? 'not settled before' : '';
 }
 
-/** A router forgets every mapping in the middle of a transfer. */
-export async function natReboot(world: RoamingWorld, side: Side, nat: Translation): Promise<Measured> {
-  const note = await behind(world, nat, nat);
-  const result = await watchedTransfer({
-    stage: world.stage,
-    from: world.actors.a,
-    to: world.actors.b,
+/** A file from a to b, and what happens when a quarter of it is there. */
+function disturbedTransfer(world: RoamingWorld, disturb: () => Promise<void>): Promise<TransferResult> {
+  const { stage, actors } = world;
+  return watchedTransfer({
+    stage,
+    from: actors.a,
+    to: actors.b,
     bytes: 6_000_000,
     at: 0.25,
     limit: LIMIT,
-    disturb: async () => world.uplinks.reboot(side, 1),
+    disturb,
   });
+}
+
+/** A router forgets every mapping in the middle of a transfer. */
+export async function natReboot(world: RoamingWorld, side: Side, nat: Translation): Promise<Measured> {
+  const note = await behind(world, nat, nat);
+  const result = await disturbedTransfer(world, async () => world.uplinks.reboot(side, 1));
   const path = await world.pathOf('a');
-  return ofTransfer(
-    `NAT of ${side.toUpperCase()} reboots (${nat}), file on its way`,
-    path.kind,
-    result,
-    note,
-  );
+  return ofTransfer(onTheWay(side, nat), path.kind, result, note);
 }
 
 /** The same while nothing moves; then the side whose router kept its mappings speaks first. */
@@ -68,18 +69,10 @@ export async function idleNatReboot(world: RoamingWorld, side: Side, nat: Transl
 export async function beaconKilled(world: RoamingWorld): Promise<Measured> {
   const note = await behind(world, 'symmetric', 'symmetric');
   let killed: BeaconPort = BEACON_PORTS[0];
-  const result = await watchedTransfer({
-    stage: world.stage,
-    from: world.actors.a,
-    to: world.actors.b,
-    bytes: 6_000_000,
-    at: 0.25,
-    limit: LIMIT,
-    async disturb() {
-      const { endpoint } = await world.pathOf('a');
-      killed = BEACON_PORTS.find((port) => endpoint.endsWith(`:${port}`)) ?? killed;
-      await world.kill(`beacon ${killed}`);
-    },
+  const result = await disturbedTransfer(world, async () => {
+    const { endpoint } = await world.pathOf('a');
+    killed = BEACON_PORTS.find((port) => endpoint.endsWith(`:${port}`)) ?? killed;
+    await world.kill(`beacon ${killed}`);
   });
   const path = await world.pathOf('a');
   await world.startBeacon(killed);

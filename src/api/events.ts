@@ -92,7 +92,5 @@ export const EVENTS = {
   'registry.disconnected': { level: 'info', fields: [], meaning: 'The connection to the registry is gone' },
 } as const satisfies Readonly<Record<string, EventSpec>>;
 
-export type EventName = keyof typeof EVENTS;
-
 /** All events of these families belong in the catalogue. */
 export const EVENT_FAMILIES: readonly string[] = ['tunnel.', 'port_mapping.', 'carrier.', 'transport.'];

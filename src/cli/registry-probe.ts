@@ -1,8 +1,8 @@
 import { PilotError } from '../api/errors.ts';
 import { formatEndpoint, parseHostPort } from '../base/endpoint.ts';
 import type { Endpoint, Millis } from '../base/units.ts';
+import { askChallenge, connectFailure } from '../directory/probe.ts';
 import type { Abort, Net, Pipe } from '../runtime/ports.ts';
-import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import type { Host } from './host.ts';
 
 /** What a registry says of itself before anyone registers. */
@@ -49,7 +49,7 @@ export async function probeRegistry(
     throw unreachable(name, thrown);
   }
   try {
-    const reply = await askChallenge(pipe, host, options.timeout);
+    const reply = await askChallenge(pipe, host.clock, options.timeout);
     if (reply === undefined) {
       throw new PilotError('protocol_error', `${name} answers, but not as a Pilot registry`, {
         hint: 'check host and port of the registry with its operator',
@@ -93,19 +93,8 @@ function unreachable(name: string, cause: unknown): PilotError {
   });
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host cannot be looked up',
-  ECONNREFUSED: 'nothing listens there',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
-};
-
-/** The system's word for what went wrong stands at the end of the cause's message. */
 function reasonOf(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : '';
-  const word = message.split(': ').at(-1) ?? '';
-  const reason = message.includes('no answer') ? 'no answer' : REASONS[word];
+  const reason = cause instanceof Error ? connectFailure(cause.message) : undefined;
   return reason === undefined ? '' : `: ${reason}`;
 }
 
@@ -118,30 +107,6 @@ function mismatch(name: string, cause: PilotError): PilotError {
       cause,
     },
   );
-}
-
-/** Any JSON object is an answer: old registries refuse the request, but in their own framing. */
-function askChallenge(
-  pipe: Pipe,
-  host: Probing,
-  timeout: Millis,
-): Promise<Record<string, unknown> | undefined> {
-  return new Promise((resolve) => {
-    const reader = new JsonFrameReader(65536);
-    const timer = host.clock.at(host.clock.now() + timeout, () => resolve(undefined));
-    const finish = (reply: Record<string, unknown> | undefined): void => {
-      timer.cancel();
-      resolve(reply);
-    };
-    pipe.onClose(() => finish(undefined));
-    pipe.onData((data) => {
-      reader.push(data);
-      const reply = reader.next();
-      if (reply !== undefined) finish(reply as Record<string, unknown>);
-      else if (reader.error !== undefined) finish(undefined);
-    });
-    pipe.write(encodeJsonFrame({ type: 'challenge' }));
-  });
 }
 
 /** A wildcard host means: the host you reached me at. */

@@ -156,17 +156,13 @@ describe('the directory', () => {
 
   it('gives up on a registry that stops answering, and connects anew', async () => {
     const scene = new Scene();
-    let stuck = false;
-    await scene.startRegistry((service) => ({
-      ...service,
-      handle: (request, context) => (stuck ? new Promise(() => {}) : service.handle(request, context)),
-    }));
+    const registry = await scene.startStuckRegistry();
     const { directory, register } = scene.daemon('a');
     await scene.run(register());
-    stuck = true;
+    registry.stuck = true;
     const result = scene.refused(directory.lookup(1));
     await scene.world.runFor(10_500);
-    stuck = false;
+    registry.stuck = false;
     assert.equal(await result, 'done');
   });
 

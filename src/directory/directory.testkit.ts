@@ -28,6 +28,16 @@ export class Scene {
   get address(): Endpoint {
     return { host: this.registryHost.address, port: PORT };
   }
+  /** A registry that answers nothing while the result's `stuck` is true. */
+  async startStuckRegistry(): Promise<{ stuck: boolean }> {
+    const state = { stuck: false };
+    await this.startRegistry((service) => ({
+      ...service,
+      handle: (request, context) => (state.stuck ? new Promise(() => {}) : service.handle(request, context)),
+    }));
+    return state;
+  }
+
   async startRegistry(
     change: (service: RegistryService) => RegistryService = (service) => service,
   ): Promise<void> {

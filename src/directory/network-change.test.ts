@@ -25,18 +25,14 @@ describe('after a change of networks the registry', () => {
 
   it('has two seconds to answer when the address stayed and the way may be another', async () => {
     const scene = new Scene();
-    let stuck = false;
-    await scene.startRegistry((service) => ({
-      ...service,
-      handle: (request, context) => (stuck ? new Promise(() => {}) : service.handle(request, context)),
-    }));
+    const registry = await scene.startStuckRegistry();
     const { directory, register } = scene.daemon('a');
     await scene.run(register());
-    stuck = true;
+    registry.stuck = true;
     directory.networkChanged();
     await scene.world.runFor(1_900);
     assert.equal(directory.state, 'connected');
-    stuck = false;
+    registry.stuck = false;
     await scene.world.runFor(500);
     assert.deepEqual(scene.states, ['a:connected', 'a:disconnected', 'a:connected']);
   });

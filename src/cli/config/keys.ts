@@ -246,8 +246,6 @@ export const KEYS = {
 export type KeyName = keyof typeof KEYS;
 export const KEY_NAMES = Object.keys(KEYS) as KeyName[];
 
-export type KeyValue<K extends KeyName> = (typeof KEYS)[K] extends { schema: z.ZodType<infer T> } ? T : never;
-
 export function isKeyName(text: string): text is KeyName {
   return Object.hasOwn(KEYS, text);
 }

@@ -30,10 +30,13 @@ export interface Attempt {
   readonly over: boolean;
 }
 
-/** `port` moved on by `steps`, within 1024 to 65535, as allocators wrap around. */
+/** Ports that translators give out: 1024 to 65535. */
+export const FIRST_PORT = 1_024;
+export const PORT_COUNT = 65_536 - FIRST_PORT;
+
+/** `port` moved on by `steps`, as allocators wrap around. */
 export function portAfter(port: number, steps: number): number {
-  const span = 65_536 - 1_024;
-  return 1_024 + ((((port - 1_024 + steps) % span) + span) % span);
+  return FIRST_PORT + ((((port - FIRST_PORT + steps) % PORT_COUNT) + PORT_COUNT) % PORT_COUNT);
 }
 
 /** Actions at instants, in order. */

@@ -1,6 +1,6 @@
 import type { Endpoint, Instant } from '../../base/units.ts';
 import type { PunchMessage } from '../../wire/path-message.ts';
-import { Agenda, type Attempt, type PunchPort, portAfter } from './attempt.ts';
+import { type Agenda, type PunchPort, portAfter } from './attempt.ts';
 import {
   GRABS,
   MEASURE_PATIENCE,
@@ -8,44 +8,13 @@ import {
   PREDICTION_AGAIN,
   PREDICTION_PATIENCE,
 } from './constants.ts';
+import { ScheduledAttempt } from './scheduled-attempt.ts';
 
 const ROUNDS = 1 + PREDICTION_AGAIN.length;
 
-/** What the attempts of this file share: an agenda, and an end. */
-abstract class Prediction implements Attempt {
+/** An attempt that foresees ports. */
+abstract class Prediction extends ScheduledAttempt {
   readonly strategy = 'prediction';
-  abstract readonly budget: number;
-  protected readonly port: PunchPort;
-  protected readonly agenda = new Agenda();
-  #over = false;
-
-  constructor(port: PunchPort, now: Instant, patience: number) {
-    this.port = port;
-    this.agenda.at(now + patience, () => this.end());
-  }
-
-  get over(): boolean {
-    return this.#over;
-  }
-
-  measured(_via: number, _endpoint: Endpoint, _now: Instant): void {}
-
-  told({ step }: PunchMessage, _now: Instant): void {
-    if (step === 'refuse') this.end();
-  }
-
-  handleTimeout(now: Instant): void {
-    this.agenda.handleTimeout(now);
-  }
-
-  nextTimeout(): Instant {
-    return this.agenda.nextTimeout();
-  }
-
-  protected end(): void {
-    this.#over = true;
-    this.agenda.clear();
-  }
 
   /** Now, and some times more. */
   protected repeat(now: Instant, run: (now: Instant) => void): void {

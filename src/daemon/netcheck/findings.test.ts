@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FINDINGS, type FindingCode } from '../../api/findings.ts';
+import { NOTHING_LISTENS } from '../../directory/probe.ts';
 import type { BeaconRow, NetcheckReport, RegistryRow } from '../../ipc/methods.ts';
-import { findingsOf, REFUSED } from './findings.ts';
+import { findingsOf } from './findings.ts';
 
 type Measured = Parameters<typeof findingsOf>[0];
 
@@ -43,7 +44,7 @@ const NO_UDP = { udp: 'blocked', beacons: [SILENT] } as const;
 const CASES: Readonly<Record<FindingCode, Partial<Measured>>> = {
   no_address: { ipv4: { state: 'none', addresses: [] } },
   no_registry_configured: { registry: null, beacons: [], udp: 'untested' },
-  registry_unreachable: { registry: { ...DOWN, problem: REFUSED }, ...NO_UDP },
+  registry_unreachable: { registry: { ...DOWN, problem: NOTHING_LISTENS }, ...NO_UDP },
   registry_key_changed: { registry: { ...REGISTRY, state: 'fingerprint_mismatch' } },
   udp_blocked: NO_UDP,
   offline: { registry: DOWN, ...NO_UDP },

@@ -1,12 +1,10 @@
 import { FINDINGS, type FindingCode, type FindingLevel } from '../../api/findings.ts';
+import { NOTHING_LISTENS } from '../../directory/probe.ts';
 import type { FindingRow, NetcheckReport } from '../../ipc/methods.ts';
 
 /** A clock this far off, ms, keeps trust from being made: requests say when they were signed. */
 const CLOCK_WRONG = 30_000;
 const CLOCK_OFF = 5_000;
-
-/** The problem of a registry whose host answers that nothing listens there. */
-export const REFUSED = 'nothing listens there';
 
 type Measured = Omit<NetcheckReport, 'findings' | 'took_ms'>;
 
@@ -20,7 +18,7 @@ export function findingsOf(report: Measured): FindingRow[] {
   if (registry === null && beacons.length === 0) add('no_registry_configured');
   // A refusal comes from a host that was reached.
   const isCutOff =
-    report.udp === 'blocked' && registry?.state === 'unreachable' && registry.problem !== REFUSED;
+    report.udp === 'blocked' && registry?.state === 'unreachable' && registry.problem !== NOTHING_LISTENS;
   if (isCutOff) add('offline');
   else if (registry?.state === 'fingerprint_mismatch') add('registry_key_changed', registry.registry);
   else if (registry?.state === 'proxy_auth_failed') add('proxy_auth_failed', registry.problem);

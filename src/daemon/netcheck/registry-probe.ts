@@ -1,14 +1,12 @@
 import { asPilotError } from '../../api/errors.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint, Millis } from '../../base/units.ts';
+import { askChallenge, connectFailure } from '../../directory/probe.ts';
 import type { RegistryRow } from '../../ipc/methods.ts';
 import type { Abort, Clock, Net, Pipe } from '../../runtime/ports.ts';
-import { encodeJsonFrame, JsonFrameReader } from '../../wire/registry-frame.ts';
-import { REFUSED } from './findings.ts';
 
 const CONNECT: Millis = 4_000;
 const ANSWER: Millis = 3_000;
-const LARGEST_ANSWER = 65_536;
 
 export interface ProbedRegistry {
   readonly row: RegistryRow;
@@ -36,12 +34,15 @@ export async function probeRegistry(
   } catch (thrown) {
     const { code, message } = asPilotError(thrown);
     if (signal.aborted) throw thrown;
-    return { row: { ...base, state: STATES[code] ?? 'unreachable', problem: inWords(message) }, beacons: [] };
+    return {
+      row: { ...base, state: STATES[code] ?? 'unreachable', problem: connectFailure(message) ?? message },
+      beacons: [],
+    };
   }
   const connected = clock.now();
   const wall = clock.wallNow();
   try {
-    const reply = await challenge(pipe, clock);
+    const reply = await askChallenge(pipe, clock, ANSWER);
     const rtt = clock.now() - connected;
     const facts = { secure: pipe.secure, connect_ms: rounded(connected - started), rtt_ms: rounded(rtt) };
     if (reply === undefined) {
@@ -63,41 +64,6 @@ const STATES: Readonly<Record<string, RegistryRow['state']>> = {
   fingerprint_mismatch: 'fingerprint_mismatch',
   proxy_auth_required: 'proxy_auth_failed',
 };
-
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: REFUSED,
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host can’t be looked up',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
-  ETIMEDOUT: 'no answer',
-};
-
-/** The system's word for what went wrong stands at the end of the message. */
-function inWords(message: string): string {
-  const word = message.split(': ').at(-1) ?? '';
-  return WORDS[word] ?? (message.includes('no answer') ? 'no answer' : message);
-}
-
-/** Any JSON object is an answer; undefined when there is none. */
-function challenge(pipe: Pipe, clock: Clock): Promise<Record<string, unknown> | undefined> {
-  return new Promise((resolve) => {
-    const reader = new JsonFrameReader(LARGEST_ANSWER);
-    const timer = clock.at(clock.now() + ANSWER, () => resolve(undefined));
-    const finish = (reply: Record<string, unknown> | undefined): void => {
-      timer.cancel();
-      resolve(reply);
-    };
-    pipe.onClose(() => finish(undefined));
-    pipe.onData((data) => {
-      reader.push(data);
-      const reply = reader.next();
-      if (reply !== undefined) finish(reply as Record<string, unknown>);
-      else if (reader.error !== undefined) finish(undefined);
-    });
-    pipe.write(encodeJsonFrame({ type: 'challenge' }));
-  });
-}
 
 function rounded(millis: Millis): number {
   return Math.round(millis * 100) / 100;
