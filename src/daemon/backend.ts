@@ -8,14 +8,18 @@ import { denied } from './denied.ts';
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {
-  const { identities, messages, own, streams, targets, version } = context;
+  const { clock, identities, messages, node, own, streams, targets, version } = context;
   return {
     version,
     messages,
     address: () => ({ network: 0, node: own.nodeId }),
     resolveTarget: async (target, signal) => {
-      const { network, node } = await targets.find(target, signal);
-      return { network, node };
+      const likely = targets.remembered(target);
+      // It will be talked to: the way there is opened while the registry looks its name up.
+      if (likely !== undefined && node.isTrusted(likely))
+        context.run(() => node.connectPeer(likely, clock.now()));
+      const found = await targets.find(target, signal);
+      return { network: found.network, node: found.node };
     },
     dial: (to, port, options) => identities.keys.guard(to.node, () => streams.dial(to, port, options)),
     listen: (port, onStream) => streams.listen(port, onStream),

@@ -115,6 +115,12 @@ export class Targets {
     return found;
   }
 
+  /** Whom the name last led to. Errors: `invalid_argument`. */
+  remembered(text: string): NodeId | undefined {
+    const target = parseTarget(text);
+    return target.kind === 'name' ? this.#book.nodeNamed(target.hostname) : target.address.node;
+  }
+
   async #find(target: ParsedTarget, signal?: Abort): Promise<FoundNode> {
     if (target.kind === 'name') return this.findName(target.hostname, signal);
     const { node, network } = target.address;

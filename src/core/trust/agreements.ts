@@ -2,7 +2,7 @@ import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import { decodeTrustCertificate, type TrustCertificate } from '../../wire/trust-certificate.ts';
 import type { TrustBook } from './book.ts';
-import type { Certificates, Offered } from './certificates.ts';
+import { type Certificates, completedOf, type Offered } from './certificates.ts';
 import type { Correspondence } from './correspondence.ts';
 import type { Endings } from './endings.ts';
 import type { RefusalReason } from './inbox.ts';
@@ -112,8 +112,8 @@ export class Agreements {
     return { requestId: request.requestId, status: 'sent' };
   }
 
-  /** A question of a peer that is trusted and signs certificates. */
-  onRequest(asked: PendingRequest, now: Instant): void {
+  /** A question of a peer that is trusted and signs certificates; it `holds` one that both signed, of this serial. */
+  onRequest(asked: PendingRequest, holds: number, now: Instant): void {
     const { node, requestId } = asked;
     const record = this.#book.record(node)!;
     const answered = this.#book.answer(node, requestId)?.answer;
@@ -154,9 +154,16 @@ export class Agreements {
     }
     const known = this.#book.pendingOf(node);
     if (known?.requestId === requestId) return;
+    const unwanted = this.#unwanted(record, holds, view);
+    if (unwanted !== undefined && completedOf(record) === undefined) {
+      // It has nothing of ours yet: it gets of what it asks now what our user has granted.
+      const agreed = agreedTerms(unwanted, asked.terms);
+      this.#grant(record, asked, record.terms as Terms, record.approvedBy, now, agreed);
+      return;
+    }
     if (known !== undefined) this.#questions.remember(known, 'replaced', now);
     this.#book.setPending({ ...asked, change: true });
-    this.#replaceUnwanted(record, view, now);
+    if (unwanted !== undefined) this.#replaceUnwanted(record, asked, now);
     this.#emit({
       type: 'event',
       event: { name: 'handshake.pending', peer: node, justification: asked.justification },
@@ -165,21 +172,23 @@ export class Agreements {
 
   /** The certificate that already says what the peer asks for: the one it has not signed yet, or the one both signed. */
   #within(record: TrustRecord, view: Terms): TrustCertificate | undefined {
-    return [this.#certificates.inForce(record), this.#certificates.completed(record)].find(
+    return [this.#certificates.inForce(record), completedOf(record)].find(
       (each) => each !== undefined && this.#isWithin(view, this.#certificates.termsOf(each)),
     );
   }
 
-  /** What we signed for an older question of the peer, which now wants less of it: it would never sign. */
-  #replaceUnwanted(record: TrustRecord, view: Terms, now: Instant): void {
-    if (record.draft === undefined) return;
+  /** What we signed for an older question of a peer that now wants less of it and will never sign. */
+  #unwanted(record: TrustRecord, holds: number, view: Terms): Terms | undefined {
+    // It may have signed already, and only its answer is missing.
+    if (record.draft === undefined || holds >= record.serial) return undefined;
     const drafted = this.#certificates.termsOf(this.#certificates.inForce(record)!);
-    // With that serial in its question it has signed already, and only its answer is missing.
-    const isSigned = this.#book.registers.serialHint(record.node) >= record.serial;
-    if (isSigned || this.#isWithin(drafted, view)) return;
-    const completed = this.#certificates.completed(record);
-    const held = completed === undefined ? drafted : this.#certificates.termsOf(completed);
-    this.redraft(record, now, agreedTerms(held, mirrored(view)));
+    return this.#isWithin(drafted, view) ? undefined : drafted;
+  }
+
+  /** While our user is asked, what both have signed goes on, as far as the peer still wants it. */
+  #replaceUnwanted(record: TrustRecord, asked: PendingRequest, now: Instant): void {
+    const held = this.#certificates.termsOf(completedOf(record)!);
+    this.redraft(record, now, agreedTerms(held, asked.terms));
     this.#rescoped(record.node);
   }
 
@@ -398,10 +407,10 @@ export class Agreements {
     own: Terms,
     by: TrustRecord['approvedBy'],
     now: Instant,
+    agreed = agreedTerms(own, asked.terms),
   ): void {
     const { node, requestId, terms: peerTerms, justification } = asked;
     const wall = this.#wall(now);
-    const agreed = agreedTerms(own, peerTerms);
     const made = this.draft({ node, key: record.publicKey }, agreed, justification, wall);
     const statedAt = this.#book.registers.newStatement(node, Math.floor(wall / 1000));
     const termsAt = own === record.terms ? (record.termsAt ?? 0) : statedAt;

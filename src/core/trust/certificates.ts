@@ -127,12 +127,6 @@ export class Certificates {
     return this.#of(record).certificate;
   }
 
-  /** The newest one that both signed, which may be older than the one that counts here. */
-  completed({ certificate }: TrustRecord): TrustCertificate | undefined {
-    const read = certificate === undefined ? undefined : decodeTrustCertificate(certificate);
-    return typeof read === 'string' ? undefined : read;
-  }
-
   /** What counts with this peer now, from our side: what certificate and our own terms both allow. */
   effective(record: TrustRecord): Terms {
     return this.#of(record).terms;
@@ -197,6 +191,12 @@ export function mayOpen(ports: Ports, port: number): boolean {
   return hasPort(ports, port);
 }
 
+/** The newest one that both signed, which may be older than the one that counts here. */
+export function completedOf({ certificate }: TrustRecord): TrustCertificate | undefined {
+  const read = certificate === undefined ? undefined : decodeTrustCertificate(certificate);
+  return typeof read === 'string' ? undefined : read;
+}
+
 /** A certificate as a member of a message. */
 export function certificateMember(text: string | undefined): JsonObject | undefined {
   const certificate = text === undefined ? undefined : decodeTrustCertificate(text);
@@ -205,7 +205,7 @@ export function certificateMember(text: string | undefined): JsonObject | undefi
     : trustCertificateMembers(certificate);
 }
 
-/** A serial that a peer names as the highest it knows of; 0 for nonsense. */
+/** A serial that a peer names; 0 for nonsense. */
 export function serialFrom(value: unknown): number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < SERIAL_LIMIT
     ? value

@@ -4,7 +4,7 @@ import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId, UnixMillis } from '../../base/units.ts';
 import { HANDSHAKE_LIMIT } from '../../wire/handshake.ts';
 import type { TrustBook } from './book.ts';
-import { certificateMember } from './certificates.ts';
+import { certificateMember, completedOf } from './certificates.ts';
 import { type Departure, type Errand, type ErrandKind, Errands, type Leg } from './errands.ts';
 import { DIRECT_LIMIT, REGISTRY_SPREAD } from './limits.ts';
 import { composeMessage, FEATURES, type Letter, newId } from './messages.ts';
@@ -300,6 +300,8 @@ export class Correspondence {
     const { requestId, node, hostname, justification, terms } = request;
     const { registers } = this.#book;
     const serial = node === undefined ? registers.highestSerial() : registers.serial(node);
+    const record = node === undefined ? undefined : this.#book.record(node);
+    const holds = record && completedOf(record)?.serial;
     // A request after a withdrawal cites it: a peer that missed the withdrawal learns of it here and asks its user.
     const replyTo = (node === undefined ? undefined : this.#book.tombstone(node)?.revokeId) ?? '';
     const letter: Letter = {
@@ -310,7 +312,12 @@ export class Correspondence {
       justification,
       reason: '',
       timestamp,
-      extra: { features: FEATURES, terms: termsMembers(terms), ...(serial > 0 && { serial }) },
+      extra: {
+        features: FEATURES,
+        terms: termsMembers(terms),
+        ...(serial > 0 && { serial }),
+        ...(holds !== undefined && { holds }),
+      },
     };
     return composeMessage(this.#identity, this.#node, letter);
   }

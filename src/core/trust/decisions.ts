@@ -112,7 +112,7 @@ export class Decisions {
       this.#event({ name: 'handshake.received', peer: from, justification });
     const outgoing = this.#book.outgoingTo(from);
     if (this.#isTrusted(from)) {
-      if (asked.certifies) this.#agreements.onRequest(asked, now);
+      if (asked.certifies) this.#agreements.onRequest(asked, serialFrom(claim.message?.extra?.holds), now);
       else this.#questions.answer(from, id, 'accepted', '', now);
     } else if (answered !== undefined && (answered.answer === 'rejected' || answered.answer === 'revoked')) {
       const reason = answered.answer === 'revoked' ? 'trust revoked' : answered.reason;

@@ -107,11 +107,6 @@ export class Registers {
     register.serialHint = Math.max(register.serialHint ?? 0, serial);
   }
 
-  /** Highest serial the peer named in a question; 0 for none. */
-  serialHint(peer: NodeId): number {
-    return this.#registers.get(peer)?.serialHint ?? 0;
-  }
-
   /** What a new certificate of ours has to be above. */
   serialFloor(peer: NodeId): number {
     const register = this.#registers.get(peer);
