@@ -1,25 +1,20 @@
 import {
-  createCipheriv,
-  createDecipheriv,
   createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
-  createSecretKey,
   diffieHellman,
   hkdfSync,
   type KeyObject,
   sign,
   verify,
 } from 'node:crypto';
-import type { Aead, AgreementKey, Crypto, SigningKey } from '../base/crypto.ts';
+import type { AgreementKey, Crypto, SigningKey } from '../base/crypto.ts';
+import { loadAccelerator } from './accelerator.ts';
+import { nativeAead, nodeAead } from './aead.ts';
 
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const CIPHER = 'aes-256-gcm';
-const CIPHER_OPTIONS = { authTagLength: TAG_BYTES };
 
 /** PKCS #8 up to the 32 private bytes (RFC 8410 §7): version, algorithm, nested octet string. */
 const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -29,7 +24,7 @@ const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const CACHED_KEYS = 512;
 
 /** node:crypto behind the synchronous port. */
-export function nodeCrypto(): Crypto {
+export function nodeCrypto(accelerator = loadAccelerator()): Crypto {
   const verificationKeys = new Map<string, KeyObject>();
 
   function verificationKey(raw: Uint8Array): KeyObject {
@@ -71,7 +66,7 @@ export function nodeCrypto(): Crypto {
     hmacSha256: (key, data) => bytesOf(createHmac('sha256', key).update(data).digest()),
     hkdfSha256: (secret, salt, info, length) =>
       new Uint8Array(hkdfSync('sha256', secret, salt, info, length)),
-    aead,
+    aead: accelerator === undefined ? nodeAead : (key) => nativeAead(accelerator, key),
   };
 }
 
@@ -98,35 +93,6 @@ function agreementKey(privateBytes: Uint8Array): AgreementKey {
         // OpenSSL refuses low-order points by failing the derivation.
         return undefined;
       }
-    },
-  };
-}
-
-function aead(rawKey: Uint8Array): Aead {
-  if (rawKey.length !== KEY_BYTES) throw new RangeError(`AES-256 key of ${rawKey.length} bytes`);
-  const key = createSecretKey(rawKey);
-  return {
-    sealInto(nonce, aad, plaintext, out, at) {
-      if (nonce.length !== NONCE_BYTES) throw new RangeError(`nonce of ${nonce.length} bytes`);
-      const cipher = createCipheriv(CIPHER, key, nonce, CIPHER_OPTIONS);
-      cipher.setAAD(aad);
-      out.set(cipher.update(plaintext), at);
-      cipher.final();
-      out.set(cipher.getAuthTag(), at + plaintext.length);
-    },
-    open(nonce, aad, sealed) {
-      const length = sealed.length - TAG_BYTES;
-      if (length < 0 || nonce.length !== NONCE_BYTES) return undefined;
-      const decipher = createDecipheriv(CIPHER, key, nonce, CIPHER_OPTIONS);
-      decipher.setAAD(aad);
-      decipher.setAuthTag(sealed.subarray(length));
-      const plaintext = decipher.update(sealed.subarray(0, length));
-      try {
-        decipher.final();
-      } catch {
-        return undefined;
-      }
-      return plaintext;
     },
   };
 }

@@ -6,7 +6,7 @@ import type { UdpSocket } from '../runtime/ports.ts';
 import { systemCode, systemError } from './system-error.ts';
 
 /** Bursts beyond the kernel's default 212 KB buffer are lost; 4 MB is what common limits grant. */
-const BUFFER_BYTES = 4 * 1024 * 1024;
+export const BUFFER_BYTES = 4 * 1024 * 1024;
 
 export interface NodeUdpSocket extends UdpSocket {
   /** Datagrams the system refused to send: unreachable networks, bad addresses, full buffers. */
@@ -14,7 +14,13 @@ export interface NodeUdpSocket extends UdpSocket {
 }
 
 /** The system knows no way to the address, at least not now. */
-const UNREACHABLE: readonly string[] = ['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENONET'];
+export const UNREACHABLE: readonly string[] = [
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'ENONET',
+];
 
 type LookupDone = (error: Error | null, address: string, family: number) => void;
 
