@@ -33,7 +33,7 @@ const CALM_GROWTH = 0.125;
 export class Congestion {
   window: Bytes;
   threshold: Bytes = Number.POSITIVE_INFINITY;
-  readonly #segment: Bytes;
+  #segment: Bytes;
   #maximum: Bytes = 0;
   #epoch: Instant | undefined;
   #k = 0;
@@ -49,7 +49,15 @@ export class Congestion {
   constructor(segment: Bytes) {
     this.#segment = segment;
     this.#background = new BackgroundLoss(segment);
-    this.window = INITIAL_SEGMENTS * segment;
+    this.window = initialWindow(segment);
+  }
+
+  /** Segments hold so many bytes from now on. */
+  setSegment(bytes: Bytes): void {
+    const fresh = this.window === initialWindow(this.#segment);
+    this.#segment = bytes;
+    if (fresh) this.window = initialWindow(bytes);
+    this.window = Math.max(this.window, 2 * bytes);
   }
 
   get inSlowStart(): boolean {
@@ -140,7 +148,7 @@ export class Congestion {
   /** After silence the old window says little about the path: it is halved per timeout passed. RFC 2861 §3 */
   idle(duration: Millis, timeout: Millis): void {
     this.#epoch = undefined;
-    const initial = INITIAL_SEGMENTS * this.#segment;
+    const initial = initialWindow(this.#segment);
     if (duration < timeout || this.window <= initial) return;
     this.threshold = Math.max(this.threshold, 0.75 * this.window);
     const halvings = Math.min(30, Math.floor(duration / timeout));
@@ -179,6 +187,11 @@ export class Congestion {
     if (target > this.window) next += ((target - this.window) * bytes) / this.window;
     this.window = Math.min(CEILING, Math.max(next, this.#friendly));
   }
+}
+
+/** RFC 6928 §2; large segments begin with two, because ten would be a megabyte at once. */
+function initialWindow(segment: Bytes): Bytes {
+  return Math.max(Math.min(INITIAL_SEGMENTS * segment, 14_600), 2 * segment);
 }
 
 /** Segments per measurement, and measurements remembered. */

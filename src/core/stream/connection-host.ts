@@ -1,5 +1,5 @@
 import type { Seq } from '../../base/seq.ts';
-import type { Bytes } from '../../base/units.ts';
+import type { Bytes, Instant, NodeId } from '../../base/units.ts';
 import type { StreamConfig } from './config.ts';
 import type { Connection } from './connection.ts';
 import type { StreamOutput } from './types.ts';
@@ -12,6 +12,10 @@ export interface ConnectionHost {
   redial(conn: Connection): boolean;
   /** A random first sequence number. */
   initialSeq(): Seq;
+  /** Payload bytes per packet that the path to a node carries. */
+  segmentLimit(node: NodeId): Bytes;
+  /** Segments of this size seem not to arrive. */
+  suspectSize(node: NodeId, bytes: Bytes, now: Instant): void;
   /** Reserves receive memory. */
   grow(bytes: Bytes): boolean;
   /** A connection no longer counts against the limits (it may still answer late packets). */

@@ -19,8 +19,6 @@ import { Sender } from './sender.ts';
 import type { CloseReason, ConnId, ConnStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** Share of the send buffer that may be filled when a writer that was pushed back is called again. */
-const WRITABLE_BELOW = 0.75;
 /** Silence after which a packet from the peer means that a closed path has opened. */
 const NOTABLE_SILENCE: Millis = 1000;
 
@@ -66,7 +64,7 @@ export class Connection implements Deadlined {
     this.ends = new PacketWriter(ends, host.output);
     this.#opening = new Opening(host.config, this.ends, host.initialSeq());
     this.#ending = new Ending(host.config, this.ends);
-    this.#outgoing = new Outgoing(this.ends, this.#ending);
+    this.#outgoing = new Outgoing(this.ends, this.#ending, host);
     this.#liveness = new Liveness(host.config, now);
     this.#owner = new OwnerSignals(id, host.output);
     this.#sender = this.#newSender();
@@ -99,7 +97,7 @@ export class Connection implements Deadlined {
   }
 
   #newSender(): Sender {
-    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#outgoing.segment);
+    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#outgoing);
   }
 
   #openHalves(peerSlots: number, now: Instant): void {
@@ -109,7 +107,8 @@ export class Connection implements Deadlined {
     const receiver = new Receiver(first, this.#config, this.#orderly, this.#grow, limit);
     this.#receiver = receiver;
     this.#outgoing.receiver = receiver;
-    this.#sender.establish(peerSlots, this.#opening.options, now);
+    const segmentLimit = this.#host.segmentLimit(this.ends.remote.node);
+    this.#sender.establish(peerSlots, this.#opening.options, segmentLimit, now);
   }
 
   readonly #grow = (bytes: Bytes): boolean => {
@@ -165,6 +164,11 @@ export class Connection implements Deadlined {
     this.#opening.confirmedAt = now;
     // Karn: the word may answer a repetition, and the time since the first one is that of an outage.
     if (this.#sender.retransmits === 0) this.#opening.measure(this.#sender.rtt, now);
+  }
+
+  /** What the path carries changed. */
+  setSegmentLimit(bytes: Bytes, now: Instant): void {
+    if (this.#phase === 'open') this.#sender.setSegmentLimit(bytes, now);
   }
 
   // ---- packets in
@@ -264,13 +268,7 @@ export class Connection implements Deadlined {
   #afterProgress(now: Instant): void {
     const sender = this.#sender;
     this.#ending.settleCut(sender, now);
-    if (
-      this.#owner.wantsRoom &&
-      !this.#owner.closeCalled &&
-      sender.buffered <= sender.limit * WRITABLE_BELOW
-    ) {
-      this.#owner.writable();
-    }
+    if (this.#owner.wantsRoom && !this.#owner.closeCalled && sender.hasRoom) this.#owner.writable();
     this.#finishIfDone(now);
   }
 

@@ -1,10 +1,10 @@
-import { after, before, type Seq } from '../../base/seq.ts';
+import { add, after, before, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant } from '../../base/units.ts';
 import type { SackBlock } from '../../wire/sack.ts';
 import { Deque } from './deque.ts';
 import { LossDetector } from './loss-detector.ts';
 import type { RttEstimator } from './rtt-estimator.ts';
-import { ACKED, IN_FLIGHT, LOST, SACKED, type Segment } from './segment.ts';
+import { ACKED, IN_FLIGHT, LOST, SACKED, type Segment, safeLength } from './segment.ts';
 
 /** Blocks remembered so that a repeated one costs nothing. */
 const SEEN_LIMIT = 64;
@@ -131,6 +131,31 @@ export class Flight {
     if (reneged) this.#seen.clear();
   }
 
+  /**
+   * The path carries no more than `limit` bytes per segment: what is larger and not received counts as lost and is
+   * cut again, each piece as a receiver of any cut takes it. Segments that fit stay as they are.
+   */
+  recut(limit: Bytes): void {
+    const whole: Segment[] = [];
+    for (let segment = this.#segments.shift(); segment !== undefined; segment = this.#segments.shift()) {
+      whole.push(segment);
+    }
+    this.#lost.clear();
+    for (const segment of whole) {
+      if (segment.length <= limit || segment.state === SACKED) {
+        this.#segments.push(segment);
+        if (segment.state === LOST) this.#lost.push(segment);
+        continue;
+      }
+      if (segment.state === IN_FLIGHT) this.pipe -= segment.length;
+      segment.state = ACKED;
+      for (const piece of cut(segment, limit)) {
+        this.#segments.push(piece);
+        this.#lost.push(piece);
+      }
+    }
+  }
+
   /** A repetition turned out to be needless. */
   spurious(): void {
     this.#detector.spurious();
@@ -194,4 +219,16 @@ export class Flight {
     }
     return low;
   }
+}
+
+function cut(segment: Segment, limit: Bytes): Segment[] {
+  const pieces: Segment[] = [];
+  for (let at = 0; at < segment.length; ) {
+    const length = safeLength(segment.payload, at, Math.min(limit, segment.length - at));
+    const seq = add(segment.seq, at);
+    const payload = segment.payload.subarray(at, at + length);
+    pieces.push({ ...segment, seq, end: add(seq, length), length, payload, state: LOST });
+    at += length;
+  }
+  return pieces;
 }

@@ -1,35 +1,42 @@
 import { EMPTY } from '../../base/bytes.ts';
 import { add, type Seq } from '../../base/seq.ts';
-import type { Instant } from '../../base/units.ts';
+import type { Bytes, Instant } from '../../base/units.ts';
 import { FLAG_ACK, FLAG_RST } from '../../wire/packet.ts';
 import { encodeSack } from '../../wire/sack.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import type { Ending } from './ending.ts';
 import type { PacketWriter } from './packet-writer.ts';
 import type { Receiver } from './receiver.ts';
 import type { Segment } from './segment.ts';
-import type { Sender } from './sender.ts';
+import type { Sender, SenderWire } from './sender.ts';
 
 const PROBE_BYTE = new Uint8Array(1);
 
 /** Packets of an open stream: each carries where the receiving half stands. */
-export class Outgoing {
+export class Outgoing implements SenderWire {
   readonly #writer: PacketWriter;
   readonly #ending: Ending;
+  readonly #host: ConnectionHost;
   /** Undefined until the stream is open. */
   receiver: Receiver | undefined;
   sacksSent = 0;
 
-  constructor(writer: PacketWriter, ending: Ending) {
+  constructor(writer: PacketWriter, ending: Ending, host: ConnectionHost) {
     this.#writer = writer;
     this.#ending = ending;
+    this.#host = host;
   }
 
-  readonly segment = (segment: Segment, now: Instant): void => {
+  segment(segment: Segment, now: Instant): void {
     const receiver = this.receiver!;
     const { slots } = receiver;
     receiver.acknowledged(slots, now);
     this.#writer.send(FLAG_ACK, segment.seq, this.#position, slots, segment.payload);
-  };
+  }
+
+  suspectSize(bytes: Bytes, now: Instant): void {
+    this.#host.suspectSize(this.#writer.remote.node, bytes, now);
+  }
 
   ack(sender: Sender, now: Instant): void {
     const receiver = this.receiver!;

@@ -11,7 +11,7 @@ const TICK: Millis = 1;
 
 /** Spreads a window over its round trip. Rates are bytes per millisecond. */
 export class Pacer {
-  readonly #segment: Bytes;
+  #segment: Bytes;
   readonly #enabled: boolean;
   #credit: Bytes;
   #countedAt: Instant = 0;
@@ -21,6 +21,10 @@ export class Pacer {
     this.#enabled = enabled;
     this.#segment = segment;
     this.#credit = LEAST_BURST_SEGMENTS * segment;
+  }
+
+  setSegment(bytes: Bytes): void {
+    this.#segment = bytes;
   }
 
   /** Twice the window per round trip while it still doubles, a quarter more than it otherwise. */

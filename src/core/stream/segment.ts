@@ -1,5 +1,6 @@
 import type { Seq } from '../../base/seq.ts';
 import type { Bytes, Instant } from '../../base/units.ts';
+import { looksLikeSack } from '../../wire/sack.ts';
 
 /** Where a sent segment is, as far as the sender knows. */
 export const IN_FLIGHT = 0;
@@ -21,4 +22,12 @@ export interface Segment {
   /** Number of the latest transmission, counted over the connection. */
   order: number;
   transmissions: number;
+}
+
+/** First piece of a segment that a receiver would otherwise take for SACK. spec/03 §10 rule 5 */
+const SACK_SAFE_LENGTH = 4;
+
+/** `length`, or less when so many bytes from `at` on would be taken for SACK. */
+export function safeLength(payload: Uint8Array, at: number, length: Bytes): Bytes {
+  return looksLikeSack(payload, at, length) ? SACK_SAFE_LENGTH : length;
 }

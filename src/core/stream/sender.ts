@@ -1,13 +1,13 @@
 import { add, after, before, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
-import { looksLikeSack, type SackBlock } from '../../wire/sack.ts';
+import type { SackBlock } from '../../wire/sack.ts';
 import { OLD_OUT_OF_ORDER_LIMIT, SLOT_BYTES, type StreamConfig } from './config.ts';
 import { Congestion } from './congestion.ts';
 import { Flight } from './flight.ts';
 import type { StreamOptions } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { RttEstimator } from './rtt-estimator.ts';
-import { IN_FLIGHT, type Segment } from './segment.ts';
+import { IN_FLIGHT, type Segment, safeLength } from './segment.ts';
 import { SendBuffer } from './send-buffer.ts';
 
 /** The longest an acknowledgment is delayed by an old peer (spec/03 §5), and by one that knows the options. */
@@ -15,8 +15,6 @@ const OLD_ACK_DELAY: Millis = 40;
 const ACK_DELAY: Millis = 10;
 /** Below this a probe for the tail would race the acknowledgment. */
 const SHORTEST_PROBE: Millis = 10;
-/** First piece of a segment that a receiver would otherwise take for SACK. spec/03 §10 rule 5 */
-const SACK_SAFE_LENGTH = 4;
 /** How long a window of zero, which means a full queue at an old peer, is respected before one segment probes it. */
 const FULL_PEER_PAUSE: Millis = 200;
 /** A peer cannot make us send smaller segments than this. */
@@ -29,20 +27,35 @@ const OWN_PAUSE: Millis = 30;
 const SHORTEST_IDLE: Millis = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Puts a segment on the wire. */
-export type Transmit = (segment: Segment, now: Instant) => void;
+/** After so many timeouts in a row a path is suspected to lose segments for their size, and small ones are tried. */
+const SIZE_SUSPECTED_AFTER = 2;
+/** How long small segments are kept to, unless the path's limit is confirmed before. */
+const SIZE_SUSPECTED_FOR: Millis = 30_000;
+/** Share of the send buffer that may be filled when a writer that was pushed back is called again. */
+const WRITABLE_BELOW = 0.75;
+
+/** Where segments go. */
+export interface SenderWire {
+  segment(segment: Segment, now: Instant): void;
+  /** Segments of this size were not answered. */
+  suspectSize(bytes: Bytes, now: Instant): void;
+}
 
 /** The sending half of a stream: buffer, windows, pace, and the recovery of what is lost. */
 export class Sender {
   readonly rtt = new RttEstimator();
   readonly congestion: Congestion;
   readonly #config: StreamConfig;
-  readonly #transmit: Transmit;
+  readonly #wire: SenderWire;
   readonly #buffer = new SendBuffer();
   readonly #flight: Flight;
   readonly #pacer: Pacer;
   readonly #noDelay: boolean;
   #mss: Bytes;
+  /** What path and peer allow; `#mss` is smaller while that is in doubt. */
+  #segmentLimit: Bytes;
+  #largestWanted: Bytes = Number.POSITIVE_INFINITY;
+  #doubtedUntil: Instant = 0;
   #established = false;
   /** The peer announced the stream options: its window counts bytes and it keeps all that fits out of order. */
   #byteWindow = false;
@@ -54,6 +67,8 @@ export class Sender {
   #buffered: Bytes = 0;
   /** With byte windows: the first sequence number that must not be sent. */
   #edge: Seq;
+  /** Largest window the peer ever had, in bytes. */
+  #largestRoom: Bytes = 0;
   /** As advertised, in slots; at least 1. */
   peerWindow = 1;
   /** An old peer's queue is full until then. 0 when it is not. */
@@ -87,14 +102,15 @@ export class Sender {
   blocksReceived = 0;
   duplicateAcks = 0;
 
-  constructor(first: Seq, config: StreamConfig, noDelay: boolean, transmit: Transmit) {
+  constructor(first: Seq, config: StreamConfig, noDelay: boolean, wire: SenderWire) {
     this.una = first;
     this.next = first;
     this.#edge = first;
     this.#smallEnd = first;
     this.#config = config;
-    this.#transmit = transmit;
+    this.#wire = wire;
     this.#mss = config.mss;
+    this.#segmentLimit = config.mss;
     this.#noDelay = noDelay;
     this.congestion = new Congestion(config.mss);
     this.#flight = new Flight(first, this.rtt, this.#onLoss);
@@ -131,14 +147,37 @@ export class Sender {
     return Math.min(this.#config.maxSendBuffer, wanted);
   }
 
-  /** The peer answered; what was written before may go. `slots`: its window. */
-  establish(slots: number, options: StreamOptions | undefined, now: Instant): void {
+  /** True when a writer that was pushed back may go on. */
+  get hasRoom(): boolean {
+    return this.#buffered <= this.limit * WRITABLE_BELOW;
+  }
+
+  /** The peer answered; what was written before may go. `slots`: its window; `segmentLimit`: what the path carries. */
+  establish(slots: number, options: StreamOptions | undefined, segmentLimit: Bytes, now: Instant): void {
     this.#established = true;
     this.#byteWindow = options !== undefined;
-    if (options !== undefined && options.largestSegment > 0) {
-      this.#mss = Math.max(SMALLEST_SEGMENT, Math.min(this.#mss, options.largestSegment));
+    if (options !== undefined) {
+      if (options.largestSegment > 0) this.#largestWanted = options.largestSegment;
+      this.setSegmentLimit(segmentLimit, now);
     }
     this.setWindow(this.una, slots, now);
+  }
+
+  /** Segments hold at most `bytes` from now on. An old peer's keep their boundaries, and their limit. */
+  setSegmentLimit(bytes: Bytes, now: Instant): void {
+    if (!this.#byteWindow) return;
+    this.#doubtedUntil = 0;
+    this.#segmentLimit = Math.max(SMALLEST_SEGMENT, Math.min(bytes, this.#largestWanted));
+    this.#cutTo(this.#segmentLimit);
+    this.flush(now, false);
+  }
+
+  #cutTo(mss: Bytes): void {
+    const smaller = mss < this.#mss;
+    this.#mss = mss;
+    this.congestion.setSegment(mss);
+    this.#pacer.setSegment(mss);
+    if (smaller) this.#flight.recut(mss);
   }
 
   /** Takes over what was written to a sender that never sent anything. */
@@ -167,6 +206,7 @@ export class Sender {
       const edge = add(ack, this.peerWindow * SLOT_BYTES);
       // A window never shrinks (RFC 9293 §3.8.6): an earlier edge is an overtaken packet's.
       if (after(edge, this.#edge)) this.#edge = edge;
+      this.#largestRoom = Math.max(this.#largestRoom, this.peerWindow * SLOT_BYTES);
     } else if (slots === 0) {
       this.#heldUntil = now + FULL_PEER_PAUSE;
     }
@@ -203,7 +243,7 @@ export class Sender {
     for (;;) {
       const lost = flight.nextLost();
       if (lost === undefined && (this.#buffer.length === 0 || !this.#peerAllows(now))) return;
-      const length = lost === undefined ? Math.min(this.#mss, this.#buffer.length) : lost.length;
+      const length = lost === undefined ? this.#newLength() : lost.length;
       const first = lost !== undefined && this.#repairsFirst;
       if (flight.pipe > 0 && flight.pipe + length > this.congestion.window && !first) {
         this.#limited = true;
@@ -269,8 +309,19 @@ export class Sender {
     this.#paceAt = NEVER;
   }
 
+  /** Bytes of the next new segment; 0 when a byte window has no room for one. */
+  #newLength(): Bytes {
+    const wanted = Math.min(this.#mss, this.#buffer.length);
+    if (!this.#byteWindow) return wanted;
+    const room = distance(this.#edge, this.next);
+    if (room >= wanted) return wanted;
+    if (this.#flight.length === 0) return Math.max(0, room);
+    // Rather a part than none in a window smaller than a segment; but no crumbs (RFC 9293 §3.8.6.2.1).
+    return room >= Math.min(this.#config.mss, wanted) && 2 * room >= this.#largestRoom ? room : 0;
+  }
+
   #peerAllows(now: Instant): boolean {
-    if (this.#byteWindow) return distance(this.#edge, this.next) >= Math.min(this.#mss, this.#buffer.length);
+    if (this.#byteWindow) return this.#newLength() > 0;
     const count = this.#flight.length;
     if (count >= this.peerWindow || this.#heldUntil > now) return false;
     // Beyond a hole an old receiver keeps 128 segments; more would be thrown away there.
@@ -286,8 +337,9 @@ export class Sender {
   }
 
   #sendNew(now: Instant): void {
-    let payload = this.#buffer.peek(this.#mss);
-    if (looksLikeSack(payload, 0, payload.length)) payload = payload.subarray(0, SACK_SAFE_LENGTH);
+    let payload = this.#buffer.peek(this.#newLength());
+    const length = safeLength(payload, 0, payload.length);
+    if (length < payload.length) payload = payload.subarray(0, length);
     this.#buffer.drop(payload.length);
     if (this.#flight.length === 0) {
       this.#progressAt = now;
@@ -328,7 +380,7 @@ export class Sender {
     this.#pacer.sent(segment.length);
     this.#lastSentAt = now;
     this.segmentsSent++;
-    this.#transmit(segment, now);
+    this.#wire.segment(segment, now);
   }
 
   #measure(newest: Segment, now: Instant): void {
@@ -344,6 +396,7 @@ export class Sender {
     this.#progressAt = now;
     this.#backOff = 0;
     this.#tailProbed = false;
+    if (this.#doubtedUntil > 0 && now >= this.#doubtedUntil) this.setSegmentLimit(this.#segmentLimit, now);
     if (this.#flight.deliveredOrder >= this.#roundOrder) {
       this.#roundOrder = this.#flight.nextOrder;
       this.congestion.roundEnded(this.#limited, this.rtt.floor);
@@ -416,6 +469,11 @@ export class Sender {
       this.#setPace();
     }
     this.#backOff++;
+    if (this.#backOff >= SIZE_SUSPECTED_AFTER && this.#mss > this.#config.mss) {
+      this.#doubtedUntil = now + SIZE_SUSPECTED_FOR;
+      this.#wire.suspectSize(this.#mss, now);
+      this.#cutTo(this.#config.mss);
+    }
     this.#flight.presumeLost(this.#backOff > RENEGED_AFTER);
     this.#presumedLostAt = now;
     this.#recovery = this.next;

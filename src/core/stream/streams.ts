@@ -22,9 +22,13 @@ import { ConnectionTable } from './connection-table.ts';
 import { Control } from './control.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import { Deque } from './deque.ts';
+import { IncomingLimits } from './incoming-limits.ts';
 import { resetFor } from './reset.ts';
+import type { DialOptions, MayReceive, StreamEnds, StreamsOptions } from './streams-options.ts';
 import { SourceLimiter } from './token-bucket.ts';
 import type { CloseReason, ConnId, ConnStatus, StreamOutput } from './types.ts';
+
+export type { DialOptions, MayReceive, StreamEnds, StreamsOptions } from './streams-options.ts';
 
 const SHORTEST_TIMER: Millis = 0.1;
 const EPHEMERAL_COUNT = 65_536 - EPHEMERAL_FIRST;
@@ -33,28 +37,6 @@ const BROADCAST_NODE: NodeId = 0xffff_ffff;
 const READ_LIMIT: Bytes = 64 * 1024;
 /** Resets and pongs to one peer per second. Chosen: enough for any honest use, too few to amplify anything. */
 const ANSWER_LIMITS = { rate: 1000, burst: 1000, sourceRate: 50, sourceBurst: 100 };
-
-/** Decides whether a peer may open a stream or send a datagram here; `stray`: learn that it has no stream here. */
-export type MayReceive = (packet: Packet, kind: 'stream' | 'datagram' | 'stray', now: Instant) => boolean;
-
-/** Who opened a stream, and to which port. */
-export interface StreamEnds {
-  readonly network: number;
-  readonly incoming: boolean;
-  readonly port: Port;
-}
-
-export interface DialOptions {
-  readonly timeout?: Millis;
-  readonly noDelay?: boolean;
-}
-
-export interface StreamsOptions {
-  readonly random: Random;
-  readonly config?: Partial<StreamConfig>;
-  /** @default everybody may */
-  readonly mayReceive?: MayReceive;
-}
 
 /**
  * The streams of one node.
@@ -72,10 +54,9 @@ export class Streams implements Machine<StreamOutput> {
   readonly #deadlines = new DeadlineHeap<Connection>();
   readonly #outputs = new Deque<StreamOutput>();
   readonly #listeners = new Set<Port>();
-  /** Live incoming streams per port. */
-  readonly #perPort = new Map<Port, number>();
-  /** The same per port and peer. */
-  readonly #perPeer = new Map<string, number>();
+  readonly #limits: IncomingLimits;
+  /** Payload bytes per packet that the path to a node carries, where that differs from the default. */
+  readonly #segmentLimits = new Map<NodeId, Bytes>();
   /** Connections in TIME_WAIT, oldest first. */
   readonly #lingering = new Set<Connection>();
   readonly #synLimiter: SourceLimiter;
@@ -91,6 +72,7 @@ export class Streams implements Machine<StreamOutput> {
     this.#config = { ...DEFAULT_STREAM_CONFIG, ...options.config };
     this.#random = options.random;
     this.#mayReceive = options.mayReceive ?? (() => true);
+    this.#limits = new IncomingLimits(this.#config);
     this.#synLimiter = new SourceLimiter(this.#config.synLimits);
     this.#answerLimiter = new SourceLimiter(ANSWER_LIMITS);
     this.#control = new Control(options.random.fork('ping'));
@@ -99,6 +81,8 @@ export class Streams implements Machine<StreamOutput> {
       output: (output) => this.#outputs.push(output),
       redial: (conn) => this.#redial(conn),
       initialSeq: () => this.#random.u32(),
+      segmentLimit: (node) => this.#segmentLimits.get(node) ?? this.#config.mss,
+      suspectSize: (node, bytes, now) => options.onSuspectSize?.(node, bytes, now),
       grow: (bytes) => {
         if (this.#reserved + bytes > this.#config.totalReceiveBuffer) return false;
         this.#reserved += bytes;
@@ -246,6 +230,19 @@ export class Streams implements Machine<StreamOutput> {
     }
   }
 
+  /**
+   * The path to a node carries packets with so much stream payload from now on. Streams with peers that know the
+   * options use it, and cut again what is under way in larger pieces; others keep to `config.mss`.
+   */
+  setSegmentLimit(peer: NodeId, bytes: Bytes, now: Instant): void {
+    if (bytes === this.#config.mss) this.#segmentLimits.delete(peer);
+    else this.#segmentLimits.set(peer, bytes);
+    for (const conn of this.#table.ofNode(peer)) {
+      conn.setSegmentLimit(bytes, now);
+      this.#arm(conn);
+    }
+  }
+
   /** Sends one datagram, 1 to 65,428 bytes. Not acknowledged, not repeated. */
   sendDatagram(
     to: Address,
@@ -355,11 +352,7 @@ export class Streams implements Machine<StreamOutput> {
       return;
     }
     if (!this.#synLimiter.take(source.node, now)) return;
-    if (
-      (this.#perPort.get(port) ?? 0) >= this.#config.maxPerPort ||
-      (this.#perPeer.get(`${port} ${source.node}`) ?? 0) >= this.#config.maxPerPeer ||
-      this.#live >= this.#config.maxConnections
-    ) {
+    if (!this.#limits.allow(port, source.node) || this.#live >= this.#config.maxConnections) {
       this.#refuse(packet, now);
       return;
     }
@@ -370,8 +363,7 @@ export class Streams implements Machine<StreamOutput> {
       { incoming: true, noDelay: this.#config.noDelay },
       now,
     );
-    count(this.#perPort, port, 1);
-    count(this.#perPeer, `${port} ${source.node}`, 1);
+    this.#limits.count(port, source.node, 1);
     this.#add(conn);
     conn.accept(packet, now);
     this.#outputs.push({
@@ -418,9 +410,7 @@ export class Streams implements Machine<StreamOutput> {
     this.#reserved -= conn.reserved;
     conn.reserved = 0;
     if (conn.incoming) {
-      const { localPort, remote } = conn.ends;
-      count(this.#perPort, localPort, -1);
-      count(this.#perPeer, `${localPort} ${remote.node}`, -1);
+      this.#limits.count(conn.ends.localPort, conn.ends.remote.node, -1);
     }
   }
 
@@ -490,11 +480,4 @@ export class Streams implements Machine<StreamOutput> {
     if (pong === undefined || !this.#answerLimiter.take(packet.source.node, now)) return;
     this.#outputs.push({ type: 'packet', to: packet.source.node, packet: pong });
   }
-}
-
-/** Entries that fall to zero go. */
-function count<Key>(counters: Map<Key, number>, key: Key, change: 1 | -1): void {
-  const next = (counters.get(key) ?? 0) + change;
-  if (next > 0) counters.set(key, next);
-  else counters.delete(key);
 }
