@@ -1,3 +1,4 @@
+import type { Deadlined } from '../../base/deadline-heap.ts';
 import { add, after, before } from '../../base/seq.ts';
 import type { Address, Bytes, Instant, Millis, Port } from '../../base/units.ts';
 import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, type Packet } from '../../wire/packet.ts';
@@ -5,7 +6,6 @@ import type { SackBlock } from '../../wire/sack.ts';
 import type { StreamConfig } from './config.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import { describeConnection, type Phase, streamState } from './connection-status.ts';
-import type { Deadlined } from './deadline-heap.ts';
 import { Ending } from './ending.ts';
 import { Liveness } from './liveness.ts';
 import { LEAST_WINDOW, Opening } from './opening.ts';

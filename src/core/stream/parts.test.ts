@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { type Deadlined, DeadlineHeap } from '../../base/deadline-heap.ts';
 import { Congestion } from './congestion.ts';
-import { type Deadlined, DeadlineHeap } from './deadline-heap.ts';
 import { Deque } from './deque.ts';
 import { decodeStreamOptions, encodeStreamOptions } from './options.ts';
 import { Pacer } from './pacer.ts';

@@ -2,6 +2,8 @@
  * Streams, datagrams and pings over authenticated packets (spec/03). `streams.ts` is the door; a `Connection` is one
  * stream, made of a `Sender` and a `Receiver`. Nothing here knows how packets reach the peer.
  */
+
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Random } from '../../base/random.ts';
 import type { Address, Bytes, Instant, Millis, NodeId, Port } from '../../base/units.ts';
@@ -20,7 +22,6 @@ import { Connection } from './connection.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import { ConnectionTable } from './connection-table.ts';
 import { Control } from './control.ts';
-import { DeadlineHeap } from './deadline-heap.ts';
 import { Deque } from './deque.ts';
 import { IncomingLimits } from './incoming-limits.ts';
 import { resetFor } from './reset.ts';

@@ -70,7 +70,7 @@ export class Link {
       const frame = this.#seal(slot, packet);
       if (frame !== undefined) this.#host.transmit(path.endpoint, frame, path.via);
     }
-    this.#host.rearm(this.paths.nextTimeout());
+    this.#host.rearm(this.#peer, this.paths.nextTimeout());
   }
 
   /** Asks for an answer under this key to a frame sent on this path: proves both. */

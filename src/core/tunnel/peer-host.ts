@@ -89,5 +89,5 @@ export interface PeerHost {
   answersPings(peer: NodeId, now: Instant): boolean;
   drop(reason: DropReason): void;
   /** The peer may have an earlier timer than before. */
-  rearm(when: Instant): void;
+  rearm(peer: NodeId, when: Instant): void;
 }

@@ -1,3 +1,4 @@
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Instant, Millis, NodeId } from '../../base/units.ts';
 import { Peer } from './peer.ts';
 import type { PeerHost } from './peer-host.ts';
@@ -10,7 +11,8 @@ export class PeerTable {
   readonly #peers = new Map<NodeId, Peer>();
   /** Peers that contacted us and proved nothing yet, oldest first. */
   readonly #strangers = new Set<NodeId>();
-  #due: Instant = NEVER;
+  /** One timer a peer: with a thousand of them, each tick concerns only those that are due. */
+  readonly #deadlines = new DeadlineHeap<Peer>();
 
   constructor(host: PeerHost) {
     this.#host = host;
@@ -61,9 +63,10 @@ export class PeerTable {
 
   /** A new peer in the place of the one before. */
   renew(node: NodeId, now: Instant): Peer {
-    this.#peers.get(node)?.close();
+    this.#end(node);
     const peer = new Peer(node, this.#host, now);
     this.#peers.set(node, peer);
+    this.rearm(node, peer.nextTimeout());
     return peer;
   }
 
@@ -73,38 +76,41 @@ export class PeerTable {
   }
 
   delete(node: NodeId): void {
-    this.#peers.get(node)?.close();
+    this.#end(node);
     this.#peers.delete(node);
     this.#strangers.delete(node);
   }
 
   clear(): void {
-    for (const peer of this.#peers.values()) peer.close();
+    for (const node of this.#peers.keys()) this.#end(node);
     this.#peers.clear();
     this.#strangers.clear();
   }
 
-  /** A peer may have an earlier timer than before. */
-  rearm(when: Instant): void {
-    if (when < this.#due) this.#due = when;
+  /** The peer may have an earlier timer than before. */
+  rearm(node: NodeId, when: Instant): void {
+    const peer = this.#peers.get(node);
+    if (peer !== undefined && when !== NEVER) this.#deadlines.arm(peer, when);
   }
 
   handleTimeout(now: Instant): void {
-    if (this.#due > now) return;
-    let next = NEVER;
-    for (const peer of this.#peers.values()) {
-      let due = peer.nextTimeout();
-      if (due <= now) {
-        peer.handleTimeout(now);
-        due = Math.max(peer.nextTimeout(), now + 1);
-      }
-      if (due < next) next = due;
+    for (let peer = this.#deadlines.takeDue(now); peer !== undefined; peer = this.#deadlines.takeDue(now)) {
+      if (peer.nextTimeout() <= now) peer.handleTimeout(now);
+      const due = Math.max(peer.nextTimeout(), now + 1);
+      // It may have been replaced or forgotten by what it did.
+      if (this.#peers.get(peer.node) === peer && due !== NEVER) this.#deadlines.arm(peer, due);
     }
-    this.#due = next;
   }
 
   nextTimeout(): Instant {
-    return this.#due;
+    return this.#deadlines.next() ?? NEVER;
+  }
+
+  #end(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    if (peer === undefined) return;
+    peer.close();
+    this.#deadlines.remove(peer);
   }
 
   /** Forgets the longest unused peer, if it was not used for at least `unused`. */

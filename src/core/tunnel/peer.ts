@@ -1,3 +1,4 @@
+import type { Deadlined } from '../../base/deadline-heap.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodePacket, type Packet } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
@@ -33,10 +34,12 @@ const LONG_AGO = Number.NEGATIVE_INFINITY;
 const COUNTER_HIGH_LIMIT = 2 ** 21;
 
 /** One peer: its keys, its paths, what waits for it, and the attempts to reach it. */
-export class Peer {
+export class Peer implements Deadlined {
   readonly node: NodeId;
   /** When it was last used by either side. */
   activeAt: Instant;
+  heapIndex = -1;
+  heapAt: Instant = NEVER;
   readonly #host: PeerHost;
   readonly #session: Session;
   readonly #link: Link;
@@ -78,7 +81,7 @@ export class Peer {
         if (slot !== undefined) this.#link.shoot(slot, payload, to, via);
       },
       seek: (at) => this.#whereabouts.punch(at),
-      rearm: () => host.rearm(this.nextTimeout()),
+      rearm: () => host.rearm(node, this.nextTimeout()),
     });
     this.#link.paths.setOurs(host.isOurs(node));
   }
@@ -108,7 +111,7 @@ export class Peer {
     if (slot === undefined) {
       if (this.#pending.add(packet, undefined, now)) this.#host.drop('pending_full');
       if (this.#exchange === undefined) this.#begin('first', now);
-      this.#host.rearm(this.nextTimeout());
+      this.#host.rearm(this.node, this.nextTimeout());
       return 'queued';
     }
     if (slot.confirmedAt === undefined) {
@@ -134,7 +137,7 @@ export class Peer {
       paths.retry(now);
       if (paths.selected?.relay !== false) this.#whereabouts.punch(now);
     }
-    this.#host.rearm(this.nextTimeout());
+    this.#host.rearm(this.node, this.nextTimeout());
   }
 
   /** Our own endpoint may have changed: are the paths of a peer in use still there? */
@@ -157,14 +160,14 @@ export class Peer {
   endpoints(found: PeerEndpoints | undefined, now: Instant): void {
     this.#whereabouts.found(found, now);
     if (found?.endpoint !== undefined) this.#traversal.vouch(found.endpoint, now);
-    this.#host.rearm(this.nextTimeout());
+    this.#host.rearm(this.node, this.nextTimeout());
   }
 
   /** A beacon named an endpoint: if we asked for this peer just now, it is taken as a candidate. */
   punchCommanded(endpoint: Endpoint, now: Instant): void {
     if (!this.#whereabouts.commanded(endpoint, now)) return;
     this.#traversal.vouch(endpoint, now);
-    this.#host.rearm(this.nextTimeout());
+    this.#host.rearm(this.node, this.nextTimeout());
   }
 
   /** Replaces relays through beacons that are of no use any more, and takes new ones. */
@@ -174,7 +177,7 @@ export class Peer {
     const changed = this.#whereabouts.beaconsChanged(isUsed, now);
     if (changed === undefined) return;
     this.#link.report(changed.change, now);
-    this.#host.rearm(now);
+    this.#host.rearm(this.node, now);
   }
 
   /** Takes a key exchange whose signature was verified with the peer's identity key. */
@@ -200,7 +203,7 @@ export class Peer {
         if (path !== undefined) this.#link.ping(slot, path, now);
       }
     }
-    this.#host.rearm(this.nextTimeout());
+    this.#host.rearm(this.node, this.nextTimeout());
   }
 
   receivePils(frame: Pils, way: Arrival, now: Instant): void {
@@ -222,7 +225,7 @@ export class Peer {
     const path = this.#at(way) ?? this.#heardAt(way, now);
     if (path !== undefined) {
       path.heard(now);
-      this.#host.rearm(path.due);
+      this.#host.rearm(this.node, path.due);
     }
     this.activeAt = now;
     if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
@@ -317,7 +320,7 @@ export class Peer {
       this.#whereabouts.relayAt(waits ? now + this.#host.config.relayAfter : now, now);
     }
     if (delay === 0) this.#continue(this.#exchange, now);
-    this.#host.rearm(this.nextTimeout());
+    this.#host.rearm(this.node, this.nextTimeout());
   }
 
   /** With a key in use and no exchange under way: is it time for one? */
@@ -421,10 +424,10 @@ export class Peer {
     } else if (isPing(packet)) {
       this.#answerPing(packet, slot, way, now);
     } else if (isPong(packet) && this.#takePong(packet, now)) {
-      this.#host.rearm(this.nextTimeout());
+      this.#host.rearm(this.node, this.nextTimeout());
     } else {
       this.#bytesReceived += plaintext.length;
-      this.#host.rearm(this.#link.paths.used(now));
+      this.#host.rearm(this.node, this.#link.paths.used(now));
       this.#host.deliver(this.node, packet, path?.kind ?? this.#whereabouts.kindOf(way));
       if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
     }

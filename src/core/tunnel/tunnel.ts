@@ -125,7 +125,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
       answersPings: (peer, now) => this.#admission.answersPings(peer, now),
       drop: (reason) => this.#drop(reason),
-      rearm: (when) => this.#peers.rearm(when),
+      rearm: (node, when) => this.#peers.rearm(node, when),
     };
     this.#peers = new PeerTable(this.#host);
     this.#frames = new Frames({

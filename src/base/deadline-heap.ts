@@ -1,4 +1,4 @@
-import type { Instant } from '../../base/units.ts';
+import type { Instant } from './units.ts';
 
 /** Something with one deadline that the heap may hold at an earlier instant than its true one. */
 export interface Deadlined {
