@@ -47,6 +47,9 @@ export class Connection implements Deadlined {
   /** When data last arrived. */
   #dataAt: Instant = 0;
   #verdict: CloseReason = 'finished';
+  #inTrain = false;
+  /** An acknowledgment is due at the end of the train. */
+  #ackDue = false;
 
   constructor(
     host: ConnectionHost,
@@ -198,7 +201,26 @@ export class Connection implements Deadlined {
       if (packet.payload.length > 0) this.#onData(packet, now);
       else this.#onEmpty(packet, now);
     }
+    if (this.#inTrain) return;
     sender.flush(now, this.#owner.closeCalled);
+    this.#afterProgress(now);
+  }
+
+  /** Packets up to `endTrain` came together. True for the first; false also where each is answered at once, as old senders need it. */
+  joinTrain(): boolean {
+    if (this.#inTrain || this.#phase !== 'open' || !this.#orderly) return false;
+    this.#inTrain = true;
+    return true;
+  }
+
+  endTrain(now: Instant): void {
+    this.#inTrain = false;
+    if (this.#phase !== 'open') return;
+    const sent = this.#sender.segmentsSent;
+    this.#sender.flush(now, this.#owner.closeCalled);
+    const told = this.#sender.segmentsSent > sent && !this.#receiver!.hasBlocks;
+    if (this.#ackDue && !told) this.#sendAck(now);
+    this.#ackDue = false;
     this.#afterProgress(now);
   }
 
@@ -233,7 +255,9 @@ export class Connection implements Deadlined {
     const need = receiver.onData(packet.seq, packet.payload, now);
     if (this.#ending.dataReceived(buffer.next)) this.#endOfPeer();
     if (this.unread > 0) this.#owner.readable();
-    if (need === 'now') this.#sendAck(now);
+    if (need !== 'now') return;
+    if (this.#inTrain) this.#ackDue = true;
+    else this.#sendAck(now);
   }
 
   /** Empty ACKs need no answer, except the probes of old peers, which die of silence. spec/03 §10 rule 11 */
@@ -342,11 +366,22 @@ export class Connection implements Deadlined {
   }
 
   read(limit: Bytes, now: Instant): Uint8Array | undefined {
+    const chunk = this.#receiver?.read(limit);
+    this.#afterRead(chunk === undefined, now);
+    return chunk;
+  }
+
+  readInto(out: Uint8Array, at: number, limit: Bytes, now: Instant): number {
+    const length = this.#receiver?.readInto(out, at, limit) ?? 0;
+    this.#afterRead(length === 0, now);
+    return length;
+  }
+
+  #afterRead(nothing: boolean, now: Instant): void {
     const receiver = this.#receiver;
-    if (receiver === undefined) return undefined;
-    const chunk = receiver.read(limit);
+    if (receiver === undefined) return;
     this.#owner.readAt = now;
-    if (chunk === undefined && this.#ending.remote === 'finished') this.#owner.endSeen = true;
+    if (nothing && this.#ending.remote === 'finished') this.#owner.endSeen = true;
     if (this.unread === 0) {
       this.#owner.drained();
       if (this.#phase === 'dead') this.#host.remove(this, false);
@@ -354,7 +389,6 @@ export class Connection implements Deadlined {
     }
     if (this.#phase === 'open' && this.#ending.remote === 'open' && receiver.takeUpdate(now))
       this.#sendAck(now);
-    return chunk;
   }
 
   /** Bytes in order that the owner has not taken. */
@@ -399,11 +433,7 @@ export class Connection implements Deadlined {
           this.#lingerDeadline(),
         );
       case 'time_wait':
-        if (this.#owner.closedSent) return this.#timeWaitUntil;
-        // A reader that has not closed may take its time.
-        return this.#owner.closeCalled
-          ? Math.max(this.#timeWaitUntil, this.#owner.readAt + this.#config.unreadLinger)
-          : NEVER;
+        return this.#owner.forgottenAt(this.#timeWaitUntil, this.#config.unreadLinger);
       case 'dead':
         return this.unread > 0 ? this.#timeWaitUntil : NEVER;
       default:

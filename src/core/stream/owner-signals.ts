@@ -1,4 +1,4 @@
-import type { Instant } from '../../base/units.ts';
+import type { Instant, Millis } from '../../base/units.ts';
 import type { CloseReason, ConnId, StreamOutput } from './types.ts';
 
 /** What the owner of a stream has asked for and been told. Each thing is told once until it changes. */
@@ -19,6 +19,12 @@ export class OwnerSignals {
   constructor(id: ConnId, output: (output: StreamOutput) => void) {
     this.#id = id;
     this.#output = output;
+  }
+
+  /** When a finished stream is forgotten; a reader that has not closed may take its time. */
+  forgottenAt(until: Instant, unreadLinger: Millis): Instant {
+    if (this.closedSent) return until;
+    return this.closeCalled ? Math.max(until, this.readAt + unreadLinger) : Number.POSITIVE_INFINITY;
   }
 
   connected(): void {

@@ -17,6 +17,9 @@ interface Range {
   pieces: Uint8Array[];
 }
 
+/** Segments of one train are views of its bytes. A reader this far behind gets copies, so that they can go. */
+const COPY_ABOVE: Bytes = 512 * 1024;
+
 /** What became of a segment. `filled`: in order, and a hole is gone or smaller. `extended`: beyond a known hole. */
 export type Acceptance = 'in_order' | 'filled' | 'new_hole' | 'extended' | 'duplicate' | 'full';
 
@@ -102,6 +105,27 @@ export class ReceiveBuffer {
     return length === out.length ? out : out.subarray(0, length);
   }
 
+  /** Copies at most `limit` bytes to `out` from `at` on; returns how many there were. */
+  readInto(out: Uint8Array, at: number, limit: Bytes): number {
+    const most = Math.min(limit, out.length - at, this.unread);
+    let length = 0;
+    while (length < most) {
+      const chunk = this.#queue.front()!;
+      if (chunk.length > most - length) {
+        out.set(chunk.subarray(0, most - length), at + length);
+        this.#queue.setFront(chunk.subarray(most - length));
+        length = most;
+      } else {
+        out.set(chunk, at + length);
+        length += chunk.length;
+        this.#queue.shift();
+      }
+    }
+    if (this.#queue.length === 0) this.#shared = undefined;
+    this.unread -= length;
+    return length;
+  }
+
   /**
    * At most `limit` ranges kept beyond the holes, in ascending order: the two that changed last, the lowest, and
    * the others in turn, so that a sender learns of all of them even if acknowledgments are lost or stretched.
@@ -173,7 +197,7 @@ export class ReceiveBuffer {
     this.unread += data.length;
     if (data.length >= COALESCE_BELOW) {
       this.#shared = undefined;
-      this.#queue.push(data);
+      this.#queue.push(this.unread > COPY_ABOVE ? own(data) : data);
       return;
     }
     const shared = this.#shared;
@@ -186,7 +210,7 @@ export class ReceiveBuffer {
     }
     if (this.#queue.length === 0) {
       // A lone small segment is handed over as it is: request and response need no copy.
-      this.#queue.push(data);
+      this.#queue.push(own(data));
       return;
     }
     const chunk = new Uint8Array(COALESCE_CHUNK);
@@ -219,6 +243,7 @@ export class ReceiveBuffer {
       bytes = bytes.subarray(0, bytes.length - beyond);
     }
     if (this.#pieces >= PIECE_LIMIT) return 'full';
+    bytes = own(bytes);
     const end = (from + bytes.length) >>> 0;
     if (previous !== undefined && previous.right === from) {
       previous.pieces.push(bytes);
@@ -263,4 +288,9 @@ export class ReceiveBuffer {
     this.#outOfOrderBytes += piece.length;
     this.#pieces++;
   }
+}
+
+/** Bytes that hold no more memory than they are. */
+function own(data: Uint8Array): Uint8Array {
+  return data.buffer.byteLength > 2 * data.length ? data.slice() : data;
 }

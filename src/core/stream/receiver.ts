@@ -109,6 +109,11 @@ export class Receiver {
     this.#advertised = add(this.buffer.next, slots * SLOT_BYTES);
   }
 
+  /** True when the next acknowledgment has more to tell than a position. */
+  get hasBlocks(): boolean {
+    return this.#duplicate !== undefined || this.buffer.hasHoles;
+  }
+
   /** Blocks for the next acknowledgment; a duplicate received is reported once, first (RFC 2883). */
   takeBlocks(): readonly SackBlock[] {
     const duplicate = this.#duplicate;
@@ -121,14 +126,23 @@ export class Receiver {
   /** One chunk for the reader. */
   read(limit: Bytes): Uint8Array | undefined {
     const chunk = this.buffer.read(limit);
-    if (chunk === undefined) return undefined;
-    this.#readSinceGrowth += chunk.length;
-    if (this.#readSinceGrowth >= this.limit / 2 && this.limit < this.#config.receiveBuffer) {
-      const more = Math.min(this.limit, this.#config.receiveBuffer - this.limit);
-      if (this.#grow(more)) this.limit += more;
-      this.#readSinceGrowth = 0;
-    }
+    if (chunk !== undefined) this.#taken(chunk.length);
     return chunk;
+  }
+
+  /** The same into `out` from `at` on; returns how many bytes there were. */
+  readInto(out: Uint8Array, at: number, limit: Bytes): number {
+    const length = this.buffer.readInto(out, at, limit);
+    this.#taken(length);
+    return length;
+  }
+
+  #taken(length: Bytes): void {
+    this.#readSinceGrowth += length;
+    if (this.#readSinceGrowth < this.limit / 2 || this.limit >= this.#config.receiveBuffer) return;
+    const more = Math.min(this.limit, this.#config.receiveBuffer - this.limit);
+    if (this.#grow(more)) this.limit += more;
+    this.#readSinceGrowth = 0;
   }
 
   /** True when a window change is owed to a sender that asks. */

@@ -17,12 +17,14 @@ import {
   PROTOCOL_DATAGRAM,
   PROTOCOL_STREAM,
 } from '../../wire/packet.ts';
-import { DEFAULT_STREAM_CONFIG, EPHEMERAL_FIRST, MAX_DATAGRAM, type StreamConfig } from './config.ts';
+import { DEFAULT_STREAM_CONFIG, MAX_DATAGRAM, type StreamConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import { ConnectionTable } from './connection-table.ts';
 import { Control } from './control.ts';
+import { BROADCAST_NODE, datagramPacket } from './datagram.ts';
 import { Deque } from './deque.ts';
+import { freeEphemeral, randomEphemeral } from './ephemeral-port.ts';
 import { IncomingLimits } from './incoming-limits.ts';
 import { resetFor } from './reset.ts';
 import type { DialOptions, MayReceive, StreamEnds, StreamsOptions } from './streams-options.ts';
@@ -32,8 +34,6 @@ import type { CloseReason, ConnId, ConnStatus, StreamOutput } from './types.ts';
 export type { DialOptions, MayReceive, StreamEnds, StreamsOptions } from './streams-options.ts';
 
 const SHORTEST_TIMER: Millis = 0.1;
-const EPHEMERAL_COUNT = 65_536 - EPHEMERAL_FIRST;
-const BROADCAST_NODE: NodeId = 0xffff_ffff;
 /** Most a single `read` returns, so that a slow consumer of one stream doesn't hold much outside its window. */
 const READ_LIMIT: Bytes = 64 * 1024;
 /** Resets and pongs to one peer per second. Chosen: enough for any honest use, too few to amplify anything. */
@@ -64,6 +64,8 @@ export class Streams implements Machine<StreamOutput> {
   readonly #answerLimiter: SourceLimiter;
   readonly #control: Control;
   readonly #host: ConnectionHost;
+  /** Streams with packets in the train that is being worked through. */
+  readonly #train: Connection[] = [];
   #node: NodeId = 0;
   #nextId: ConnId = 1;
   #live = 0;
@@ -175,6 +177,15 @@ export class Streams implements Machine<StreamOutput> {
     return chunk;
   }
 
+  /** The same into `out` from `at` on; returns how many bytes there were. */
+  readInto(id: ConnId, out: Uint8Array, at: number, limit: Bytes, now: Instant): number {
+    const conn = this.#table.byId(id);
+    if (conn === undefined) return 0;
+    const length = conn.readInto(out, at, limit, now);
+    this.#arm(conn);
+    return length;
+  }
+
   /** The peer has finished and everything was read. */
   atEnd(id: ConnId): boolean {
     return this.#table.byId(id)?.atEnd ?? false;
@@ -254,21 +265,12 @@ export class Streams implements Machine<StreamOutput> {
   ): 'sent' | 'too_large' | 'invalid' {
     if (payload.length > MAX_DATAGRAM) return 'too_large';
     if (payload.length === 0 || to.node === 0 || to.node === BROADCAST_NODE) return 'invalid';
+    const source = { network: to.network, node: this.#node };
+    const sourcePort = fromPort ?? randomEphemeral(this.#random);
     this.#outputs.push({
       type: 'packet',
       to: to.node,
-      packet: {
-        protocol: PROTOCOL_DATAGRAM,
-        flags: 0,
-        source: { network: to.network, node: this.#node },
-        destination: to,
-        sourcePort: fromPort ?? EPHEMERAL_FIRST + this.#random.below(EPHEMERAL_COUNT),
-        destinationPort: toPort,
-        seq: 0,
-        ack: 0,
-        window: 0,
-        payload: payload.slice(),
-      },
+      packet: datagramPacket(source, sourcePort, to, toPort, payload.slice()),
     });
     return 'sent';
   }
@@ -303,6 +305,28 @@ export class Streams implements Machine<StreamOutput> {
         this.#onControl(packet, now);
         return;
     }
+  }
+
+  /**
+   * The first `count` of packets that came together. Each stream answers them at the end, once: one acknowledgment,
+   * and one burst of what they made room for. The array is the caller's again afterwards; payloads are kept.
+   */
+  handlePackets(packets: readonly Packet[], count: number, now: Instant): void {
+    const train = this.#train;
+    for (let i = 0; i < count; i++) {
+      const packet = packets[i]!;
+      const conn = packet.protocol === PROTOCOL_STREAM ? this.#table.find(packet) : undefined;
+      if (conn === undefined || packet.flags !== FLAG_ACK) this.handlePacket(packet, now);
+      else {
+        if (conn.joinTrain()) train.push(conn);
+        conn.onPacket(packet, now);
+      }
+    }
+    for (const conn of train) {
+      conn.endTrain(now);
+      this.#arm(conn);
+    }
+    train.length = 0;
   }
 
   handleTimeout(now: Instant): void {
@@ -441,14 +465,9 @@ export class Streams implements Machine<StreamOutput> {
     return id;
   }
 
-  /** Random, so that a restart doesn't meet its own stale connections at peers. spec/01, weakness 5 */
   #ephemeralPort(remote: Address, remotePort: Port): Port | undefined {
-    const start = this.#random.below(EPHEMERAL_COUNT);
-    for (let i = 0; i < EPHEMERAL_COUNT; i++) {
-      const port = EPHEMERAL_FIRST + ((start + i) % EPHEMERAL_COUNT);
-      if (!this.#listeners.has(port) && !this.#table.has(port, remote, remotePort)) return port;
-    }
-    return undefined;
+    const taken = (port: Port) => this.#listeners.has(port) || this.#table.has(port, remote, remotePort);
+    return freeEphemeral(this.#random, taken);
   }
 
   // ---- datagrams and pings
@@ -469,12 +488,7 @@ export class Streams implements Machine<StreamOutput> {
   #onControl(packet: Packet, now: Instant): void {
     const answered = this.#control.answer(packet, now);
     if (answered !== undefined) {
-      this.#outputs.push({
-        type: 'pong',
-        token: answered.token,
-        from: packet.source.node,
-        rtt: answered.rtt,
-      });
+      this.#outputs.push({ type: 'pong', from: packet.source.node, ...answered });
       return;
     }
     const pong = this.#control.pong(packet);
