@@ -5,8 +5,8 @@ import type { LocalStream, StreamEnd } from '../ipc/backend.ts';
 import type { StreamTable } from './streams.ts';
 
 const READ_SIZE = 64 * 1024;
-/** Streams waiting for a service to accept; more are reset. spec/20 §4.3 */
-const ACCEPT_QUEUE = 64;
+/** Streams waiting for a service to accept; more are reset. Chosen: one turn may bring as many as the limit of openings lets by. */
+const ACCEPT_QUEUE = 4096;
 
 /** The node as services inside the daemon see it. */
 export function streamHost(table: StreamTable): StreamHost {

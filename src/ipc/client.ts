@@ -43,8 +43,8 @@ export interface Datagram {
   readonly data: Uint8Array;
 }
 
-/** Streams waiting for `accept`; more are reset, as spec/20 §5.3 has it with 64. */
-const ACCEPT_QUEUE = 1024;
+/** Streams waiting for `accept`; more are reset, as spec/20 §5.3 has it with 64. As many as one program may have. */
+const ACCEPT_QUEUE = 4096;
 
 interface Waiter {
   readonly method: Method;
