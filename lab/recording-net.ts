@@ -1,6 +1,7 @@
 /** A Net whose UDP sockets write every datagram they see to a file: the beacon's own view of the traffic. */
 import { appendFileSync } from 'node:fs';
 import type { Net, UdpSocket } from '../src/runtime/ports.ts';
+import { singly } from '../src/runtime/trains.ts';
 
 /** Record layout: direction byte ('<' received, '>' sent), length u32 big-endian, bytes. */
 export function recordingNet(net: Net, file: string): Net {
@@ -18,7 +19,7 @@ export function recordingNet(net: Net, file: string): Net {
       }
       return async (bind: Parameters<Net['udp']>[0]): Promise<UdpSocket> => {
         const socket = await target.udp(bind);
-        return {
+        return singly({
           local: socket.local,
           send(data, to) {
             record('>', data);
@@ -32,7 +33,7 @@ export function recordingNet(net: Net, file: string): Net {
           },
           onUnreachable: (receiver) => socket.onUnreachable(receiver),
           close: () => socket.close(),
-        };
+        });
       };
     },
   });

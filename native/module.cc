@@ -49,7 +49,9 @@ void method(napi_env env, napi_value exports, const char* name, napi_callback ca
 }  // namespace pilot
 
 NAPI_MODULE_INIT() {
+  pilot::addCrc32(env, exports);
   pilot::addAead(env, exports);
+  pilot::addOptions(env, exports);
   pilot::addUdp(env, exports);
   return exports;
 }

@@ -21,7 +21,9 @@ bool textOf(napi_env env, napi_value value, std::string* out);
 napi_value fail(napi_env env, const char* code, const char* message);
 void method(napi_env env, napi_value exports, const char* name, napi_callback callback);
 
+void addCrc32(napi_env env, napi_value exports);
 void addAead(napi_env env, napi_value exports);
+void addOptions(napi_env env, napi_value exports);
 void addUdp(napi_env env, napi_value exports);
 
 }  // namespace pilot

@@ -19,6 +19,20 @@ export interface AgreementKey {
   agree(peerPublicKey: Uint8Array): Uint8Array | undefined;
 }
 
+/** Where things lie in each frame of a train: `head` bytes in clear, the ciphertext, the 16-byte tag. */
+export interface FrameLayout {
+  /** Bytes in clear; the last 12 of them are the nonce. */
+  readonly head: number;
+  /** Where in the plaintext its CRC-32 (IEEE, big-endian, taken with this field zero) lies; -1 for none. */
+  readonly checksumAt: number;
+}
+
+/** What became of one frame of a train. */
+export const FRAME_UNAUTHENTIC = 0;
+export const FRAME_OPENED = 1;
+/** It opened, but its checksum is not that of the whole plaintext. */
+export const FRAME_OPENED_UNCHECKED = 2;
+
 /** AES-256-GCM under one key: 12-byte nonce, 16-byte tag. */
 export interface Aead {
   /**
@@ -28,6 +42,25 @@ export interface Aead {
   sealInto(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array, at: number): void;
   /** Opens ciphertext followed by tag; undefined when it does not authenticate. */
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+  /**
+   * Seals in place what lies in `train`: frames of `segment` bytes one after another, the last maybe shorter, each with
+   * its nonce and plaintext written and the last 16 bytes free. Writes the checksums first, when there are any.
+   * RangeError when a frame has no room for head, checksum and tag; then nothing is sealed.
+   */
+  sealTrain(aad: Uint8Array, train: Uint8Array, segment: number, layout: FrameLayout): void;
+  /**
+   * Opens such a train and returns how many frames did. The plaintext of a frame goes to `out` at the place its
+   * ciphertext has in `train` (`out` may be `train`), zeros where it does not authenticate; `verdicts`, one byte a
+   * frame, says `FRAME_UNAUTHENTIC`, `FRAME_OPENED` or `FRAME_OPENED_UNCHECKED`. RangeError as above.
+   */
+  openTrain(
+    aad: Uint8Array,
+    train: Uint8Array,
+    segment: number,
+    layout: FrameLayout,
+    out: Uint8Array,
+    verdicts: Uint8Array,
+  ): number;
 }
 
 /** SHA-256 of a byte sequence that arrives in pieces, for content too large to hold. */

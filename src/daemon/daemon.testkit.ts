@@ -5,7 +5,8 @@ import type { DirectoryState, NodeInfo, RegisterOptions, RegistryPush } from '..
 import { memoryNet } from '../ipc/pipe.testkit.ts';
 import { nodeCrypto } from '../platform/crypto.ts';
 import { nodeRandom } from '../platform/random.ts';
-import type { Log, Net, UdpSocket } from '../runtime/ports.ts';
+import type { Log, Net } from '../runtime/ports.ts';
+import { singly } from '../runtime/trains.ts';
 import { PilotClient } from '../sdk/client.ts';
 import { ManualClock, MemoryStorage } from '../services/data-exchange/exchange.testkit.ts';
 import type { DaemonConfig } from './config.ts';
@@ -326,7 +327,7 @@ export function memoryInternet(): Net {
       const at = { host: '10.0.0.1', port: bind.port === 0 ? nextPort++ : bind.port };
       if (sockets.has(endpointKey(at))) throw new PilotError('port_in_use', `Port ${at.port} is in use`);
       sockets.set(endpointKey(at), () => {});
-      const socket: UdpSocket = {
+      return singly({
         local: at,
         send: (data, to) => {
           const copy = data.slice();
@@ -337,8 +338,7 @@ export function memoryInternet(): Net {
         close: async () => {
           sockets.delete(endpointKey(at));
         },
-      };
-      return socket;
+      });
     },
   };
 }

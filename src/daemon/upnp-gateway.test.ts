@@ -5,6 +5,7 @@ import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import type { Net, Pipe, UdpSocket } from '../runtime/ports.ts';
+import { singly } from '../runtime/trains.ts';
 import { ManualClock } from '../services/data-exchange/exchange.testkit.ts';
 import { UpnpGateway } from './upnp-gateway.ts';
 
@@ -39,7 +40,7 @@ class Router {
   #socket(local: Endpoint): UdpSocket {
     let receiver: (data: Uint8Array, from: Endpoint) => void = () => {};
     this.open++;
-    return {
+    return singly({
       local,
       send: (_data, to) => {
         this.asked.push(formatEndpoint(to));
@@ -56,7 +57,7 @@ class Router {
       close: async () => {
         this.open--;
       },
-    };
+    });
   }
 
   #pipe(): Pipe {

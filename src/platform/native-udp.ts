@@ -1,30 +1,32 @@
 import { getSystemErrorName } from 'node:util';
 import { formatEndpoint, sameEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
-import type { Accelerator, NativeSocket } from './accelerator.ts';
+import { eachDatagram } from '../runtime/trains.ts';
+import type { Accelerator, NativeUdpOpened } from './accelerator.ts';
 import { systemError } from './system-error.ts';
-import { BUFFER_BYTES, type NodeUdpSocket, UNREACHABLE } from './udp.ts';
+import { BUFFER_BYTES, LONGEST_TRAIN, MOST_SEGMENTS, type NodeUdpSocket, UNREACHABLE } from './udp.ts';
 
-/** Limits of one system call: segments, and the bytes of a UDP datagram over IPv4. */
-const MOST_SEGMENTS = 64;
-const LONGEST_TRAIN = 65_507;
-/** Trains kept while the system has no room; what comes on top is lost, as on a full link. */
-const MOST_WAITING = 256;
+/** Bytes kept while the system has no room; what comes on top is lost, as on a full link. */
+const MOST_WAITING = 4 * 1024 * 1024;
 
-interface Train {
+/** What goes to one destination in one system call: gathered datagrams, or bytes that lie together already. */
+type Train = Gathered | { readonly to: Endpoint; readonly train: Uint8Array; readonly segment: number };
+interface Gathered {
   readonly to: Endpoint;
   readonly packets: Uint8Array[];
   bytes: number;
 }
 
+type Receiver = (train: Uint8Array, segment: number, from: Endpoint) => void;
+
 /** True when the addon can open sockets on this system. */
-export function hasNativeUdp(accelerator: Accelerator | undefined): accelerator is Accelerator {
-  return accelerator?.udpOpen !== undefined;
+export function hasNativeUdp(accelerator: Accelerator): boolean {
+  return accelerator.udpOpen !== undefined;
 }
 
 /**
  * A UDP socket that hands over runs of datagrams of one length to one destination in a single system call, and gets
- * them so. What is sent within one turn of the event loop leaves at its end.
+ * them so. What is sent one by one within a turn of the event loop is gathered and leaves at its end.
  */
 export async function openNativeUdp(accelerator: Accelerator, bind: Endpoint): Promise<NodeUdpSocket> {
   let socket: NativeUdp | undefined;
@@ -43,27 +45,27 @@ export async function openNativeUdp(accelerator: Accelerator, bind: Endpoint): P
 
 class NativeUdp implements NodeUdpSocket {
   readonly local: Endpoint;
+  readonly dontFragment: boolean;
   readonly #accelerator: Accelerator;
-  readonly #socket: NativeSocket;
+  readonly #socket: NativeUdpOpened['socket'];
   #segments: boolean;
-  #receiver: (data: Uint8Array, from: Endpoint) => void = () => {};
+  #receiver: Receiver = () => {};
   #onUnreachable: (to: Endpoint) => void = () => {};
-  #train: Train | undefined;
+  #onTooLong: (to: Endpoint, bytes: number) => void = () => {};
+  #gathered: Gathered | undefined;
   #isScheduled = false;
   #waiting: Train[] = [];
+  #waitingBytes = 0;
   #errors = 0;
   #closed = false;
   readonly closed: () => void;
   readonly #whenClosed: Promise<void>;
 
-  constructor(
-    accelerator: Accelerator,
-    opened: { readonly socket: NativeSocket; readonly segments: boolean },
-    local: Endpoint,
-  ) {
+  constructor(accelerator: Accelerator, opened: NativeUdpOpened, local: Endpoint) {
     this.#accelerator = accelerator;
     this.#socket = opened.socket;
     this.#segments = opened.segments;
+    this.dontFragment = opened.dontFragment;
     this.local = local;
     let closed = (): void => {};
     this.#whenClosed = new Promise((resolve) => (closed = resolve));
@@ -72,25 +74,42 @@ class NativeUdp implements NodeUdpSocket {
 
   send(data: Uint8Array, to: Endpoint): void {
     if (this.#closed) return;
-    const train = this.#train;
+    const train = this.#gathered;
     if (train !== undefined && this.#joins(train, data, to)) {
       train.packets.push(data);
       train.bytes += data.length;
       return;
     }
     if (train !== undefined) this.#depart(train);
-    this.#train = { to, packets: [data], bytes: data.length };
+    this.#gathered = { to, packets: [data], bytes: data.length };
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      const last = this.#train;
-      this.#train = undefined;
-      if (last !== undefined) this.#depart(last);
+      this.#departGathered();
     });
   }
 
+  sendTrain(train: Uint8Array, segment: number, to: Endpoint): void {
+    if (this.#closed) return;
+    if (train.length <= segment || !this.#segments || segment > LONGEST_TRAIN) {
+      eachDatagram(train, segment, (datagram) => this.send(datagram, to));
+      return;
+    }
+    if (!(segment >= 1)) throw new RangeError(`Datagrams of ${segment} bytes in a train`);
+    // What was sent before leaves before.
+    this.#departGathered();
+    const most = segment * Math.min(MOST_SEGMENTS, Math.floor(LONGEST_TRAIN / segment));
+    for (let at = 0; at < train.length; at += most)
+      this.#depart({ to, train: train.subarray(at, at + most), segment });
+  }
+
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void {
+    this.#receiver = (train, segment, from) =>
+      eachDatagram(train, segment, (datagram) => receiver(datagram, from));
+  }
+
+  onTrain(receiver: Receiver): void {
     this.#receiver = receiver;
   }
 
@@ -98,10 +117,13 @@ class NativeUdp implements NodeUdpSocket {
     this.#onUnreachable = receiver;
   }
 
+  onTooLong(receiver: (to: Endpoint, bytes: number) => void): void {
+    this.#onTooLong = receiver;
+  }
+
   close(): Promise<void> {
     if (!this.#closed) {
-      if (this.#train !== undefined) this.#depart(this.#train);
-      this.#train = undefined;
+      this.#departGathered();
       this.#waiting = [];
       this.#closed = true;
       this.#accelerator.udpClose!(this.#socket);
@@ -113,26 +135,30 @@ class NativeUdp implements NodeUdpSocket {
     return this.#errors;
   }
 
-  received(list: (Uint8Array | number | string)[]): void {
-    for (let i = 0; i < list.length; i += 4) {
-      const bytes = list[i] as Uint8Array;
-      const segment = list[i + 1] as number;
-      const from = { host: list[i + 2] as string, port: list[i + 3] as number };
-      if (segment >= bytes.length) this.#receiver(bytes, from);
-      else
-        for (let at = 0; at < bytes.length; at += segment)
-          this.#receiver(bytes.subarray(at, at + segment), from);
+  received(list: readonly (Uint8Array | number | string | undefined)[]): void {
+    let from: Endpoint = { host: '', port: 0 };
+    for (let i = 0; i < list.length && !this.#closed; i += 4) {
+      const host = list[i + 2] as string | undefined;
+      if (host !== undefined) from = { host, port: list[i + 3] as number };
+      this.#receiver(list[i] as Uint8Array, list[i + 1] as number, from);
     }
   }
 
   hasRoom(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     for (const train of waiting) this.#depart(train);
   }
 
+  #departGathered(): void {
+    const train = this.#gathered;
+    this.#gathered = undefined;
+    if (train !== undefined) this.#depart(train);
+  }
+
   /** Every packet but the last has one length, and the whole fits a datagram. */
-  #joins({ packets, bytes, to: before }: Train, data: Uint8Array, to: Endpoint): boolean {
+  #joins({ packets, bytes, to: before }: Gathered, data: Uint8Array, to: Endpoint): boolean {
     const segment = packets[0]!.length;
     return (
       this.#segments &&
@@ -151,23 +177,42 @@ class NativeUdp implements NodeUdpSocket {
       this.#wait(train);
       return;
     }
-    const { packets, to } = train;
-    const error = this.#accelerator.udpSend!(this.#socket, packets, to.host, to.port);
-    if (error === 0) return;
-    const name = getSystemErrorName(error);
-    if (name === 'EAGAIN') this.#wait(train);
-    else if (packets.length > 1) {
-      // Too large for the way there, or a device that cannot cut them: one by one tells which is lost.
-      if (name === 'EIO') this.#segments = false;
-      for (const packet of packets) this.#depart({ to, packets: [packet], bytes: packet.length });
-    } else {
-      this.#errors++;
-      if (UNREACHABLE.includes(name)) this.#onUnreachable(to);
+    const { to } = train;
+    const addon = this.#accelerator;
+    const error =
+      'train' in train
+        ? addon.udpSendTrain!(this.#socket, to.host, to.port, train.train, train.segment)
+        : addon.udpSend!(this.#socket, to.host, to.port, ...train.packets);
+    if (error !== 0) this.#refused(train, getSystemErrorName(error));
+  }
+
+  #refused(train: Train, name: string): void {
+    const { to } = train;
+    if (name === 'EAGAIN') {
+      this.#wait(train);
+      return;
     }
+    if ('train' in train || train.packets.length > 1) {
+      // A device that cannot cut, or datagrams too long for the way there: one by one tells which are lost.
+      if (name === 'EIO') this.#segments = false;
+      const alone = (packet: Uint8Array): void =>
+        this.#depart({ to, packets: [packet], bytes: packet.length });
+      if ('train' in train) eachDatagram(train.train, train.segment, alone);
+      else train.packets.forEach(alone);
+      return;
+    }
+    this.#errors++;
+    if (UNREACHABLE.includes(name)) this.#onUnreachable(to);
+    if (name === 'EMSGSIZE') this.#onTooLong(to, train.bytes);
   }
 
   #wait(train: Train): void {
-    if (this.#waiting.length < MOST_WAITING) this.#waiting.push(train);
-    else this.#errors += train.packets.length;
+    const bytes = 'train' in train ? train.train.length : train.bytes;
+    if (this.#waitingBytes + bytes > MOST_WAITING) {
+      this.#errors += 'train' in train ? Math.ceil(bytes / train.segment) : train.packets.length;
+      return;
+    }
+    this.#waiting.push(train);
+    this.#waitingBytes += bytes;
   }
 }

@@ -14,7 +14,10 @@ export function nodeNet(accelerator = loadAccelerator()): Net {
   const resolver = new Resolver();
   const routes = new Routes();
   return {
-    udp: hasNativeUdp(accelerator) ? (bind) => openNativeUdp(accelerator, bind) : openUdp,
+    udp: (bind) =>
+      accelerator !== undefined && hasNativeUdp(accelerator)
+        ? openNativeUdp(accelerator, bind)
+        : openUdp(bind, accelerator?.setOption),
     listen: listenTcp,
     connect: (to, options) => connectTcp(to, options, resolver),
     webSocket: (url, options) => connectWebSocket(url, options, resolver),

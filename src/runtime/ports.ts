@@ -28,9 +28,20 @@ export interface Clock {
 
 export interface UdpSocket {
   readonly local: Endpoint;
+  /** True when nothing that is sent is ever cut into IP fragments; what is too long for the way is lost or refused. */
+  readonly dontFragment: boolean;
   send(data: Uint8Array, to: Endpoint): void;
-  /** One receiver at a time; `data` is owned by the receiver. */
+  /** Sends the datagrams of `segment` bytes, the last maybe shorter, that lie one after another in `train`. */
+  sendTrain(train: Uint8Array, segment: number, to: Endpoint): void;
+  /** One receiver at a time, this or `onTrain`; `data` is owned by the receiver. */
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void;
+  /**
+   * As `onDatagram`, but datagrams of one source and one length may come together: `segment` bytes each, the last
+   * maybe shorter, one after another in `train`.
+   */
+  onTrain(receiver: (train: Uint8Array, segment: number, from: Endpoint) => void): void;
+  /** One receiver at a time; called when the system refused a datagram of `bytes` as too long for the way to `to`. */
+  onTooLong(receiver: (to: Endpoint, bytes: number) => void): void;
   /** One receiver at a time; called when the system knows no way to where a datagram was to go. */
   onUnreachable(receiver: (to: Endpoint) => void): void;
   close(): Promise<void>;

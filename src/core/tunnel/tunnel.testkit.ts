@@ -33,14 +33,23 @@ export function watchedCrypto(): Crypto & { sealed(): number } {
       const name = toHex(key);
       const nonces = used.get(name) ?? new Set();
       used.set(name, nonces);
+      const watch = (nonce: Uint8Array): void => {
+        const text = toHex(nonce);
+        if (nonces.has(text)) throw new Error(`nonce ${text} sealed twice under one key`);
+        nonces.add(text);
+        sealed++;
+      };
       return {
         open: inner.open,
+        openTrain: inner.openTrain,
         sealInto(nonce, aad, plaintext, out, at) {
-          const text = toHex(nonce);
-          if (nonces.has(text)) throw new Error(`nonce ${text} sealed twice under one key`);
-          nonces.add(text);
-          sealed++;
+          watch(nonce);
           inner.sealInto(nonce, aad, plaintext, out, at);
+        },
+        sealTrain(aad, train, segment, layout) {
+          for (let at = 0; at < train.length; at += segment)
+            watch(train.subarray(at + layout.head - 12, at + layout.head));
+          inner.sealTrain(aad, train, segment, layout);
         },
       };
     },

@@ -2,6 +2,7 @@ import { PilotError } from '../../api/errors.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import type { Net, NetworkChange, PipeServer } from '../../runtime/ports.ts';
+import { singly } from '../../runtime/trains.ts';
 import type { BoundSocket } from './host.ts';
 import type { Process } from './process.ts';
 import { connectLocal, connectTcp, isAddress, type Listener } from './tcp.ts';
@@ -83,8 +84,7 @@ function udpSocket(process: Process, local: Endpoint): BoundSocket {
   const { host } = process;
   let receiver: ((data: Uint8Array, from: Endpoint) => void) | undefined;
   let closed = false;
-  const socket: BoundSocket = {
-    process,
+  const single = singly({
     local,
     send(data, to) {
       if (closed || !process.alive || to.port < 1 || to.port > 65535 || !isAddress(to.host)) return;
@@ -97,12 +97,16 @@ function udpSocket(process: Process, local: Endpoint): BoundSocket {
     onUnreachable() {
       // The virtual internet loses silently.
     },
-    receive(data, from) {
-      if (!closed && process.alive) receiver?.(data, from);
-    },
     async close() {
       closed = true;
       host.unbindUdp(socket);
+    },
+  });
+  const socket: BoundSocket = {
+    ...single,
+    process,
+    receive(data, from) {
+      if (!closed && process.alive) receiver?.(data, from);
     },
   };
   return socket;

@@ -26,6 +26,13 @@ export class NonceLedger {
             aead.sealInto(nonce, aad, plaintext, out, at);
           },
           open: (nonce, aad, sealed) => aead.open(nonce, aad, sealed),
+          sealTrain: (aad, train, segment, layout) => {
+            for (let at = 0; at < train.length; at += segment)
+              this.#record(name, train.subarray(at + layout.head - 12, at + layout.head));
+            aead.sealTrain(aad, train, segment, layout);
+          },
+          openTrain: (aad, train, segment, layout, out, verdicts) =>
+            aead.openTrain(aad, train, segment, layout, out, verdicts),
         };
       },
     };
