@@ -1,7 +1,8 @@
-import type { Endpoint, Instant, NodeId } from '../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../base/units.ts';
 import type { NatBehaviour } from './nat/behaviour.ts';
 import { NodeTrust } from './node-trust.ts';
 import type { PathFacts } from './path/facts.ts';
+import type { Links } from './path/link-size.ts';
 import type { BeaconFacts } from './path/node-facts.ts';
 import type { PeerRelay } from './peer-relay.ts';
 import type { RelayStats } from './relay/types.ts';
@@ -40,6 +41,16 @@ export abstract class NodeReach extends NodeTrust {
   /** External endpoints that a port mapping leads to the tunnel's socket, best first. */
   setMapped(endpoints: readonly Endpoint[], now: Instant): void {
     this.settled(this.tunnel.setMapped(endpoints, now), now);
+  }
+
+  /** Our links, and what our sockets do with datagrams that are too large for a path. */
+  setLinks(links: Links, now: Instant): void {
+    this.settled(this.tunnel.setLinks(links, now), now);
+  }
+
+  /** Our own system refused a datagram of this size to this endpoint. */
+  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
+    this.settled(this.tunnel.refusedSize(to, size, now), now);
   }
 
   /** The byte stream to this beacon works, or does not any more. */

@@ -87,6 +87,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
+      onSuspectSize: (peer, _bytes, now) => this.tunnel.doubtSize(peer, now),
     });
     this.#dials = new Dials(this.#streams);
     this.#gate = new Gate({
@@ -302,6 +303,9 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
         return;
       case 'packet':
         if (this.#isHeard(output.peer, output.packet)) this.#streams.handlePacket(output.packet, now);
+        return;
+      case 'payloadLimit':
+        this.#streams.setSegmentLimit(output.peer, output.bytes, now);
         return;
       case 'needRelation':
         this.#gate.ask(output.peer, now);

@@ -7,11 +7,14 @@
  *     magic "PXPM" · version u8 (1) · kind u8 · sequence u32 · body by kind
  *
  *     candidates (1)  flags u8 (1: relay only, 2: seen) · NAT (6) · [seen endpoint]
- *                     · count u8 · count × (origin u8 · endpoint) · count u8 · count × relay
+ *                     · count u8 · count × (origin u8 · endpoint) · count u8 · count × relay · [largest u16]
  *     acknowledged (2)  empty; the sequence is the one acknowledged
  *     punch (3)       nonce u32 · step u8 · strategy u8 · host (length u8, 4 or 16 bytes) · count u8 · count × port u16
  *     probe (4)       nonce u32
+ *     size (5)        zeros, as many as the datagram is to be large; to peers that told `largest`
+ *     carried (6)     empty; the sequence is that of the `size` that came
  *
+ *     largest   UDP payload that the sender takes, as one that answers `size`; 0 or nothing: it does not
  *     NAT       translation u8 · mapping u8 · filtering u8 · allocation u8 · step i16
  *     endpoint  length u8 (4 or 16) · address · port u16
  *     relay     0 · endpoint   |   1 · length u8 · URL of a carrier   |   2 · node u32
@@ -20,7 +23,7 @@
  */
 import { fromUtf8, readU16, readU32, utf8 } from '../base/bytes.ts';
 import { isCarrier } from '../base/endpoint.ts';
-import type { Endpoint, NodeId } from '../base/units.ts';
+import type { Bytes, Endpoint, NodeId } from '../base/units.ts';
 import { formatIp, parseIp } from './ip.ts';
 
 const MAGIC = 0x5058_504d;
@@ -74,6 +77,8 @@ export interface CandidatesMessage {
   readonly seen: Endpoint | undefined;
   readonly endpoints: readonly ToldEndpoint[];
   readonly relays: readonly ToldRelay[];
+  /** Largest UDP payload that the sender takes; 0 when it does not answer probes of sizes. @default 0 */
+  readonly largest?: Bytes;
 }
 
 /** `begin`: take part now. `ready`: measured, now you. `go`: fire. `refuse`: not now. */
@@ -97,12 +102,16 @@ export type PathMessage =
   | PunchMessage
   | { readonly kind: 'acknowledged'; readonly sequence: number }
   /** Says nothing but that the way it came exists. */
-  | { readonly kind: 'probe'; readonly sequence: number; readonly nonce: number };
+  | { readonly kind: 'probe'; readonly sequence: number; readonly nonce: number }
+  /** Asks whether a datagram of this size gets through: see `encodeSizeProbe`. */
+  | { readonly kind: 'size'; readonly sequence: number }
+  /** It did. */
+  | { readonly kind: 'carried'; readonly sequence: number };
 
 /** `foreign`: not a path message, or of a version we do not know; old peers are told apart by that. */
 export type PathMessageError = 'foreign' | 'too_short' | 'unknown_kind' | 'bad_value';
 
-const KIND = { candidates: 1, acknowledged: 2, punch: 3, probe: 4 } as const;
+const KIND = { candidates: 1, acknowledged: 2, punch: 3, probe: 4, size: 5, carried: 6 } as const;
 const RELAY_ONLY = 1;
 const SEEN = 2;
 
@@ -127,6 +136,8 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
       u32(out, message.nonce);
       break;
     case 'acknowledged':
+    case 'size':
+    case 'carried':
       break;
     default:
       message satisfies never;
@@ -136,14 +147,24 @@ export function encodePathMessage(message: PathMessage): Uint8Array {
   return Uint8Array.from(out);
 }
 
+/** A probe of a size: the path message fills `length` bytes. Throws RangeError below the 10 bytes of its header. */
+export function encodeSizeProbe(sequence: number, length: Bytes): Uint8Array {
+  if (length < HEADER) throw new RangeError(`Cannot encode a path message of ${length} bytes`);
+  const out = new Uint8Array(length);
+  out.set(encodePathMessage({ kind: 'size', sequence }));
+  return out;
+}
+
 /** True when the payload of a control packet begins as a path message of our version does. */
 export function isPathMessage(payload: Uint8Array): boolean {
   return payload.length >= HEADER && readU32(payload, 0) === MAGIC && payload[4] === VERSION;
 }
 
 export function decodePathMessage(bytes: Uint8Array): PathMessage | PathMessageError {
-  if (!isPathMessage(bytes) || bytes.length > MAX_PATH_MESSAGE) return 'foreign';
+  if (!isPathMessage(bytes)) return 'foreign';
   const sequence = readU32(bytes, 6);
+  if (bytes[5] === KIND.size) return { kind: 'size', sequence };
+  if (bytes.length > MAX_PATH_MESSAGE) return 'foreign';
   const from = new Reader(bytes, HEADER);
   switch (bytes[5]) {
     case KIND.candidates:
@@ -156,6 +177,8 @@ export function decodePathMessage(bytes: Uint8Array): PathMessage | PathMessageE
       const nonce = from.u32();
       return from.failed ? 'too_short' : { kind: 'probe', sequence, nonce };
     }
+    case KIND.carried:
+      return { kind: 'carried', sequence };
     default:
       return 'unknown_kind';
   }
@@ -188,6 +211,7 @@ function candidates(out: number[], message: CandidatesMessage): void {
       endpoint(out, relay.endpoint);
     }
   }
+  if (message.largest !== undefined && message.largest > 0) u16(out, message.largest);
 }
 
 function decodeCandidates(from: Reader, sequence: number): CandidatesMessage | PathMessageError {
@@ -217,6 +241,7 @@ function decodeCandidates(from: Reader, sequence: number): CandidatesMessage | P
     if (relay !== undefined) relays.push(relay);
   }
   if (from.failed) return from.bad ? 'bad_value' : 'too_short';
+  const largest = from.left >= 2 ? from.u16() : 0;
   return {
     kind: 'candidates',
     sequence,
@@ -225,6 +250,7 @@ function decodeCandidates(from: Reader, sequence: number): CandidatesMessage | P
     seen,
     endpoints,
     relays,
+    ...(largest > 0 && { largest }),
   };
 }
 
@@ -281,6 +307,9 @@ class Reader {
   }
   get bad(): boolean {
     return this.#bad;
+  }
+  get left(): number {
+    return this.#bytes.length - this.#at;
   }
 
   refuse(): undefined {

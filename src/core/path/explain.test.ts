@@ -40,6 +40,8 @@ const RELAY: CandidateFacts = {
   provenAt: NOW - 59_000,
   rtt: 40,
   loss: undefined,
+  size: 1_231,
+  sizePhase: 'base',
 };
 const TRIED: CandidateFacts = {
   ...RELAY,
@@ -215,6 +217,8 @@ const candidate: fc.Arbitrary<CandidateFacts> = fc.record({
   provenAt: instant,
   rtt: fc.option(fc.nat(2000), { nil: undefined }),
   loss: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
+  size: fc.integer({ min: 548, max: 65_498 }),
+  sizePhase: fc.constantFrom('base' as const, 'searching' as const, 'settled' as const),
 });
 const input: fc.Arbitrary<ExplainInput> = fc.record({
   peer: fc.string(),

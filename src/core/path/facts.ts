@@ -1,8 +1,9 @@
 /** What is known about the ways to one peer: the ground of every explanation. */
-import type { Endpoint, Instant, Millis } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, Millis } from '../../base/units.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { PathKind } from '../tunnel/types.ts';
 import type { PathOrigin, PathPhase } from './path.ts';
+import type { SizePhase } from './path-size.ts';
 
 /** One candidate: what was tried on it and what came of it. */
 export interface CandidateFacts {
@@ -21,6 +22,9 @@ export interface CandidateFacts {
   readonly rtt: Millis | undefined;
   /** Share of recent probes without an answer, 0 to 1; undefined before there were enough. */
   readonly loss: number | undefined;
+  /** UDP payload that its datagrams may have, and whether larger ones are still looked for. */
+  readonly size: Bytes;
+  readonly sizePhase: SizePhase;
 }
 
 /** What the last attempt to open a direct path did. */

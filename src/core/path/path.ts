@@ -13,6 +13,7 @@ import {
   STALE,
   STALE_PROBE_TIMEOUT,
 } from './constants.ts';
+import { PathSize } from './path-size.ts';
 import { Quality } from './quality.ts';
 
 /** Where a candidate came from. Candidates of a kind further down make room for others first. */
@@ -42,6 +43,8 @@ export class Path {
   sentAt: Instant = Number.NEGATIVE_INFINITY;
   /** When a key exchange that came by this path was last answered. */
   answeredAt: Instant = Number.NEGATIVE_INFINITY;
+  /** How large its datagrams may be. */
+  readonly sizing: PathSize;
   readonly #quality = new Quality();
   /** When it last let us down, and how often in a row it did so soon after the time before. */
   #lapsedAt: Instant = Number.NEGATIVE_INFINITY;
@@ -58,6 +61,7 @@ export class Path {
     this.endpoint = endpoint;
     this.origin = origin;
     this.addedAt = now;
+    this.sizing = new PathSize(kind === 'relay');
   }
 
   get relay(): boolean {
@@ -139,6 +143,7 @@ export class Path {
       this.#quality.missed();
       if (this.#misses >= (this.stale(now) ? 1 : MAX_MISSES)) {
         this.phase = 'failed';
+        this.sizing.reset();
         this.#quality.givenUp();
         this.lapsed(now);
         this.#probeAt = undefined;

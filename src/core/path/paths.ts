@@ -1,6 +1,6 @@
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, Instant, Millis } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, Millis } from '../../base/units.ts';
 import type { PathKind, PathStatus } from '../tunnel/types.ts';
 import { better, likelihood } from './choice.ts';
 import {
@@ -18,6 +18,7 @@ import {
   UPGRADES_AFTER_USE,
 } from './constants.ts';
 import type { CandidateFacts } from './facts.ts';
+import { type Links, largestTo, NO_LINKS } from './link-size.ts';
 import { Path, type PathOrigin } from './path.ts';
 
 /** Data within this time makes a direct path worth an effort. Chosen. */
@@ -66,13 +67,23 @@ export class Paths {
   #pulseAt: Instant = NEVER;
   #spareAt: Instant = NEVER;
   #sparesRelay = false;
+  /** The largest datagram that the peer takes; 0 while it answers no probes of sizes. */
+  #theirs: Bytes = 0;
+  readonly #links: () => Links;
   #upgradeAt: Instant = NEVER;
   #upgradeEvery = FIRST_UPGRADE;
   #usedAt: Instant = Number.NEGATIVE_INFINITY;
 
   /** `keepAlive`: how long direct paths stay open without traffic, as measured. @default that of `config` */
-  constructor(parts: { config: PathConfig; random: Random; keepAlive?: () => Millis }) {
+  constructor(parts: {
+    config: PathConfig;
+    random: Random;
+    keepAlive?: () => Millis;
+    /** @default nothing is known of our links */
+    links?: () => Links;
+  }) {
     this.#config = parts.config;
+    this.#links = parts.links ?? (() => NO_LINKS);
     this.#random = parts.random;
     this.#keepAlive = parts.keepAlive ?? (() => parts.config.keepAlive);
   }
@@ -87,6 +98,22 @@ export class Paths {
   /** The peer is known to be one of ours: a relay may be its spare path. An old one would stay with it for minutes. */
   setOurs(ours: boolean): void {
     this.#sparesRelay = ours;
+  }
+
+  /** The largest datagram that the peer takes; 0 when it answers no probes of sizes. */
+  setTheirs(bytes: Bytes): void {
+    this.#theirs = bytes;
+    for (const path of this.#paths) path.sizing.setTheirs(bytes);
+  }
+
+  /** Our links, or what is sent over them, changed. */
+  linksChanged(): void {
+    for (const path of this.#paths) this.#limit(path);
+  }
+
+  #limit({ sizing, endpoint, relay }: Path): void {
+    const links = this.#links();
+    sizing.setLimits(largestTo(links, endpoint, relay), links.oversize === 'learned');
   }
 
   find(relay: boolean, endpoint: Endpoint, via = 0): Path | undefined {
@@ -113,6 +140,8 @@ export class Paths {
       return undefined;
     }
     const path = new Path(kind, endpoint, origin, now, via);
+    this.#limit(path);
+    path.sizing.setTheirs(this.#theirs);
     this.#paths.push(path);
     path.burst(now);
     return path;
@@ -208,6 +237,7 @@ export class Paths {
 
   nextTimeout(): Instant {
     let next = Math.min(this.#watchAt, this.#upgradeAt, this.#pulseAt, this.#spareAt);
+    if (this.#selected !== undefined) next = Math.min(next, this.#selected.sizing.due);
     for (const path of this.#paths) if (path.due < next) next = path.due;
     return next;
   }
@@ -219,6 +249,7 @@ export class Paths {
       rtt: path.rtt,
       provenAt: path.provenAt,
       selected: path === this.#selected,
+      size: path.sizing.size,
     }));
   }
 
@@ -236,6 +267,8 @@ export class Paths {
       provenAt: path.provenAt,
       rtt: path.rtt,
       loss: path.loss,
+      size: path.sizing.size,
+      sizePhase: path.sizing.phase,
     }));
   }
 

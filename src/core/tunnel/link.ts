@@ -1,5 +1,5 @@
 import { writeU32 } from '../../base/bytes.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import type { Packet } from '../../wire/packet.ts';
 import { encodePilp, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
@@ -9,6 +9,7 @@ import { type PathChange, Paths } from '../path/paths.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import type { PeerHost } from './peer-host.ts';
 import { controlPacket, Probes, pongTo } from './probes.ts';
+import { Sizes } from './sizes.ts';
 import type { Arrival } from './types.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -25,6 +26,7 @@ export class Link {
   readonly #host: PeerHost;
   readonly #peer: NodeId;
   readonly #probes: Probes;
+  readonly #sizes: Sizes;
   /** Bytes of packets, without any framing. */
   bytesSent = 0;
   readonly #milestones: Mutable<Milestones> = {
@@ -46,8 +48,10 @@ export class Link {
       config: host.config,
       random: host.random,
       keepAlive: () => host.lifetime.keepAlive,
+      links: () => host.links(),
     });
     this.#probes = new Probes(host.random);
+    this.#sizes = new Sizes(peer, host, this.paths);
   }
 
   /** Sends a packet of an application on the selected path, or on the likeliest ones while none is proven. */
@@ -66,9 +70,11 @@ export class Link {
       if (slot.seal(packet, message.subarray(RELAY_OVERHEAD)))
         this.#host.transmit(path.endpoint, message, path.via);
       else this.#host.drop('key_exhausted');
+      path.sizing.carried(message.length, now);
     } else {
       const frame = this.#seal(slot, packet);
       if (frame !== undefined) this.#host.transmit(path.endpoint, frame, path.via);
+      path.sizing.carried(packet.length + PILS_OVERHEAD, now);
     }
     this.#host.rearm(this.#peer, this.paths.nextTimeout());
   }
@@ -79,6 +85,35 @@ export class Link {
     if (frame === undefined) return;
     this.frame(path, frame, now);
     path.probed(now);
+  }
+
+  /** Sends the probe of a size that is due on the selected path. */
+  probeSize(slot: KeySlot, now: Instant): void {
+    const due = this.#sizes.due(now);
+    if (due === undefined) return;
+    const { path, payload } = due;
+    const frame = this.#seal(slot, controlPacket(this.#host.node, this.#peer, this.#host.random, payload));
+    if (frame !== undefined) this.frame(path, frame, now);
+  }
+
+  /** True when the pong answers a probe of a size. */
+  sizeAnswered(payload: Uint8Array, now: Instant): boolean {
+    return this.#sizes.answered(payload, now);
+  }
+
+  /** Large packets do not seem to arrive. */
+  suspectSize(now: Instant): void {
+    this.#sizes.suspect(now);
+  }
+
+  /** Our own system refuses a datagram of this size to this endpoint. */
+  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
+    this.#sizes.refused(to, size, now);
+  }
+
+  /** Tells when packets may be larger, or must be smaller, than before. */
+  settleSize(): void {
+    this.#sizes.settle();
   }
 
   /** Answers a ping under the key and by the way it came. */

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../base/units.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
 import { classify } from '../nat/survey.ts';
+import { type Links, NO_LINKS } from '../path/link-size.ts';
 import type { Beacons } from './beacons.ts';
 
 /** Where we are ourselves: addresses of our own, of a port mapping, and what beacons see of us. */
@@ -10,6 +11,8 @@ export class OwnPlace {
   lan: readonly Endpoint[] = [];
   /** External endpoints that a port mapping gave us, best first. */
   mapped: readonly Endpoint[] = [];
+  /** Our links, and what is sent over them. */
+  links: Links = NO_LINKS;
   #noted = '';
 
   constructor(beacons: Beacons) {

@@ -98,9 +98,7 @@ export class PathTalk {
     this.#ours = true;
     const { kind, sequence } = message;
     if (kind === 'candidates') this.#told = message;
-    const isAnswered = kind === 'candidates' || kind === 'punch';
-    const answer = isAnswered ? encodePathMessage({ kind: 'acknowledged', sequence }) : undefined;
-    return { message, answer };
+    return { message, answer: answerTo(kind, sequence) };
   }
 
   /** A pong: true when it belongs to this exchange. */
@@ -149,4 +147,10 @@ export class PathTalk {
     this.#sequence = (this.#sequence + 1) >>> 0;
     return this.#sequence;
   }
+}
+
+function answerTo(kind: PathMessage['kind'], sequence: number): Uint8Array | undefined {
+  if (kind === 'size') return encodePathMessage({ kind: 'carried', sequence });
+  if (kind !== 'candidates' && kind !== 'punch') return undefined;
+  return encodePathMessage({ kind: 'acknowledged', sequence });
 }

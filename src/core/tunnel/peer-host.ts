@@ -1,8 +1,9 @@
 import type { Crypto, SigningKey } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
 import type { Lifetime } from '../nat/lifetime.ts';
+import type { Links } from '../path/link-size.ts';
 import type { PunchBudget } from '../punch/budget.ts';
 import type { TunnelConfig } from './config.ts';
 import type { OwnPlace } from './own-place.ts';
@@ -73,6 +74,10 @@ export interface PeerHost {
   /** A further local socket, opened for this peer; undefined when there are too many. */
   openSocket(peer: NodeId): number | undefined;
   closeSocket(via: number): void;
+  /** Our links, and what is sent over them. */
+  links(): Links;
+  /** A packet to the peer may carry that many bytes of payload from now on. */
+  payloadLimit(peer: NodeId, bytes: Bytes): void;
   /** How long our NAT remembers a silent flow. */
   readonly lifetime: Lifetime;
   /** Asks a beacon how this socket is seen; `measured` of the peer follows. False when there is none to ask. */

@@ -1,5 +1,5 @@
 import type { Deadlined } from '../../base/deadline-heap.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodePacket, type Packet } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
@@ -265,6 +265,9 @@ export class Peer implements Deadlined {
     this.#traversal.handleTimeout(now);
     for (const path of work.probe) this.#probe(path, now);
     if (work.keepOpen !== undefined) this.#link.keepOpen(work.keepOpen, now);
+    const slot = this.#session.current;
+    if (slot !== undefined) this.#link.probeSize(slot, now);
+    this.#link.settleSize();
     if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
 
@@ -276,6 +279,28 @@ export class Peer implements Deadlined {
       this.#traversal.nextTimeout(),
       this.#exchange?.nextAt ?? NEVER,
     );
+  }
+
+  /** Our own links, or what is sent over them, changed. */
+  linksChanged(now: Instant): void {
+    this.#link.paths.linksChanged();
+    this.#link.settleSize();
+    this.#host.rearm(this.node, now);
+  }
+
+  /** Our own system refuses datagrams of this size to this endpoint. */
+  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
+    this.#link.refusedSize(to, size, now);
+    this.#host.rearm(this.node, this.nextTimeout());
+  }
+
+  /** Large packets do not seem to arrive. */
+  doubtSize(now: Instant): void {
+    const { selected } = this.#link.paths;
+    if (selected === undefined) return;
+    this.#link.suspectSize(now);
+    if (!selected.asking) selected.probeBy(now);
+    this.#host.rearm(this.node, now);
   }
 
   /** It is forgotten: nothing of it stays open. */
@@ -383,6 +408,7 @@ export class Peer implements Deadlined {
 
   #probe(path: Path, now: Instant): void {
     const slot = this.#session.sendSlot(now) ?? this.#session.candidates.at(-1);
+    if (path === this.#link.paths.selected) path.sizing.doubt(now);
     if (slot !== undefined) this.#link.ping(slot, path, now);
     else if (this.#exchange !== undefined) this.#link.frame(path, this.#session.offered(now).pila, now);
   }
@@ -450,6 +476,7 @@ export class Peer implements Deadlined {
 
   /** False when it answers nothing of the tunnel's. */
   #takePong(pong: Packet, now: Instant): boolean {
+    if (this.#link.sizeAnswered(pong.payload, now)) return true;
     if (this.#traversal.answered(pong.payload)) return true;
     const path = this.#link.pongReceived(pong, now);
     if (path !== undefined) this.#traversal.proven(path, now);

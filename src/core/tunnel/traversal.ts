@@ -12,6 +12,7 @@ import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { PathFacts, PunchFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
 import type { Paths } from '../path/paths.ts';
+import { LARGEST_DATAGRAM } from '../path/sizes.ts';
 import { reachOf, usableEndpoints } from '../path/usable.ts';
 import { Puncher } from '../punch/puncher.ts';
 import { PathTalk } from './path-talk.ts';
@@ -154,6 +155,7 @@ export class Traversal {
     if (ours === undefined || ours === this.#remembered) return;
     this.#remembered = ours;
     this.#peer.paths.setOurs(ours);
+    if (!ours) this.#peer.paths.setTheirs(0);
     this.#host.remember(this.#node, ours);
   }
 
@@ -183,6 +185,7 @@ export class Traversal {
   }
 
   #take(message: CandidatesMessage, now: Instant): void {
+    this.#peer.paths.setTheirs(message.largest ?? 0);
     const beacons = message.relays.flatMap((relay) => ('endpoint' in relay ? [relay.endpoint] : []));
     if (beacons.length > 0) this.#host.toldRelays(this.#node, beacons, now);
     const offers = message.relays.some((relay) => 'node' in relay && relay.node === this.#node);
@@ -238,6 +241,7 @@ export class Traversal {
           .filter((one) => isCarrier(one) || isSendable(one))
           .map((endpoint) => ({ endpoint })),
       ].slice(0, MAX_TOLD_RELAYS),
+      largest: LARGEST_DATAGRAM,
     };
   }
 

@@ -293,6 +293,8 @@ export class TestNode implements Host {
     readonly at: Instant;
   }[] = [];
   readonly events: TunnelEvent[] = [];
+  /** What packets to the peer that was told of last may carry. */
+  payloadLimit = 1_152;
   readonly questions = { keys: 0, endpoints: 0 };
   readonly config: Partial<TunnelConfig>;
   readonly beacons: readonly Endpoint[];
@@ -396,6 +398,9 @@ export class TestNode implements Host {
       case 'event':
         this.events.push(output.event);
         if (output.event.name === 'beacon.observed') this.directory.moved(this.node, output.event.endpoint);
+        return;
+      case 'payloadLimit':
+        this.payloadLimit = output.bytes;
         return;
       case 'socket':
       case 'needRelation':

@@ -2,13 +2,14 @@ import { equal, readU32 } from '../../base/bytes.ts';
 import type { SigningKey } from '../../base/crypto.ts';
 import { isCarrier } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
-import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodeBeaconMessage } from '../../wire/beacon.ts';
 import { classifyDatagram, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { Lifetime } from '../nat/lifetime.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
+import type { Links } from '../path/link-size.ts';
 import type { BeaconFacts } from '../path/node-facts.ts';
 import { PunchBudget } from '../punch/budget.ts';
 import { Beacons } from './beacons.ts';
@@ -115,6 +116,8 @@ export class Tunnel implements Machine<TunnelOutput> {
       transmit,
       openSocket: (peer) => this.#sockets.open(peer),
       closeSocket: (via) => closeSocket(this.#sockets, this.#beacons, via),
+      links: () => this.#place.links,
+      payloadLimit: (peer, bytes) => this.#outputs.push({ type: 'payloadLimit', peer, bytes }),
       lifetime: this.#lifetime,
       measure: (via, now) => this.#beacons.ask(via, now),
       punchBudget: new PunchBudget(),
@@ -175,6 +178,22 @@ export class Tunnel implements Machine<TunnelOutput> {
   /** Our own addresses on local networks, with the port of the tunnel socket. */
   setLocalEndpoints(lan: readonly Endpoint[]): void {
     this.#place.lan = lan;
+  }
+
+  /** Our links, and what our sockets do with datagrams that are too large for a path. */
+  setLinks(links: Links, now: Instant): void {
+    this.#place.links = links;
+    for (const peer of this.#peers.all()) peer.linksChanged(now);
+  }
+
+  /** Our own system refused a datagram of this size. */
+  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
+    for (const peer of this.#peers.all()) peer.refusedSize(to, size, now);
+  }
+
+  /** Large packets to the peer do not seem to arrive. */
+  doubtSize(node: NodeId, now: Instant): void {
+    this.#peers.get(node)?.doubtSize(now);
   }
 
   /** Tells peers in use what changed about us. */

@@ -1,4 +1,4 @@
-import type { Address, Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Address, Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
 import type { PunchFacts } from '../path/facts.ts';
 
@@ -24,6 +24,8 @@ export interface PathStatus {
   readonly rtt: number | undefined;
   readonly provenAt: Instant | undefined;
   readonly selected: boolean;
+  /** UDP payload that its datagrams may have. */
+  readonly size: Bytes;
 }
 
 export interface PeerStatus {
@@ -44,6 +46,8 @@ export type TunnelOutput =
   | { readonly type: 'socket'; readonly via: number; readonly open: boolean }
   /** An authenticated packet: opened under the peer's key, source node = peer, destination node = us. */
   | { readonly type: 'packet'; readonly peer: NodeId; readonly packet: Packet; readonly path: PathKind }
+  /** A packet to the peer may carry that many bytes of payload from now on. */
+  | { readonly type: 'payloadLimit'; readonly peer: NodeId; readonly bytes: Bytes }
   /** Ask the directory for the peer's identity key; answer with `identityKey()`. `claimed`: the key the peer names. */
   | { readonly type: 'needKey'; readonly peer: NodeId; readonly claimed?: Uint8Array }
   /** Ask the directory for the peer's endpoints; answer with `endpoints()`. */
@@ -71,6 +75,14 @@ export type TunnelEvent =
       readonly path: PathKind;
       readonly endpoint: Endpoint;
       readonly reason: string;
+    }
+  /** Datagrams on the path in use may have this size from now on, UDP payload. */
+  | {
+      readonly name: 'tunnel.size_changed';
+      readonly peer: NodeId;
+      readonly path: PathKind;
+      readonly bytes: Bytes;
+      readonly before: Bytes;
     }
   | { readonly name: 'tunnel.unreachable'; readonly peer: NodeId; readonly reason: string }
   /** An attempt to open a direct path began. */
