@@ -45,7 +45,7 @@ export abstract class NodeReach extends NodeTrust {
 
   /** Our links, and what our sockets do with datagrams that are too large for a path. */
   setLinks(links: Links, now: Instant): void {
-    this.settled(this.tunnel.setLinks(links, now), now);
+    this.settled(this.tunnel.setLinks(links), now);
   }
 
   /** Our own system refused a datagram of this size to this endpoint. */

@@ -8,6 +8,7 @@ import {
   type CandidatesMessage,
   decodePathMessage,
   encodePathMessage,
+  encodeSizeProbe,
   isPathMessage,
   MAX_PATH_MESSAGE,
   MAX_TOLD_ENDPOINTS,
@@ -87,7 +88,12 @@ const message: fc.Arbitrary<PathMessage> = fc.oneof(
       { maxLength: MAX_TOLD_ENDPOINTS },
     ),
     relays: fc.array(relay, { maxLength: MAX_TOLD_RELAYS }),
-  }),
+  }).chain((one) =>
+    fc.oneof(
+      fc.constant(one),
+      fc.integer({ min: 1, max: 65_535 }).map((largest): CandidatesMessage => ({ ...one, largest })),
+    ),
+  ),
   arbitrary.record<PunchMessage>({
     kind: fc.constant('punch'),
     sequence: arbitrary.u32,
@@ -103,6 +109,8 @@ const message: fc.Arbitrary<PathMessage> = fc.oneof(
     nonce: arbitrary.u32,
   }),
   arbitrary.u32.map((sequence): PathMessage => ({ kind: 'acknowledged', sequence })),
+  arbitrary.u32.map((sequence): PathMessage => ({ kind: 'size', sequence })),
+  arbitrary.u32.map((sequence): PathMessage => ({ kind: 'carried', sequence })),
 );
 
 describe('path messages', () => {
@@ -132,6 +140,10 @@ describe('path messages', () => {
       toHex(encodePathMessage({ kind: 'probe', sequence: 1, nonce: 2 })),
       '5058504d01040000000100000002',
     );
+    assert.equal(toHex(encodePathMessage({ kind: 'carried', sequence: 1 })), '5058504d010600000001');
+    const told = toHex(encodePathMessage({ ...candidates, seen: undefined, largest: 1_472 }));
+    assert.equal(told.slice(20, 22), '04');
+    assert.ok(told.endsWith('020000000905c0'));
   });
 
   it('survive encoding and decoding, and never exceed their limit', () => {
@@ -144,6 +156,14 @@ describe('path messages', () => {
         assert.deepEqual(decodePathMessage(concat(encoded, Uint8Array.of(1, 2))), one);
       }),
     );
+  });
+
+  it('probe a size by being of it', () => {
+    const probe = encodeSizeProbe(7, 65_428);
+    assert.equal(probe.length, 65_428);
+    assert.deepEqual(decodePathMessage(probe), { kind: 'size', sequence: 7 });
+    assert.deepEqual(decodePathMessage(encodeSizeProbe(8, 10)), { kind: 'size', sequence: 8 });
+    assert.throws(() => encodeSizeProbe(7, 9), RangeError);
   });
 
   it('are refused when cut off, and never throw', () => {

@@ -6,7 +6,7 @@
  *
  *     magic "PXPM" · version u8 (1) · kind u8 · sequence u32 · body by kind
  *
- *     candidates (1)  flags u8 (1: relay only, 2: seen) · NAT (6) · [seen endpoint]
+ *     candidates (1)  flags u8 (1: relay only, 2: seen, 4: largest) · NAT (6) · [seen endpoint]
  *                     · count u8 · count × (origin u8 · endpoint) · count u8 · count × relay · [largest u16]
  *     acknowledged (2)  empty; the sequence is the one acknowledged
  *     punch (3)       nonce u32 · step u8 · strategy u8 · host (length u8, 4 or 16 bytes) · count u8 · count × port u16
@@ -14,7 +14,7 @@
  *     size (5)        zeros, as many as the datagram is to be large; to peers that told `largest`
  *     carried (6)     empty; the sequence is that of the `size` that came
  *
- *     largest   UDP payload that the sender takes, as one that answers `size`; 0 or nothing: it does not
+ *     largest   UDP payload that the sender takes, as one that answers `size`
  *     NAT       translation u8 · mapping u8 · filtering u8 · allocation u8 · step i16
  *     endpoint  length u8 (4 or 16) · address · port u16
  *     relay     0 · endpoint   |   1 · length u8 · URL of a carrier   |   2 · node u32
@@ -114,6 +114,7 @@ export type PathMessageError = 'foreign' | 'too_short' | 'unknown_kind' | 'bad_v
 const KIND = { candidates: 1, acknowledged: 2, punch: 3, probe: 4, size: 5, carried: 6 } as const;
 const RELAY_ONLY = 1;
 const SEEN = 2;
+const SIZES = 4;
 
 /** Throws RangeError beyond the limits and TypeError for a host that is no IP address: a mistake of the caller. */
 export function encodePathMessage(message: PathMessage): Uint8Array {
@@ -186,7 +187,8 @@ export function decodePathMessage(bytes: Uint8Array): PathMessage | PathMessageE
 
 function candidates(out: number[], message: CandidatesMessage): void {
   const { nat, seen, relayOnly } = message;
-  out.push((relayOnly ? RELAY_ONLY : 0) | (seen === undefined ? 0 : SEEN));
+  const largest = message.largest ?? 0;
+  out.push((relayOnly ? RELAY_ONLY : 0) | (seen === undefined ? 0 : SEEN) | (largest === 0 ? 0 : SIZES));
   out.push(TRANSLATIONS.indexOf(nat.translation), DEPENDENCES.indexOf(nat.mapping));
   out.push(DEPENDENCES.indexOf(nat.filtering), ALLOCATIONS.indexOf(nat.allocation));
   u16(out, nat.step & 0xffff);
@@ -211,7 +213,7 @@ function candidates(out: number[], message: CandidatesMessage): void {
       endpoint(out, relay.endpoint);
     }
   }
-  if (message.largest !== undefined && message.largest > 0) u16(out, message.largest);
+  if (largest !== 0) u16(out, largest);
 }
 
 function decodeCandidates(from: Reader, sequence: number): CandidatesMessage | PathMessageError {
@@ -240,8 +242,8 @@ function decodeCandidates(from: Reader, sequence: number): CandidatesMessage | P
     const relay = decodeRelay(from);
     if (relay !== undefined) relays.push(relay);
   }
+  const largest = (flags & SIZES) === 0 ? 0 : from.u16();
   if (from.failed) return from.bad ? 'bad_value' : 'too_short';
-  const largest = from.left >= 2 ? from.u16() : 0;
   return {
     kind: 'candidates',
     sequence,
@@ -307,9 +309,6 @@ class Reader {
   }
   get bad(): boolean {
     return this.#bad;
-  }
-  get left(): number {
-    return this.#bytes.length - this.#at;
   }
 
   refuse(): undefined {

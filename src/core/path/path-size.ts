@@ -4,7 +4,8 @@ import {
   FIRST_GUESS,
   LEAST,
   LEAST_GAIN,
-  LEAST_GAIN_SHARE,
+  LEAST_STEP,
+  MAX_LATE,
   MAX_CREDIT,
   MAX_SIZE_PROBES,
   MAX_SIZE_TIMEOUT,
@@ -56,8 +57,8 @@ export class PathSize {
   #theirs: Bytes = 0;
   #maxTries = MAX_SIZE_PROBES;
   #asked: Asked | undefined;
-  /** Given up, but its answer may only be late. */
-  #late: Asked | undefined;
+  /** Given up, but their answers may only be late. */
+  #late: readonly Asked[] = [];
   #credit: Bytes = 0;
   /** The largest datagram sent since a size was last confirmed. */
   #largest: Bytes = 0;
@@ -84,7 +85,7 @@ export class PathSize {
 
   get phase(): SizePhase {
     if (this.#theirs === 0 || this.#ceiling === undefined) return 'base';
-    return this.#settledAt === undefined ? 'searching' : 'settled';
+    return this.#asked !== undefined || this.#cost !== NEVER ? 'searching' : 'settled';
   }
 
   get due(): Instant {
@@ -112,7 +113,7 @@ export class PathSize {
   /** The path is not the one that was measured any more. */
   reset(): void {
     this.#size = Math.max(LEAST, Math.min(this.#base, this.#ceiling ?? this.#base));
-    this.#late = undefined;
+    this.#late = [];
     this.#doubted = false;
     this.#largest = 0;
     this.#credit = 0;
@@ -137,14 +138,9 @@ export class PathSize {
 
   /** Our own system refuses datagrams of this size. True when the size in use was one. */
   refused(size: Bytes, now: Instant): boolean {
-    if (size < this.#refused && size > LEAST) this.#tooLarge(size, now);
-    if (this.#asked !== undefined && this.#asked.size >= size) {
-      this.#asked = undefined;
-      this.#due = now;
-    }
-    if (this.#size < size) return false;
-    this.#shrinkBelow(size);
-    return true;
+    if (size >= this.#refused || size <= LEAST) return false;
+    if (this.#asked !== undefined && this.#asked.size >= size) this.#asked = undefined;
+    return this.#tooLarge(size, now);
   }
 
   /** Runs the timers; the probe to send now, if any. `sequence`: for a probe of a new size. */
@@ -167,16 +163,19 @@ export class PathSize {
 
   /** A probe was answered. */
   answered(sequence: number, now: Instant): void {
-    const asked = [this.#asked, this.#late].find((one) => one?.sequence === sequence);
+    const isLate = this.#asked?.sequence !== sequence;
+    const asked = isLate ? this.#late.find((one) => one.sequence === sequence) : this.#asked;
     if (asked === undefined) return;
-    if (asked === this.#late) {
-      this.#late = undefined;
-      if (this.#refused === asked.size) this.#refused = NEVER;
-      this.#settledAt = undefined;
-    } else this.#asked = undefined;
+    if (isLate) this.#late = this.#late.filter((one) => one !== asked);
+    else this.#asked = undefined;
     this.#largest = 0;
     if (asked.size > this.#size) this.#size = asked.size;
-    if (this.#refused <= asked.size) this.#refused = NEVER;
+    if (this.#refused <= asked.size) {
+      this.#refused = NEVER;
+      this.#settledAt = undefined;
+    }
+    // What is asked right now may have become pointless.
+    if (this.#asked !== undefined && this.#asked.size <= this.#size) this.#asked = undefined;
     this.#plan(now);
   }
 
@@ -191,17 +190,19 @@ export class PathSize {
       this.#credit = 0;
       return;
     }
-    this.#late = asked;
+    this.#late = [...this.#late.slice(1 - MAX_LATE), asked];
     this.#tooLarge(asked.size, now);
-    if (asked.size <= this.#size) this.#shrinkBelow(asked.size);
   }
 
-  #tooLarge(size: Bytes, now: Instant): void {
+  /** True when the size in use is too large as well. */
+  #tooLarge(size: Bytes, now: Instant): boolean {
+    const shrinks = this.#size >= size;
     this.#refused = size;
-    this.#settledAt = undefined;
+    if (shrinks) this.#shrinkBelow(size);
     // Where larger datagrams are cut from now on nothing more can be learned.
-    if (this.#maxTries === 1) this.#settledAt = now;
+    this.#settledAt = this.#maxTries === 1 ? now : undefined;
     this.#plan(now);
+    return shrinks;
   }
 
   /** To the base, which most paths carry, or below it when that is what does not pass. */
@@ -251,8 +252,9 @@ export class PathSize {
       return size < FIRST_GUESS ? Math.min(FIRST_GUESS, limit) : limit;
     }
     const gap = this.#refused - size;
-    if (gap <= Math.max(LEAST_GAIN, size * LEAST_GAIN_SHARE)) return undefined;
+    if (gap <= size * LEAST_GAIN) return undefined;
     const between = RUNGS.filter((rung) => rung > size && rung < this.#refused);
-    return between[between.length >> 1] ?? size + (gap >> 1);
+    const rung = between[between.length >> 1];
+    return rung ?? (gap > size * LEAST_STEP ? size + (gap >> 1) : undefined);
   }
 }

@@ -44,13 +44,16 @@ export const RUNGS: readonly Bytes[] = [
   16_356,
   32_740,
 ];
-/** A gap between what passes and what does not is not searched below this, or this share of what passes. */
-export const LEAST_GAIN: Bytes = 16;
-export const LEAST_GAIN_SHARE = 1 / 64;
+/** A gap between what passes and what does not is searched while it is more than this share of what passes. */
+export const LEAST_GAIN = 1 / 128;
 /** Probes of one size without an answer that make it too large. RFC 8899 §5.1.2 */
 export const MAX_SIZE_PROBES = 3;
 /** From the end of a search to the next one while data moves. RFC 8899 §5.1.1 */
 export const RAISE_AFTER: Millis = 600_000;
+/** Probes given up whose answers may only be late. */
+export const MAX_LATE = 4;
+/** Between the sizes that links have, it is not searched below this share. */
+export const LEAST_STEP = 1 / 8;
 /** Probes may cost this share of the data they serve, saved up to so much. */
 export const PROBE_SHARE = 1 / 8;
 export const MAX_CREDIT: Bytes = 262_144;

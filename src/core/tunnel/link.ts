@@ -1,5 +1,5 @@
 import { writeU32 } from '../../base/bytes.ts';
-import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import type { Packet } from '../../wire/packet.ts';
 import { encodePilp, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
@@ -23,10 +23,10 @@ export type Milestones = Pick<
 /** Puts frames for one peer on its paths: sealing, the wrapping for a relay, and the pings that prove paths. */
 export class Link {
   readonly paths: Paths;
+  readonly sizes: Sizes;
   readonly #host: PeerHost;
   readonly #peer: NodeId;
   readonly #probes: Probes;
-  readonly #sizes: Sizes;
   /** Bytes of packets, without any framing. */
   bytesSent = 0;
   readonly #milestones: Mutable<Milestones> = {
@@ -51,7 +51,7 @@ export class Link {
       links: () => host.links(),
     });
     this.#probes = new Probes(host.random);
-    this.#sizes = new Sizes(peer, host, this.paths);
+    this.sizes = new Sizes(peer, host, this.paths);
   }
 
   /** Sends a packet of an application on the selected path, or on the likeliest ones while none is proven. */
@@ -89,31 +89,11 @@ export class Link {
 
   /** Sends the probe of a size that is due on the selected path. */
   probeSize(slot: KeySlot, now: Instant): void {
-    const due = this.#sizes.due(now);
+    const due = this.sizes.due(now);
     if (due === undefined) return;
     const { path, payload } = due;
     const frame = this.#seal(slot, controlPacket(this.#host.node, this.#peer, this.#host.random, payload));
     if (frame !== undefined) this.frame(path, frame, now);
-  }
-
-  /** True when the pong answers a probe of a size. */
-  sizeAnswered(payload: Uint8Array, now: Instant): boolean {
-    return this.#sizes.answered(payload, now);
-  }
-
-  /** Large packets do not seem to arrive. */
-  suspectSize(now: Instant): void {
-    this.#sizes.suspect(now);
-  }
-
-  /** Our own system refuses a datagram of this size to this endpoint. */
-  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
-    this.#sizes.refused(to, size, now);
-  }
-
-  /** Tells when packets may be larger, or must be smaller, than before. */
-  settleSize(): void {
-    this.#sizes.settle();
   }
 
   /** Answers a ping under the key and by the way it came. */

@@ -1,5 +1,5 @@
 import type { Deadlined } from '../../base/deadline-heap.ts';
-import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { decodePacket, type Packet } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
@@ -23,6 +23,7 @@ import { Link } from './link.ts';
 import type { PeerHost } from './peer-host.ts';
 import { Pending } from './pending.ts';
 import { isPing, isPong } from './probes.ts';
+import type { Sizes } from './sizes.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Traversal } from './traversal.ts';
 import type { Arrival, PeerStatus } from './types.ts';
@@ -267,7 +268,7 @@ export class Peer implements Deadlined {
     if (work.keepOpen !== undefined) this.#link.keepOpen(work.keepOpen, now);
     const slot = this.#session.current;
     if (slot !== undefined) this.#link.probeSize(slot, now);
-    this.#link.settleSize();
+    this.#link.sizes.settle();
     if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
 
@@ -281,26 +282,9 @@ export class Peer implements Deadlined {
     );
   }
 
-  /** Our own links, or what is sent over them, changed. */
-  linksChanged(now: Instant): void {
-    this.#link.paths.linksChanged();
-    this.#link.settleSize();
-    this.#host.rearm(this.node, now);
-  }
-
-  /** Our own system refuses datagrams of this size to this endpoint. */
-  refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
-    this.#link.refusedSize(to, size, now);
-    this.#host.rearm(this.node, this.nextTimeout());
-  }
-
-  /** Large packets do not seem to arrive. */
-  doubtSize(now: Instant): void {
-    const { selected } = this.#link.paths;
-    if (selected === undefined) return;
-    this.#link.suspectSize(now);
-    if (!selected.asking) selected.probeBy(now);
-    this.#host.rearm(this.node, now);
+  /** How large packets may be. */
+  get sizes(): Sizes {
+    return this.#link.sizes;
   }
 
   /** It is forgotten: nothing of it stays open. */
@@ -476,7 +460,7 @@ export class Peer implements Deadlined {
 
   /** False when it answers nothing of the tunnel's. */
   #takePong(pong: Packet, now: Instant): boolean {
-    if (this.#link.sizeAnswered(pong.payload, now)) return true;
+    if (this.#link.sizes.answered(pong.payload, now)) return true;
     if (this.#traversal.answered(pong.payload)) return true;
     const path = this.#link.pongReceived(pong, now);
     if (path !== undefined) this.#traversal.proven(path, now);

@@ -55,13 +55,29 @@ export class Sizes {
 
   /** Large packets do not seem to arrive: the answer to the next probe is told, whatever it is. */
   suspect(now: Instant): void {
+    const path = this.#paths.selected;
+    if (path === undefined) return;
     this.#suspected = true;
-    this.#paths.selected?.sizing.doubt(now);
+    path.sizing.doubt(now);
+    if (!path.asking) path.probeBy(now);
+    this.#host.rearm(this.#peer, now);
   }
 
+  /** Our own system refuses a datagram of this size to this endpoint. */
   refused(to: Endpoint, size: Bytes, now: Instant): void {
     for (const path of this.#paths.all) if (sameEndpoint(path.endpoint, to)) path.sizing.refused(size, now);
+    this.#changed();
+  }
+
+  /** Our own links, or what is sent over them, changed. */
+  linksChanged(): void {
+    this.#paths.linksChanged();
+    this.#changed();
+  }
+
+  #changed(): void {
     this.settle();
+    this.#host.rearm(this.#peer, this.#paths.nextTimeout());
   }
 
   /** Tells what changed. Without a path packets go by several at once, and what all of them carry is the base. */

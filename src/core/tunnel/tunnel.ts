@@ -181,19 +181,19 @@ export class Tunnel implements Machine<TunnelOutput> {
   }
 
   /** Our links, and what our sockets do with datagrams that are too large for a path. */
-  setLinks(links: Links, now: Instant): void {
+  setLinks(links: Links): void {
     this.#place.links = links;
-    for (const peer of this.#peers.all()) peer.linksChanged(now);
+    for (const peer of this.#peers.all()) peer.sizes.linksChanged();
   }
 
   /** Our own system refused a datagram of this size. */
   refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
-    for (const peer of this.#peers.all()) peer.refusedSize(to, size, now);
+    for (const peer of this.#peers.all()) peer.sizes.refused(to, size, now);
   }
 
   /** Large packets to the peer do not seem to arrive. */
   doubtSize(node: NodeId, now: Instant): void {
-    this.#peers.get(node)?.doubtSize(now);
+    this.#peers.get(node)?.sizes.suspect(now);
   }
 
   /** Tells peers in use what changed about us. */
