@@ -68,32 +68,34 @@ const dependence = fc.constantFrom(
   'address-and-port-dependent' as const,
 );
 const message: fc.Arbitrary<PathMessage> = fc.oneof(
-  arbitrary.record<CandidatesMessage>({
-    kind: fc.constant('candidates'),
-    sequence: arbitrary.u32,
-    relayOnly: fc.boolean(),
-    nat: arbitrary.record<CandidatesMessage['nat']>({
-      translation: fc.constantFrom('unknown', 'none', 'nat', 'blocked'),
-      mapping: dependence,
-      filtering: dependence,
-      allocation: fc.constantFrom('unknown', 'preserving', 'sequential', 'random'),
-      step: fc.integer({ min: -32_768, max: 32_767 }),
-    }),
-    seen: fc.option(endpoint, { nil: undefined }),
-    endpoints: fc.array(
-      arbitrary.record<CandidatesMessage['endpoints'][number]>({
-        origin: fc.constantFrom('host', 'mapped', 'observed'),
-        endpoint,
+  arbitrary
+    .record<CandidatesMessage>({
+      kind: fc.constant('candidates'),
+      sequence: arbitrary.u32,
+      relayOnly: fc.boolean(),
+      nat: arbitrary.record<CandidatesMessage['nat']>({
+        translation: fc.constantFrom('unknown', 'none', 'nat', 'blocked'),
+        mapping: dependence,
+        filtering: dependence,
+        allocation: fc.constantFrom('unknown', 'preserving', 'sequential', 'random'),
+        step: fc.integer({ min: -32_768, max: 32_767 }),
       }),
-      { maxLength: MAX_TOLD_ENDPOINTS },
+      seen: fc.option(endpoint, { nil: undefined }),
+      endpoints: fc.array(
+        arbitrary.record<CandidatesMessage['endpoints'][number]>({
+          origin: fc.constantFrom('host', 'mapped', 'observed'),
+          endpoint,
+        }),
+        { maxLength: MAX_TOLD_ENDPOINTS },
+      ),
+      relays: fc.array(relay, { maxLength: MAX_TOLD_RELAYS }),
+    })
+    .chain((one) =>
+      fc.oneof(
+        fc.constant(one),
+        fc.integer({ min: 1, max: 65_535 }).map((largest): CandidatesMessage => ({ ...one, largest })),
+      ),
     ),
-    relays: fc.array(relay, { maxLength: MAX_TOLD_RELAYS }),
-  }).chain((one) =>
-    fc.oneof(
-      fc.constant(one),
-      fc.integer({ min: 1, max: 65_535 }).map((largest): CandidatesMessage => ({ ...one, largest })),
-    ),
-  ),
   arbitrary.record<PunchMessage>({
     kind: fc.constant('punch'),
     sequence: arbitrary.u32,

@@ -5,8 +5,8 @@ import {
   LEAST,
   LEAST_GAIN,
   LEAST_STEP,
-  MAX_LATE,
   MAX_CREDIT,
+  MAX_LATE,
   MAX_SIZE_PROBES,
   MAX_SIZE_TIMEOUT,
   MIN_SIZE_TIMEOUT,
@@ -80,7 +80,9 @@ export class PathSize {
 
   /** True when a datagram of this size is known not to pass. */
   isTooLarge(size: Bytes): boolean {
-    return size >= this.#refused || (this.#ceiling !== undefined && size > Math.max(this.#ceiling, this.#size));
+    return (
+      size >= this.#refused || (this.#ceiling !== undefined && size > Math.max(this.#ceiling, this.#size))
+    );
   }
 
   get phase(): SizePhase {

@@ -295,6 +295,7 @@ export class TestNode implements Host {
   readonly events: TunnelEvent[] = [];
   /** What packets to the peer that was told of last may carry. */
   payloadLimit = 1_152;
+  readonly payloadLimits: number[] = [];
   readonly questions = { keys: 0, endpoints: 0 };
   readonly config: Partial<TunnelConfig>;
   readonly beacons: readonly Endpoint[];
@@ -401,6 +402,7 @@ export class TestNode implements Host {
         return;
       case 'payloadLimit':
         this.payloadLimit = output.bytes;
+        this.payloadLimits.push(output.bytes);
         return;
       case 'socket':
       case 'needRelation':
