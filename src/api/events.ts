@@ -21,6 +21,11 @@ export const EVENTS = {
     fields: ['peer', 'path', 'endpoint', 'reason'],
     meaning: 'Packets take another path from now on',
   },
+  'tunnel.size_changed': {
+    level: 'info',
+    fields: ['peer', 'path', 'bytes', 'before'],
+    meaning: 'Datagrams on the path in use may have this size from now on',
+  },
   'tunnel.unreachable': {
     level: 'info',
     fields: ['peer', 'reason'],
