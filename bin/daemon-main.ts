@@ -24,7 +24,7 @@ const MB = 1024 * 1024;
 /** Runs a daemon in this process until it is told to stop. */
 export async function runDaemon(given: unknown, report: (report: StartReport) => void): Promise<void> {
   const { home: root, settings, flags, foreground, ...launch } = given as DaemonLaunch;
-  const host = nodeHost();
+  const host = nodeHost(settings.accelerator);
   const home = homeAt(root);
   const log = nodeLog({
     level: settings.log_level,
@@ -92,6 +92,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       clock,
       random,
       crypto,
+      acceleration: host.acceleration(settings.accelerator),
       log,
       storage: host.storage(root),
       proxy: () => net.proxyInUse,

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { AcceleratorSetting } from '../../src/api/acceleration.ts';
 import { PilotError } from '../../src/api/errors.ts';
 import type { Host, Sink, Source } from '../../src/cli/host.ts';
 import { netcheck } from '../../src/daemon/netcheck/netcheck.ts';
 // File by file: the index would load the logging library, which only background programs use.
+import { accelerate } from '../../src/platform/accelerator.ts';
 import { nodeClock } from '../../src/platform/clock.ts';
 import { nodeCrypto } from '../../src/platform/crypto.ts';
 import { nodeNet } from '../../src/platform/net.ts';
@@ -18,11 +20,12 @@ import { fingerprintOf } from './fingerprint.ts';
 import { nodeProcesses } from './processes.ts';
 import { shell } from './shell.ts';
 
-/** The machine the command line runs on. */
-export function nodeHost(): Host {
+/** The machine the command line runs on, with the ports that `accelerator` allows; without it, the environment says. */
+export function nodeHost(accelerator?: AcceleratorSetting): Host {
   const home = process.env.PILOT_HOME;
   const env = home === undefined || home === '' ? process.env : { ...process.env, PILOT_HOME: resolve(home) };
-  const net = nodeNet();
+  const accelerated = accelerate(accelerator);
+  const net = nodeNet(accelerated);
   const clock = nodeClock();
   const random = nodeRandom();
   return {
@@ -34,7 +37,8 @@ export function nodeHost(): Host {
     stdout: sink(process.stdout),
     stderr: sink(process.stderr),
     ...{ net, clock, random },
-    crypto: nodeCrypto(),
+    crypto: nodeCrypto(accelerated),
+    acceleration: (setting) => accelerate(setting).acceleration,
     passphraseKey,
     files: nodeFiles(),
     processes: nodeProcesses(),

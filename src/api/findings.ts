@@ -96,6 +96,12 @@ export const FINDINGS = {
     meaning: 'The clock of this machine is more than 5 s off that of the registry',
     help: 'set the clock, best by NTP: timedatectl set-ntp true',
   },
+  not_accelerated: {
+    level: 'note',
+    meaning:
+      'The accelerator is not built for this machine: streams are several times slower than they could be',
+    help: 'install a C++ compiler and the headers of Node, then: npm rebuild pilot-typescript',
+  },
   old_beacon: {
     level: 'note',
     meaning: 'A beacon knows no survey, so the behaviour of the NAT can’t be told from it',

@@ -1,5 +1,6 @@
 /** A machine in memory for tests of this folder: files, processes, clock, and registries that answer on ports. */
 
+import { NOT_ACCELERATED } from '../api/acceleration.ts';
 import { PilotError } from '../api/errors.ts';
 import type { Endpoint, Instant, Millis } from '../base/units.ts';
 import { nodeCrypto, nodeRandom } from '../platform/index.ts';
@@ -123,6 +124,7 @@ export class TestMachine {
         },
         post: () => Promise.reject(new Error('no servers here')),
       },
+      acceleration: () => NOT_ACCELERATED,
       storage: (): Storage => {
         throw new Error('no storage here');
       },

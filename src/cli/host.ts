@@ -2,6 +2,7 @@
  * What the command line needs from the machine it runs on, beyond the ports of runtime/. `bin/` implements it
  * over Node; tests implement it in memory. Nothing else in this folder touches the operating system.
  */
+import type { Acceleration, AcceleratorSetting } from '../api/acceleration.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint, Millis, UnixMillis } from '../base/units.ts';
@@ -162,6 +163,8 @@ export interface Host {
   readonly files: Files;
   readonly processes: Processes;
   readonly answerers: Answerers;
+  /** What a daemon with this setting uses to seal packets and to send them. */
+  acceleration(setting: AcceleratorSetting): Acceleration;
   storage(root: string): Storage;
   /** A path as seen from the directory the command was run in. */
   absolute(path: string): string;
@@ -184,6 +187,7 @@ export interface Host {
       readonly tls: { readonly fingerprint?: string } | undefined;
       /** Empty: those that the registry announces. */
       readonly beacons: readonly Endpoint[];
+      readonly acceleration: Acceleration;
     },
     signal: Abort,
   ): Promise<NetcheckReport>;

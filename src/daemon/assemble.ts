@@ -1,3 +1,4 @@
+import { NOT_ACCELERATED } from '../api/acceleration.ts';
 import type { Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
 import { Memberships } from '../core/network/memberships.ts';
 import { PilotNode } from '../core/node.ts';
@@ -263,6 +264,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
   const explanations = new Explanations({
     ...{ node, net, clock, run, own, registry, networks },
     keys: identities.keys,
+    acceleration: options.acceleration ?? NOT_ACCELERATED,
     ...{ config, random: random.fork('netcheck'), portMapper },
     carriers: { status: () => carriers.status() },
     beacons: knownBeacons,

@@ -1,3 +1,4 @@
+import { NOT_ACCELERATED } from '../api/acceleration.ts';
 import { asPilotError } from '../api/errors.ts';
 import type { Instant, NodeId } from '../base/units.ts';
 import type { Registered } from '../directory/types.ts';
@@ -59,7 +60,7 @@ export class Daemon {
   }
 
   info(): Info {
-    const { clock, config, storage } = this.#options;
+    const { clock, config, storage, acceleration = NOT_ACCELERATED } = this.#options;
     const { networks, streams, surroundings, sockets } = this.#parts;
     return infoOf({
       ...this.#parts,
@@ -70,6 +71,7 @@ export class Daemon {
       ports: streams.listenerCount + 1,
       beacons: surroundings.beacons,
       listenEndpoint: sockets.local,
+      acceleration,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { Acceleration } from '../api/acceleration.ts';
 import { asPilotError } from '../api/errors.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
@@ -39,6 +40,7 @@ export interface ExplanationParts {
   readonly carriers: { status(): CarriersStatus };
   readonly portMapper: { status(): PortMappingStatus };
   readonly random: Random;
+  readonly acceleration: Acceleration;
   /** In use, or asked for. */
   beacons(): readonly Endpoint[];
   run(mutation: () => void): void;
@@ -107,11 +109,12 @@ export class Explanations {
 
   /** Measures how the network treats this node. */
   netcheck(signal: Abort): Promise<NetcheckReport> {
-    const { node, net, clock, random, config, beacons, carriers, portMapper } = this.#parts;
+    const { node, net, clock, random, config, beacons, carriers, portMapper, acceleration } = this.#parts;
     return netcheck(
       {
         ...{ net, clock, random, beacons: beacons(), tls: config.tls },
         registry: config.registries[0],
+        acceleration,
         live: {
           ...{ nat: node.nat(), endpoint: node.observed(), beacons: node.beacons() },
           ...{ mapping: mappingRow(portMapper.status()), carrier: carrierRow(carriers.status()) },

@@ -1,3 +1,4 @@
+import type { Acceleration } from '../api/acceleration.ts';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import { natName } from '../core/nat/describe.ts';
@@ -43,6 +44,7 @@ export interface InfoSource {
   readonly beacons: readonly Endpoint[];
   readonly listenEndpoint: Endpoint;
   readonly carriers: Carriers;
+  readonly acceleration: Acceleration;
 }
 
 const LIVE_STATES: readonly string[] = ['ESTABLISHED', 'SYN_SENT', 'SYN_RECV'];
@@ -123,6 +125,7 @@ export function infoOf(source: InfoSource): Info {
     transport_in_use: carried.inUse,
     carrier: carried.url ?? '',
     proxy: carried.proxy ?? '',
+    acceleration: source.acceleration,
     relay_peer_count: peers.filter((peer) => peer.selected?.kind === 'relay').length,
     trusted_count: node.trusted().length,
     inbox_dir: storage.describe('inbox'),

@@ -1,3 +1,4 @@
+import type { Acceleration } from '../api/acceleration.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Clock, Log, Net, Storage } from '../runtime/ports.ts';
@@ -9,6 +10,8 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly crypto: Crypto;
+  /** What the ports above are made of, for those who ask. */
+  readonly acceleration?: Acceleration;
   readonly log: Log;
   /** The daemon's own directory. */
   readonly storage: Storage;

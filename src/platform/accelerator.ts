@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { Acceleration } from '../api/acceleration.ts';
+import { optionsByLibrary, type SetOption } from './socket-options.ts';
 
 /** A key set up once, and a socket: opaque values of the addon. */
 export interface NativeKey {
@@ -47,7 +49,7 @@ export interface Accelerator {
   /** CRC-32 (IEEE). */
   crc32(bytes: Uint8Array): number;
   /** `setsockopt` with a number, on a file descriptor of this process: 0, or a negative errno. Absent on Windows. */
-  setOption?(fd: number, level: number, name: number, value: number): number;
+  setOption?: SetOption;
   /**
    * `onEvent` gets what was received, four entries per train: bytes, the length of its datagrams (of the last at most),
    * host and port, the host undefined when both are those of the train before; undefined when there is room to send
@@ -77,30 +79,71 @@ export interface NativeUdpOpened {
 
 /** As built, from `src/` under a loader and from `dist/src/`. */
 const PLACES = ['../../native/', '../../../native/'];
-const NAMES = ['accelerator.node', `prebuilt/${process.platform}-${process.arch}/accelerator.node`];
+const SYSTEM = `${process.platform}-${process.arch}`;
+/** Built here, or delivered: a delivery for glibc does not load on musl, and the other way round. */
+const NAMES = ['', `prebuilt/${SYSTEM}/`, `prebuilt/${SYSTEM}-musl/`].map(
+  (directory) => `${directory}accelerator.node`,
+);
 
-/** The addon, or why there is none. */
-export type Loaded =
-  | { readonly accelerator: Accelerator }
-  | { readonly accelerator: undefined; readonly why: 'off' | 'not_built' | 'not_loadable' };
+/** The parts of this process's ports that the setting and the machine leave, and their description. */
+export interface Accelerated {
+  /** Seals and opens. */
+  readonly sealer: Accelerator | undefined;
+  /** Opens sockets. */
+  readonly sockets: Accelerator | undefined;
+  /** For sockets of Node's own. */
+  readonly setOption: SetOption | undefined;
+  readonly acceleration: Acceleration;
+}
 
-/** `off` does without; `PILOT_ACCELERATOR` says so when `setting` does not. */
-export function findAccelerator(setting: string | undefined = process.env.PILOT_ACCELERATOR): Loaded {
-  if (setting === 'off') return { accelerator: undefined, why: 'off' };
+/** What `setting`, or without one `PILOT_ACCELERATOR`, allows and this machine has. Anything but `off` and `segmented` is `auto`. */
+export function accelerate(setting: string | undefined = process.env.PILOT_ACCELERATOR): Accelerated {
+  if (setting === 'off') return tiers(undefined, undefined, 'switched_off');
+  const { accelerator, why } = load();
+  if (setting === 'segmented')
+    return tiers(undefined, accelerator?.setOption ?? optionsByLibrary(), 'switched_off');
+  if (accelerator === undefined) return tiers(undefined, optionsByLibrary(), why);
+  return tiers(
+    accelerator,
+    accelerator.setOption,
+    accelerator.udpOpen === undefined ? 'not_on_this_system' : '',
+  );
+}
+
+/** The addon, when there is one for this machine. */
+export function loadAccelerator(): Accelerator | undefined {
+  return load().accelerator;
+}
+
+function tiers(
+  accelerator: Accelerator | undefined,
+  setOption: SetOption | undefined,
+  why: Acceleration['why'],
+): Accelerated {
+  const sockets = accelerator?.udpOpen === undefined ? undefined : accelerator;
+  const segmented = setOption !== undefined && process.platform === 'linux';
+  return {
+    sealer: accelerator,
+    sockets,
+    setOption,
+    acceleration: {
+      sealing: accelerator === undefined ? 'node' : 'native',
+      udp: sockets !== undefined ? 'native' : segmented ? 'segmented' : 'plain',
+      why,
+    },
+  };
+}
+
+function load(): { readonly accelerator: Accelerator | undefined; readonly why: Acceleration['why'] } {
   const paths = PLACES.flatMap((place) => NAMES.map((name) => place + name))
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .filter(existsSync);
   for (const path of paths) {
     try {
-      return { accelerator: createRequire(import.meta.url)(path) as Accelerator };
+      return { accelerator: createRequire(import.meta.url)(path) as Accelerator, why: '' };
     } catch {
       // Built for another machine: the next, or none.
     }
   }
   return { accelerator: undefined, why: paths.length === 0 ? 'not_built' : 'not_loadable' };
-}
-
-/** Undefined when there is none for this machine, or it is not wanted. */
-export function loadAccelerator(setting?: string): Accelerator | undefined {
-  return findAccelerator(setting).accelerator;
 }

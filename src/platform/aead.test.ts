@@ -7,7 +7,7 @@ import { crc32 } from '../wire/crc32.ts';
 import { loadAccelerator } from './accelerator.ts';
 import { nativeAead, nodeAead } from './aead.ts';
 
-const accelerator = loadAccelerator('auto');
+const accelerator = loadAccelerator();
 const WAYS: readonly [string, (key: Uint8Array) => Aead][] = [
   ['node:crypto', nodeAead],
   ...(accelerator === undefined

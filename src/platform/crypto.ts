@@ -10,7 +10,7 @@ import {
   verify,
 } from 'node:crypto';
 import type { AgreementKey, Crypto, SigningKey } from '../base/crypto.ts';
-import { loadAccelerator } from './accelerator.ts';
+import { accelerate } from './accelerator.ts';
 import { nativeAead, nodeAead } from './aead.ts';
 
 const KEY_BYTES = 32;
@@ -24,7 +24,7 @@ const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const CACHED_KEYS = 512;
 
 /** node:crypto behind the synchronous port. */
-export function nodeCrypto(accelerator = loadAccelerator()): Crypto {
+export function nodeCrypto({ sealer } = accelerate()): Crypto {
   const verificationKeys = new Map<string, KeyObject>();
 
   function verificationKey(raw: Uint8Array): KeyObject {
@@ -66,7 +66,7 @@ export function nodeCrypto(accelerator = loadAccelerator()): Crypto {
     hmacSha256: (key, data) => bytesOf(createHmac('sha256', key).update(data).digest()),
     hkdfSha256: (secret, salt, info, length) =>
       new Uint8Array(hkdfSync('sha256', secret, salt, info, length)),
-    aead: accelerator === undefined ? nodeAead : (key) => nativeAead(accelerator, key),
+    aead: sealer === undefined ? nodeAead : (key) => nativeAead(sealer, key),
   };
 }
 

@@ -19,11 +19,6 @@ interface Gathered {
 
 type Receiver = (train: Uint8Array, segment: number, from: Endpoint) => void;
 
-/** True when the addon can open sockets on this system. */
-export function hasNativeUdp(accelerator: Accelerator): boolean {
-  return accelerator.udpOpen !== undefined;
-}
-
 /**
  * A UDP socket that hands over runs of datagrams of one length to one destination in a single system call, and gets
  * them so. What is sent one by one within a turn of the event loop is gathered and leaves at its end.
@@ -93,7 +88,7 @@ class NativeUdp implements NodeUdpSocket {
   sendTrain(train: Uint8Array, segment: number, to: Endpoint): void {
     if (this.#closed) return;
     if (train.length <= segment || !this.#segments || segment > LONGEST_TRAIN) {
-      eachDatagram(train, segment, (datagram) => this.send(datagram, to));
+      eachDatagram(train.slice(), segment, (datagram) => this.send(datagram, to));
       return;
     }
     if (!(segment >= 1)) throw new RangeError(`Datagrams of ${segment} bytes in a train`);
@@ -212,7 +207,8 @@ class NativeUdp implements NodeUdpSocket {
       this.#errors += 'train' in train ? Math.ceil(bytes / train.segment) : train.packets.length;
       return;
     }
-    this.#waiting.push(train);
+    // The bytes of a train are the caller's again once it is sent.
+    this.#waiting.push('train' in train ? { ...train, train: train.train.slice() } : train);
     this.#waitingBytes += bytes;
   }
 }

@@ -1,23 +1,20 @@
 import type { Net } from '../runtime/ports.ts';
-import { loadAccelerator } from './accelerator.ts';
+import { accelerate } from './accelerator.ts';
 import { connectTcp } from './connect.ts';
 import { Resolver } from './dial.ts';
 import { connectLocalSocket, listenLocalSocket } from './local.ts';
-import { hasNativeUdp, openNativeUdp } from './native-udp.ts';
+import { openNativeUdp } from './native-udp.ts';
 import { localAddresses, Routes } from './networks.ts';
 import { listenTcp } from './tcp.ts';
 import { openUdp } from './udp.ts';
 import { connectWebSocket } from './websocket.ts';
 
 /** The process's sockets. */
-export function nodeNet(accelerator = loadAccelerator()): Net {
+export function nodeNet({ sockets, setOption } = accelerate()): Net {
   const resolver = new Resolver();
   const routes = new Routes();
   return {
-    udp: (bind) =>
-      accelerator !== undefined && hasNativeUdp(accelerator)
-        ? openNativeUdp(accelerator, bind)
-        : openUdp(bind, accelerator?.setOption),
+    udp: (bind) => (sockets === undefined ? openUdp(bind, setOption) : openNativeUdp(sockets, bind)),
     listen: listenTcp,
     connect: (to, options) => connectTcp(to, options, resolver),
     webSocket: (url, options) => connectWebSocket(url, options, resolver),

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:dgram';
+import { createRequire } from 'node:module';
 
 /** `setsockopt` with a number: 0, or a negative errno. */
 export type SetOption = (fd: number, level: number, name: number, value: number) => number;
@@ -39,4 +40,27 @@ function descriptorOf(socket: Socket): number | undefined {
     if (typeof fd === 'number' && fd >= 0) return fd;
   }
   return undefined;
+}
+
+/** What is used of the foreign function library koffi. */
+interface Library {
+  load(path: null): { func(prototype: string): (...args: unknown[]) => number };
+}
+
+/** `setsockopt` by way of koffi, where its user installed that; undefined where it is not, or does not work. */
+export function optionsByLibrary(): SetOption | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const library = createRequire(import.meta.url)('koffi') as Library;
+    const call = library
+      .load(null)
+      .func('int setsockopt(int fd, int level, int name, const int *value, unsigned int length)');
+    const value = new Int32Array(1);
+    return (fd, level, name, wanted) => {
+      value[0] = wanted;
+      return call(fd, level, name, value, value.byteLength);
+    };
+  } catch {
+    return undefined;
+  }
 }

@@ -115,12 +115,14 @@ function udpSocket(
     sendTrain(train, segment, to) {
       if (closed) return;
       if (!segments || train.length <= segment) {
-        eachDatagram(train, segment, (datagram) => send(datagram, to));
+        eachDatagram(train.slice(), segment, (datagram) => send(datagram, to));
         return;
       }
+      // Bytes that wait to be sent must not change, and the caller's may.
+      const own = train.slice();
       const most = segment * Math.max(1, Math.min(MOST_SEGMENTS, Math.floor(LONGEST_TRAIN / segment)));
-      for (let at = 0; at < train.length; at += most) {
-        const part = train.subarray(at, at + most);
+      for (let at = 0; at < own.length; at += most) {
+        const part = own.subarray(at, at + most);
         if (part.length <= segment || !sendSegments(part, segment, to))
           eachDatagram(part, segment, (datagram) => send(datagram, to));
       }

@@ -30,8 +30,12 @@ export interface UdpSocket {
   readonly local: Endpoint;
   /** True when nothing that is sent is ever cut into IP fragments; what is too long for the way is lost or refused. */
   readonly dontFragment: boolean;
+  /** `data` is the socket's from now on. */
   send(data: Uint8Array, to: Endpoint): void;
-  /** Sends the datagrams of `segment` bytes, the last maybe shorter, that lie one after another in `train`. */
+  /**
+   * Sends the datagrams of `segment` bytes, the last maybe shorter, that lie one after another in `train`. Its bytes
+   * are the caller's again on return.
+   */
   sendTrain(train: Uint8Array, segment: number, to: Endpoint): void;
   /** One receiver at a time, this or `onTrain`; `data` is owned by the receiver. */
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void;

@@ -25,7 +25,7 @@ export function singly(socket: SingleSocket): UdpSocket {
     dontFragment: false,
     send: (data, to) => socket.send(data, to),
     sendTrain: (train: Uint8Array, segment: number, to: Endpoint) =>
-      eachDatagram(train, segment, (datagram) => socket.send(datagram, to)),
+      eachDatagram(train.slice(), segment, (datagram) => socket.send(datagram, to)),
     onDatagram: (receiver) => socket.onDatagram(receiver),
     onTrain: (receiver) => socket.onDatagram((data, from) => receiver(data, data.length, from)),
     onUnreachable: (receiver) => socket.onUnreachable(receiver),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ACCELERATOR_SETTINGS } from '../../api/acceleration.ts';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
@@ -205,6 +206,11 @@ export const KEYS = {
   port_mapping: choiceKey(
     ['auto', 'off'],
     'Ask the router for a port that leads to this node, by PCP, NAT-PMP or UPnP; given back when the daemon stops. Never with `relay_only` or on a network of this machine only',
+    'auto',
+  ),
+  accelerator: choiceKey(
+    ACCELERATOR_SETTINGS,
+    'What seals packets and sends them: `auto` takes the addon where it is built, `segmented` plain sockets whose packets the kernel cuts, `off` Node alone; `pilotctl info` shows what is in use',
     'auto',
   ),
   trust_auto_approve: switchKey(

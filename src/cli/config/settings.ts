@@ -1,3 +1,4 @@
+import type { AcceleratorSetting } from '../../api/acceleration.ts';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
@@ -28,6 +29,7 @@ export interface Settings {
   readonly relay_for_peers: boolean;
   readonly relay_for_peers_rate: number;
   readonly port_mapping: 'auto' | 'off';
+  readonly accelerator: AcceleratorSetting;
   readonly trust_auto_approve: boolean;
   readonly auto_approve: readonly AutoApproveRule[];
   readonly log_level: LogLevel;

@@ -45,6 +45,9 @@ export function findingsOf(report: Measured): FindingRow[] {
   if (Math.abs(ahead) > CLOCK_WRONG) add('clock_wrong', clockText(ahead));
   else if (Math.abs(ahead) > CLOCK_OFF) add('clock_off', clockText(ahead));
 
+  const { sealing, why } = report.acceleration;
+  if (sealing === 'node' && why !== 'switched_off') add('not_accelerated');
+
   const isMapped = report.port_mapping !== null && report.port_mapping.external !== '';
   if (isMapped) add('port_mapped', report.port_mapping?.external);
   if (report.udp === 'works') {

@@ -1,3 +1,4 @@
+import type { Acceleration } from '../../api/acceleration.ts';
 import { formatEndpoint, parseHostPort } from '../../base/endpoint.ts';
 import type { Random } from '../../base/random.ts';
 import type { Endpoint } from '../../base/units.ts';
@@ -39,6 +40,7 @@ export interface NetcheckInput {
   readonly tls: { readonly fingerprint?: string } | undefined;
   /** Names or addresses; empty: those that the registry announces. */
   readonly beacons: readonly Endpoint[];
+  readonly acceleration: Acceleration;
   readonly live?: LiveFacts;
 }
 
@@ -60,6 +62,7 @@ export async function netcheck(input: NetcheckInput, signal: Abort): Promise<Net
     registry: asked?.row ?? null,
     port_mapping: live?.mapping ?? null,
     carrier: live?.carrier ?? null,
+    acceleration: input.acceleration,
     packet: { largest: probed.largest ?? null, needed: NEEDED_SIZE },
   };
   return { ...measured, took_ms: Math.round(clock.now() - started), findings: findingsOf(measured) };

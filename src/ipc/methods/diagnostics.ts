@@ -1,3 +1,4 @@
+import type { Acceleration } from '../../api/acceleration.ts';
 /** spec/20 §4.7, plus the additions below the line. */
 export interface Info {
   readonly node_id: number;
@@ -66,6 +67,8 @@ export interface Info {
   readonly carrier: string;
   /** `host:port` of the HTTP proxy in use; "" without one. */
   readonly proxy: string;
+  /** Who seals packets and how they are sent. */
+  readonly acceleration: Acceleration;
   readonly relay_peer_count: number;
   readonly trusted_count: number;
   readonly inbox_dir: string;

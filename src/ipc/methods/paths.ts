@@ -1,3 +1,4 @@
+import type { Acceleration } from '../../api/acceleration.ts';
 import type { Cause, Verdict } from '../../api/causes.ts';
 import type { FindingCode, FindingLevel } from '../../api/findings.ts';
 import type { PathName } from './diagnostics.ts';
@@ -154,6 +155,8 @@ export interface NetcheckReport {
   /** Null while the daemon is down. */
   readonly port_mapping: MappingRow | null;
   readonly carrier: CarrierRow | null;
+  /** Who seals packets and how they are sent. */
+  readonly acceleration: Acceleration;
   /** Largest UDP payload that arrived at a beacon, and the largest a tunnel sends; null when not measured. */
   readonly packet: { readonly largest: number | null; readonly needed: number };
   /** Worst first. */

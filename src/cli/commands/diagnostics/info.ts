@@ -2,6 +2,7 @@ import type { Info } from '../../../sdk/index.ts';
 import { defineCommand } from '../../command.ts';
 import { formatFields, formatSize, formatSpan, plural, printable } from '../../text.ts';
 import { tagText } from '../names/tag-values.ts';
+import { accelerationText } from './acceleration.ts';
 
 export const info = defineCommand({
   name: 'info',
@@ -9,7 +10,7 @@ export const info = defineCommand({
   summary: 'Show this node: address, name, registry, traffic',
   timeout: '15s',
   returns:
-    '{node_id, address, hostname, public, uptime_secs, version, public_key, fingerprint, verified_name, key_epoch, warnings, registry, registered, beacons, endpoint, peers, connections, bytes_sent, bytes_recv, drops, peer_list, conn_list, …}',
+    '{node_id, address, hostname, public, uptime_secs, version, public_key, fingerprint, verified_name, key_epoch, warnings, registry, registered, beacons, endpoint, peers, connections, bytes_sent, bytes_recv, acceleration: {sealing, udp, why}, drops, peer_list, conn_list, …}',
   examples: [
     { line: 'pilotctl info', about: 'Who am I?' },
     { line: 'pilotctl info --json', about: 'Everything the daemon tells of itself' },
@@ -37,6 +38,7 @@ function rows(info: Info): [string, string | undefined][] {
     ['Beacons', info.beacons.length === 0 ? undefined : info.beacons.join(', ')],
     ['Endpoint', info.endpoint === '' ? undefined : `${info.endpoint} (as the beacon sees it)`],
     ['Transport', transportLine(info)],
+    ['Accelerator', accelerationText(info.acceleration)],
     ['NAT', info.nat === 'unknown' ? undefined : `${info.nat} (more: pilotctl netcheck)`],
     ['Uptime', formatSpan(info.uptime_secs * 1000)],
     ['Version', info.version],

@@ -6,6 +6,7 @@ import { netOf } from '../../config/proxies.ts';
 import type { Context } from '../../context.ts';
 import { remembered } from '../../local/records.ts';
 import { formatFields, formatMillis, formatSpan, formatTable, printable } from '../../text.ts';
+import { accelerationText } from './acceleration.ts';
 import { natText } from './why.ts';
 
 export const netcheck = defineCommand({
@@ -17,7 +18,7 @@ export const netcheck = defineCommand({
     'find: docs/connectivity.md.',
   timeout: '30s',
   returns:
-    '{daemon, took_ms, udp, nat: {name, translation, mapping, filtering, allocation, step}, endpoint, ipv4: {state, addresses}, ipv6, beacons: [{beacon, address, family, answers, rtt_ms, observed, surveys}], registry: {registry, state, secure, connect_ms, rtt_ms, clock_ahead_ms, problem}, port_mapping: {mode, method, external, gateway, problem}, carrier: {transport, in_use, proxy, problem, detail}, packet: {largest, needed}, findings: [{code, level, meaning, subject, help}]}',
+    '{daemon, took_ms, udp, nat: {name, translation, mapping, filtering, allocation, step}, endpoint, ipv4: {state, addresses}, ipv6, beacons: [{beacon, address, family, answers, rtt_ms, observed, surveys}], registry: {registry, state, secure, connect_ms, rtt_ms, clock_ahead_ms, problem}, port_mapping: {mode, method, external, gateway, problem}, carrier: {transport, in_use, proxy, problem, detail}, acceleration: {sealing, udp, why}, packet: {largest, needed}, findings: [{code, level, meaning, subject, help}]}',
   examples: [
     { line: 'pilotctl netcheck', about: 'Does UDP get out, and what kind of NAT is in front of this node?' },
     { line: 'pilotctl netcheck --json', about: 'The same for a program: match on data.findings[].code' },
@@ -38,7 +39,7 @@ async function measure(context: Context): Promise<NetcheckReport> {
     if (asPilotError(thrown).code !== 'not_running') throw thrown;
   }
   const resolved = await context.settings();
-  const { registry, registry_tls, beacon } = resolved.settings;
+  const { registry, registry_tls, beacon, accelerator } = resolved.settings;
   const { host, home } = context;
   const local = registry === undefined ? await remembered(host, home) : undefined;
   const fingerprint = local?.fingerprint ?? (await pinnedKey(context, resolved));
@@ -47,6 +48,7 @@ async function measure(context: Context): Promise<NetcheckReport> {
       net: netOf(host, resolved.settings),
       registry: registry ?? local?.registry,
       tls: registry_tls ? { ...(fingerprint !== undefined && { fingerprint }) } : undefined,
+      acceleration: host.acceleration(accelerator),
       beacons: beacon !== undefined ? [beacon] : local === undefined ? [] : [local.beacon],
     },
     context.signal,
@@ -75,6 +77,7 @@ function rows(check: NetcheckReport): [string, string | undefined][] {
     ['Port mapping', mappingText(check)],
     ['Carrier', carrierText(check)],
     ['Packets', packetText(check)],
+    ['Accelerator', accelerationText(check.acceleration)],
     ['Registry', registryText(check)],
     ['Clock', clockText(check)],
   ];
