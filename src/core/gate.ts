@@ -17,6 +17,13 @@ const RECHECK_EVERY: Millis = 60_000;
 /** A question to the directory is not repeated within this time. */
 const ASK_PAUSE: Millis = 3_000;
 
+export interface DatagramOptions {
+  /** @default one of the ephemeral range, at random */
+  readonly fromPort?: Port | undefined;
+  /** Only when it can leave at once under a proven key; else `unready`, and the way is made ready. @default false */
+  readonly confirm?: boolean;
+}
+
 export interface GateOptions {
   readonly streams: Streams;
   readonly trust: Trust;
@@ -24,6 +31,8 @@ export interface GateOptions {
   readonly random: Random;
   readonly isPublic: boolean;
   readonly self: () => NodeId;
+  /** There is a key that the peer has proven; if not, one is asked for. */
+  readonly ready: (peer: NodeId, now: Instant) => boolean;
   readonly output: (output: NodeOutput) => void;
   /** A dial that waited begins. */
   readonly dialing: (conn: ConnId, remote: Address) => void;
@@ -80,20 +89,28 @@ export class Gate {
     to: Address,
     port: Port,
     payload: Uint8Array,
-    fromPort: Port | undefined,
+    { fromPort, confirm = false }: DatagramOptions,
     now: Instant,
-  ): 'sent' | 'too_large' | 'invalid' | { readonly denied: Denial } {
+  ): 'sent' | 'unready' | 'too_large' | 'invalid' | { readonly denied: Denial } {
     const sourcePort = fromPort ?? EPHEMERAL_FIRST + this.#options.random.below(EPHEMERAL_COUNT);
     if (to.node !== this.#options.self() && payload.length > 0) {
       const { network, node: peer } = to;
       const size = payload.length;
       const opening: Opening = { direction: 'out', peer, network, port, sourcePort, kind: 'datagram', size };
+      // Before the verdict, which may spend what a rate allows.
+      if (confirm && this.admission.admits(peer, now) === 'yes' && !this.#options.ready(peer, now))
+        return 'unready';
       const verdict = this.admission.verdict(opening, now);
+      if (verdict === 'unknown' && confirm) {
+        this.ask(peer, now);
+        return 'unready';
+      }
       if (verdict === 'unknown') {
         this.#hold(peer, { kind: 'datagram', to, port, payload: payload.slice(), sourcePort }, now);
         return 'sent';
       }
       if (verdict !== 'allowed') return verdict;
+      if (confirm && !this.#options.ready(peer, now)) return 'unready';
     }
     return this.#options.streams.sendDatagram(to, port, payload, now, sourcePort);
   }
@@ -110,7 +127,7 @@ export class Gate {
         this.#dial(conn, remote, port, options, now);
       } else {
         const { to, port, payload, sourcePort } = opening;
-        this.sendDatagram(to, port, payload, sourcePort, now);
+        this.sendDatagram(to, port, payload, { fromPort: sourcePort }, now);
       }
     }
   }

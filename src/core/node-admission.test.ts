@@ -116,12 +116,16 @@ test('a rate bounds streams and datagram flows a minute, but not what answers th
   network.run(1_000);
   assert.deepEqual([dial(made, 7), dial(made, 80)], ['connected', 'connected']);
   const send = () =>
-    network.do(a, (node, now) => node.sendDatagram({ network: 0, node: 2 }, 9, utf8('x'), now, 50_000));
+    network.do(a, (node, now) =>
+      node.sendDatagram({ network: 0, node: 2 }, 9, utf8('x'), now, { fromPort: 50_000 }),
+    );
   for (let i = 0; i < 10; i++) assert.equal(send(), 'sent');
   network.run(100);
   assert.equal(b.outputsOf('datagram').length, 10, 'one flow');
   assert.equal(dial(made, 7), 'rate');
-  network.do(b, (node, now) => node.sendDatagram({ network: 0, node: 1 }, 50_000, utf8('y'), now, 9));
+  network.do(b, (node, now) =>
+    node.sendDatagram({ network: 0, node: 1 }, 50_000, utf8('y'), now, { fromPort: 9 }),
+  );
   network.run(100);
   assert.equal(a.outputsOf('datagram').length, 1);
   network.run(30_000);
@@ -131,10 +135,14 @@ test('a rate bounds streams and datagram flows a minute, but not what answers th
 test('an answer to a datagram needs no leave of its own, but ends with the trust', () => {
   const pair = trusting('', '9');
   const { network, a, b } = pair;
-  network.do(a, (node, now) => node.sendDatagram({ network: 0, node: 2 }, 9, utf8('q'), now, 50_000));
+  network.do(a, (node, now) =>
+    node.sendDatagram({ network: 0, node: 2 }, 9, utf8('q'), now, { fromPort: 50_000 }),
+  );
   network.run(100);
   const answer = (port: number) =>
-    network.do(b, (node, now) => node.sendDatagram({ network: 0, node: 1 }, port, utf8('a'), now, 9));
+    network.do(b, (node, now) =>
+      node.sendDatagram({ network: 0, node: 1 }, port, utf8('a'), now, { fromPort: 9 }),
+    );
   assert.equal(answer(50_000), 'sent');
   assert.deepEqual(answer(50_001), { denied: 'scope' });
   network.run(100);

@@ -3,7 +3,7 @@ import type { Machine } from '../base/machine.ts';
 import type { Address, Instant, NodeId, Port } from '../base/units.ts';
 import { encodePacket, type Packet } from '../wire/packet.ts';
 import { Dials } from './dials.ts';
-import { Gate } from './gate.ts';
+import { type DatagramOptions, Gate } from './gate.ts';
 import type { Relation } from './network/memberships.ts';
 import { NodeReach } from './node-reach.ts';
 import type { NodeOptions, NodeOutput, PeerEndpoints } from './node-types.ts';
@@ -97,6 +97,11 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       random: random.fork('gate'),
       isPublic: options.public ?? false,
       self: () => this.#node,
+      ready: (peer, now) => {
+        if (this.tunnel.peer(peer)?.keyAt !== undefined) return true;
+        this.tunnel.connect(peer, now);
+        return false;
+      },
       output: (output) => this.#outputs.push(output),
       dialing: (conn, { node }) => {
         if (node !== this.#node) this.#dials.begun(conn, node);
@@ -189,15 +194,15 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     this.#settle(now);
   }
 
-  /** `denied`: our own rules don't let it out. */
+  /** `denied`: our own rules don't let it out. `unready`, only with `confirm`: not yet, ask again soon. */
   sendDatagram(
     to: Address,
     port: Port,
     payload: Uint8Array,
     now: Instant,
-    fromPort?: Port,
+    options: DatagramOptions = {},
   ): ReturnType<Gate['sendDatagram']> {
-    return this.settled(this.#gate.sendDatagram(to, port, payload, fromPort, now), now);
+    return this.settled(this.#gate.sendDatagram(to, port, payload, options, now), now);
   }
 
   /** Sends one control ping; `pong` with the returned token may follow. */

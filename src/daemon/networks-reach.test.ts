@@ -206,17 +206,20 @@ test('a datagram to everybody reaches the members whom the policy lets it reach'
   const got: string[] = [];
   await b.onDatagram(5000, ({ data }) => got.push(`b:${Buffer.from(data).toString()}`));
   await c.onDatagram(5000, ({ data }) => got.push(`c:${Buffer.from(data).toString()}`));
-  const send = async (text: string): Promise<void> => {
-    await place.during(a.sendDatagram('1:0001.FFFF.FFFF', 5000, utf8(text)));
+  const send = async (text: string) => {
+    const sent = await place.during(a.sendDatagram('1:0001.FFFF.FFFF', 5000, utf8(text)));
     await place.clock.advance(500);
+    return sent;
   };
-  await send('all');
+  assert.deepEqual(await send('all'), { recipients: 2, skipped: 0 });
   assert.deepEqual(got.splice(0).sort(), ['b:all', 'c:all']);
   network.policy = deny('datagram', 'direction == "out" and peer_id == 2');
   place.registry.networks.changedForAll(network);
   await place.clock.advance(100);
   await send('some');
   assert.deepEqual(got.splice(0), ['c:some']);
+  assert.deepEqual(await send('again'), { recipients: 1, skipped: 1 }, 'by now it is known who is out');
+  assert.deepEqual(got.splice(0), ['c:again']);
   place.registry.networks.remove(network, 3);
   await place.clock.advance(100);
   await send('none');

@@ -40,6 +40,23 @@ export interface DialRequest {
   readonly signal?: Abort;
 }
 
+export interface DatagramOptions {
+  /** @default one of the ephemeral range, at random */
+  readonly fromPort?: Port | undefined;
+  /**
+   * Resolves once it has left, sealed under a key the peer has proven; until there is one it waits at most 10 s.
+   * Whether it arrives only the peer's application can say. Members of a broadcast are not waited for. @default false
+   */
+  readonly confirm?: boolean;
+  readonly signal?: Abort;
+}
+
+/** To how many nodes a datagram went or waits to go, and how many of a broadcast our rules left out. */
+export interface DatagramSent {
+  readonly recipients: number;
+  readonly skipped: number;
+}
+
 export interface IncomingDatagram {
   readonly source: Address;
   readonly sourcePort: Port;
@@ -73,8 +90,8 @@ export interface IpcBackend {
   listen(port: Port, onStream: (stream: LocalStream) => void): { close(): void };
   /** A port of the ephemeral range that nobody listens on. */
   freePort(): Port;
-  /** Errors: `too_large`, `invalid_argument`, `not_found`. */
-  sendDatagram(to: Address, port: Port, data: Uint8Array, fromPort?: Port): Promise<void>;
+  /** Errors: `too_large`, `invalid_argument`, `not_found`; `timeout` of a confirmed one. */
+  sendDatagram(to: Address, port: Port, data: Uint8Array, options?: DatagramOptions): Promise<DatagramSent>;
   readonly messages?: MessageBackend;
   /** Every method of `Methods` that is not about a client's own streams. */
   call(method: string, params: Readonly<Record<string, unknown>>, signal: Abort): Promise<object>;

@@ -2,6 +2,8 @@ import { PilotError } from '../api/errors.ts';
 import type { Address, Port } from '../base/units.ts';
 import { parseAddress } from '../wire/address.ts';
 import type {
+  DatagramOptions,
+  DatagramSent,
   DialRequest,
   IncomingDatagram,
   IpcBackend,
@@ -87,10 +89,15 @@ export class FakeBackend implements IpcBackend {
     return port;
   }
 
-  sendDatagram(to: Address, port: Port, data: Uint8Array, fromPort = 50000): Promise<void> {
+  sendDatagram(
+    to: Address,
+    port: Port,
+    data: Uint8Array,
+    { fromPort = 50000 }: DatagramOptions = {},
+  ): Promise<DatagramSent> {
     if (!this.network.nodes.has(to.node)) return Promise.reject(new PilotError('not_found', 'unknown'));
     this.datagrams.push({ to, source: this.address(), sourcePort: fromPort, destinationPort: port, data });
-    return Promise.resolve();
+    return Promise.resolve({ recipients: 1, skipped: 0 });
   }
 
   async call(

@@ -3,6 +3,8 @@ import type { Pipe } from '../runtime/ports.ts';
 
 /** Frames up to this size are joined into one write. */
 const JOIN_LIMIT = 64 * 1024;
+/** What a client that does not read may leave of frames that go ahead, bytes. */
+const AHEAD_LIMIT = 256 * 1024;
 
 /**
  * Writes frames to a pipe: frames of one turn of the event loop leave in one write. `congested` tells producers of
@@ -12,6 +14,8 @@ export class FrameWriter {
   readonly #pipe: Pipe;
   #queue: Uint8Array[] = [];
   #waitingBytes = 0;
+  #ahead: Uint8Array[] = [];
+  #aheadBytes = 0;
   #scheduled = false;
   #blocked = false;
   #closed = false;
@@ -39,6 +43,20 @@ export class FrameWriter {
     if (this.#closed) return;
     this.#queue.push(frame);
     this.#waitingBytes += frame.length;
+    this.#schedule();
+  }
+
+  /** A frame that overtakes what waits, such as a datagram beside bulk data. False when too many wait: it is dropped. */
+  pushAhead(frame: Uint8Array): boolean {
+    if (this.#aheadBytes + frame.length > AHEAD_LIMIT) this.flush();
+    if (this.#closed || this.#aheadBytes + frame.length > AHEAD_LIMIT) return false;
+    this.#ahead.push(frame);
+    this.#aheadBytes += frame.length;
+    this.#schedule();
+    return true;
+  }
+
+  #schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
     queueMicrotask(() => {
@@ -49,7 +67,9 @@ export class FrameWriter {
 
   flush(): void {
     if (this.#blocked || this.#closed) return;
-    const queue = this.#queue;
+    const queue = this.#ahead.length > 0 ? [...this.#ahead, ...this.#queue] : this.#queue;
+    this.#ahead = [];
+    this.#aheadBytes = 0;
     this.#queue = [];
     this.#waitingBytes = 0;
     let ready = true;
@@ -65,8 +85,7 @@ export class FrameWriter {
 
   close(): void {
     this.flush();
-    this.#closed = true;
-    this.#queue = [];
+    this.#end();
   }
 
   #wait(): void {
@@ -77,10 +96,13 @@ export class FrameWriter {
         this.flush();
         if (!this.#blocked && !this.#closed) this.#onDrain();
       },
-      () => {
-        this.#closed = true;
-        this.#queue = [];
-      },
+      () => this.#end(),
     );
+  }
+
+  #end(): void {
+    this.#closed = true;
+    this.#queue = [];
+    this.#ahead = [];
   }
 }

@@ -110,7 +110,7 @@ export class LegacyCommands {
       case CMD.sendToConfirm: {
         const target = decodeTarget(payload);
         if (typeof target === 'string') throw new Refusal('sendto: missing address/port');
-        await this.#sendDatagram(target.address, target.port, target.data);
+        await this.#sendDatagram(target.address, target.port, target.data, true);
         return this.#reply(CMD.sendToConfirmOk, new Uint8Array(0));
       }
       case CMD.info:
@@ -252,12 +252,12 @@ export class LegacyCommands {
     );
   }
 
-  async #sendDatagram(to: Address, port: Port, data: Uint8Array): Promise<void> {
+  async #sendDatagram(to: Address, port: Port, data: Uint8Array, confirm = false): Promise<void> {
     if (isBroadcast(to) && to.network === 0) {
       throw new Refusal('sendto: broadcast on backbone network is not permitted');
     }
     try {
-      await this.#session.backend.sendDatagram(to, port, data);
+      await this.#session.backend.sendDatagram(to, port, data, { confirm, signal: this.#lifetime });
     } catch (thrown) {
       if (isBroadcast(to) && asPilotError(thrown).code === 'permission_denied') {
         throw new Refusal(`sendto: not a member of network ${to.network}`);

@@ -166,7 +166,7 @@ export class ClientSession implements BindingHost {
 
   deliver(datagram: IncomingDatagram): void {
     // Unreliable by contract: a client that does not read loses datagrams, not the daemon its memory.
-    if (!this.writer.congested) this.writer.push(encodeIpcFrame(CMD.recvFrom, encodeRecvFrom(datagram)));
+    this.writer.pushAhead(encodeIpcFrame(CMD.recvFrom, encodeRecvFrom(datagram)));
   }
 
   sendError(text: string): void {

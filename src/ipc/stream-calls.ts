@@ -153,6 +153,10 @@ async function sendDatagram(
   const data = decodeBase64(textParam(params, 'data_b64'));
   if (data === undefined) throw new PilotError('invalid_argument', 'Parameter data_b64 must be base64');
   const address = await session.backend.resolveTarget(target, signal);
-  await session.backend.sendDatagram(address, port, data, fromPort < 0 ? undefined : fromPort);
-  return { bytes: data.length };
+  const sent = await session.backend.sendDatagram(address, port, data, {
+    ...(fromPort >= 0 && { fromPort }),
+    confirm: flagParam(params, 'confirm', false),
+    signal,
+  });
+  return { bytes: data.length, ...sent };
 }

@@ -3,6 +3,7 @@ import type { Conn, Listener } from '../api/stream.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Address, Millis, NodeId, Port } from '../base/units.ts';
+import type { DatagramSent } from '../ipc/backend.ts';
 import { type Datagram, type DialOptions, IpcClient, wholeMillis } from '../ipc/client.ts';
 import type {
   ApproveResult,
@@ -135,19 +136,29 @@ export class PilotClient {
     return this.#ipc.listen(port);
   }
 
-  /** Sends one unreliable packet of at most about 1,100 bytes. Errors: `too_large`, `not_found`. */
+  /**
+   * Sends one unreliable packet; to everybody in network 5 with the target `5:0005.FFFF.FFFF`. With `confirm` it
+   * resolves once the packet has left under a key the peer has proven. Errors: `too_large` with the limit, `not_found`,
+   * `untrusted`, `policy_denied`; `timeout` with `confirm`. @default confirm false
+   */
   async sendDatagram(
     target: string,
     port: Port,
     data: Uint8Array,
-    options: { fromPort?: Port } = {},
-  ): Promise<void> {
-    await this.#ipc.call('send_datagram', {
-      target,
-      port,
-      from_port: options.fromPort,
-      data_b64: encodeBase64(data),
-    });
+    options: { fromPort?: Port; confirm?: boolean; signal?: Abort } = {},
+  ): Promise<DatagramSent> {
+    const { recipients, skipped } = await this.#ipc.call(
+      'send_datagram',
+      {
+        target,
+        port,
+        from_port: options.fromPort,
+        data_b64: encodeBase64(data),
+        ...(options.confirm === true && { confirm: true }),
+      },
+      options.signal,
+    );
+    return { recipients, skipped };
   }
 
   /** Receives datagrams to a port. Errors: `port_in_use`. */

@@ -1,6 +1,7 @@
 /** What applications import. The daemon does the work; this talks to it over its local socket. */
 export * from '../api/errors.ts';
 export type { Conn, Listener } from '../api/stream.ts';
+export type { DatagramSent } from '../ipc/backend.ts';
 export type { Datagram, DialOptions } from '../ipc/client.ts';
 export type * from '../ipc/methods.ts';
 export type { FileSent, Progress } from '../services/data-exchange/client.ts';

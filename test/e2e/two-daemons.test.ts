@@ -11,7 +11,7 @@ import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../s
 import { memoryStore, type Store } from '../../src/registry/index.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
 import type { Log } from '../../src/runtime/ports.ts';
-import { memorySource, PilotClient } from '../../src/sdk/index.ts';
+import { memorySource, PilotClient, type PilotError } from '../../src/sdk/index.ts';
 
 const LOOPBACK = '127.0.0.1';
 const verbose = process.env.PILOT_TEST_LOG === '1';
@@ -177,6 +177,27 @@ describe('two daemons with a rendezvous on loopback', () => {
       ]);
     });
     assert.equal(await got, 'datagram');
+  });
+
+  test('confirms a datagram that left, and names the limit of one that cannot', async () => {
+    const got = new Promise<string>((resolve) => {
+      void b.onDatagram(6002, (datagram) => resolve(fromUtf8(datagram.data)));
+    });
+    await until('the port is taken', async () => {
+      const sent = await a.sendDatagram('node-b', 6002, utf8('sure'), { confirm: true });
+      assert.deepEqual(sent, { recipients: 1, skipped: 0 });
+      return Promise.race([
+        got.then(() => true),
+        new Promise<boolean>((r) => setTimeout(() => r(false), 20)),
+      ]);
+    });
+    assert.equal(await got, 'sure');
+    await assert.rejects(a.sendDatagram('node-b', 6002, new Uint8Array(70_000)), (error: PilotError) => {
+      assert.equal(error.code, 'too_large');
+      assert.match(error.message, /70000 bytes to .*: at most \d+ bytes fit/);
+      assert.match(error.hint, /send-message/);
+      return true;
+    });
   });
 
   test('puts a message into the inbox', async () => {

@@ -13,7 +13,7 @@ import {
   PROTOCOL_DATAGRAM,
   PROTOCOL_STREAM,
 } from '../../wire/packet.ts';
-import { PEER, Solo, US } from './solo.testkit.ts';
+import { openIncoming, PEER, Solo, US } from './solo.testkit.ts';
 
 test('sends a datagram from a fresh port and delivers what arrives', () => {
   const solo = new Solo();
@@ -52,6 +52,15 @@ test('a datagram leaves from the port asked for, and is a copy', () => {
   payload.fill(0);
   const [packet] = solo.take();
   assert.deepEqual([packet!.sourcePort, packet!.payload], [77, utf8('abc')]);
+});
+
+test('datagrams and pings leave before the segments of their turn', () => {
+  const { solo, conn } = openIncoming(true);
+  solo.streams.write(conn, new Uint8Array(5000), solo.now);
+  solo.streams.sendDatagram({ network: 0, node: PEER }, 1, utf8('urgent'), solo.now);
+  solo.streams.ping(PEER, solo.now);
+  const protocols = solo.take().map(({ protocol }) => protocol);
+  assert.deepEqual(protocols.slice(0, 3), [PROTOCOL_DATAGRAM, PROTOCOL_CONTROL, PROTOCOL_STREAM]);
 });
 
 test('refuses datagrams that nobody can send, and drops empty ones that arrive', () => {

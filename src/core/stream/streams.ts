@@ -54,6 +54,8 @@ export class Streams implements Machine<StreamOutput> {
   readonly #table = new ConnectionTable();
   readonly #deadlines = new DeadlineHeap<Connection>();
   readonly #outputs = new Deque<StreamOutput>();
+  /** Datagrams and pings: they leave before the segments of their turn. */
+  readonly #urgent = new Deque<StreamOutput>();
   readonly #listeners = new Set<Port>();
   readonly #limits: IncomingLimits;
   /** Payload bytes per packet that the path to a node carries, where that differs from the default. */
@@ -267,7 +269,7 @@ export class Streams implements Machine<StreamOutput> {
     if (payload.length === 0 || to.node === 0 || to.node === BROADCAST_NODE) return 'invalid';
     const source = { network: to.network, node: this.#node };
     const sourcePort = fromPort ?? randomEphemeral(this.#random);
-    this.#outputs.push({
+    this.#urgent.push({
       type: 'packet',
       to: to.node,
       packet: datagramPacket(source, sourcePort, to, toPort, payload.slice()),
@@ -278,7 +280,7 @@ export class Streams implements Machine<StreamOutput> {
   /** Sends one ping; `pong` with the returned token follows if it is answered. */
   ping(node: NodeId, now: Instant, payload?: Uint8Array): number {
     const packet = this.#control.ping(this.#node, node, now, payload);
-    this.#outputs.push({ type: 'packet', to: node, packet });
+    this.#urgent.push({ type: 'packet', to: node, packet });
     return packet.seq;
   }
 
@@ -342,7 +344,7 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   poll(): StreamOutput | undefined {
-    return this.#outputs.shift();
+    return this.#urgent.shift() ?? this.#outputs.shift();
   }
 
   // ---- streams
@@ -493,6 +495,6 @@ export class Streams implements Machine<StreamOutput> {
     }
     const pong = this.#control.pong(packet);
     if (pong === undefined || !this.#answerLimiter.take(packet.source.node, now)) return;
-    this.#outputs.push({ type: 'packet', to: packet.source.node, packet: pong });
+    this.#urgent.push({ type: 'packet', to: packet.source.node, packet: pong });
   }
 }

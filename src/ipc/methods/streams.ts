@@ -29,7 +29,11 @@ export interface StreamMethods {
   unlisten: [{ port: number }, { port: number }];
   /** Resolves when the peer has acknowledged everything. */
   close: [{ connection: number }, { connection: number }];
-  send_datagram: [{ target: string; port: number; from_port?: number; data_b64: string }, { bytes: number }];
+  /** With `confirm`, answered once it has left under a proven key. A broadcast skips whom the policy leaves out. */
+  send_datagram: [
+    { target: string; port: number; from_port?: number; data_b64: string; confirm?: boolean },
+    { bytes: number; recipients: number; skipped: number },
+  ];
   /** Datagrams to this port are pushed to this client from now on. */
   listen_datagrams: [{ port: number }, { port: number }];
   unlisten_datagrams: [{ port: number }, { port: number }];

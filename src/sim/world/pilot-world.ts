@@ -234,9 +234,9 @@ export class PilotWorld {
   sendDatagram(from: Machine, to: Machine): void {
     const text = `datagram-${++this.#datagrams}`;
     this.promises.datagrams.set(text, { from, to, received: 0 });
-    void this.#withClient(from, text, (client) =>
-      client.sendDatagram(String(to.node), DATAGRAM_PORT, utf8(text)),
-    );
+    void this.#withClient(from, text, async (client) => {
+      await client.sendDatagram(String(to.node), DATAGRAM_PORT, utf8(text));
+    });
   }
 
   ping(from: Machine, to: Machine, timeout: Millis = 5_000): Promise<boolean> {
