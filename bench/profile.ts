@@ -1,0 +1,124 @@
+/**
+ * Where the time of the two daemons goes during a bulk transfer between two applications: CPU profiles of both,
+ * summed by function. Run: node dist/bench/profile.js [--megabytes 400] [--relayed] [--rows 25] [--keep DIRECTORY]
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Actor, PROJECT } from '../lab/stage.ts';
+import { table } from './measure.ts';
+import { connect, Rig } from './rig.ts';
+
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+}
+
+function option(name: string, fallback: number): number {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : Number(process.argv[at + 1]);
+}
+const bytes = option('megabytes', 400) * 1_000_000;
+const rows = option('rows', 25);
+const keep = process.argv.indexOf('--keep');
+const output =
+  keep < 0 ? mkdtempSync(join(tmpdir(), 'pilot-profile-')) : String(process.argv[keep + 1]);
+mkdirSync(output, { recursive: true });
+
+/** Microseconds of each function itself, without what it calls; the idle time is left out. */
+function selfTimes(profile: Profile): Map<string, number> {
+  const names = new Map<number, string>();
+  for (const { id, callFrame } of profile.nodes) {
+    const file = callFrame.url.split('/').slice(-2).join('/');
+    names.set(id, `${callFrame.functionName || '(anonymous)'} ${file}${file === '' ? '' : `:${callFrame.lineNumber + 1}`}`);
+  }
+  const times = new Map<string, number>();
+  for (const [index, sample] of profile.samples.entries()) {
+    const name = names.get(sample)!;
+    if (name.startsWith('(idle)')) continue;
+    times.set(name, (times.get(name) ?? 0) + profile.timeDeltas[index]!);
+  }
+  return times;
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+const rig = new Rig();
+const daemons: ChildProcess[] = [];
+const sinks: ChildProcess[] = [];
+try {
+  await rig.start({ relayOnly: process.argv.includes('--relayed') });
+  // The rig's own daemons hold the trust; the same homes are now run by processes that record.
+  const names = ['sender', 'receiver'];
+  for (const [index, actor] of [rig.a, rig.b].entries()) {
+    rig.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true });
+    daemons.push(await recorded(actor, names[index]!));
+  }
+  const sink = spawn(
+    process.execPath,
+    [join(PROJECT, 'dist', 'bench', 'sink.js'), 'pilot', rig.socket(rig.b), '5001', 'count', String(bytes)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  sinks.push(sink);
+  await once(sink.stdout!, 'data');
+  const client = await connect(rig.socket(rig.a));
+  const conn = await client.dial('bench-b', 5001);
+  const before = daemons.map((daemon) => cpuSeconds(daemon.pid!));
+  const piece = new Uint8Array(65_536);
+  const start = performance.now();
+  for (let left = bytes; left > 0; left -= piece.length)
+    await conn.write(left < piece.length ? piece.subarray(0, left) : piece);
+  await conn.read();
+  const elapsed = performance.now() - start;
+  const cpu = daemons.map((daemon, index) => cpuSeconds(daemon.pid!) - before[index]!);
+  conn.abort();
+  await client.close();
+  console.log(`${bytes / 1e6} MB in ${(elapsed / 1e3).toFixed(2)} s: ${(bytes / 1e3 / elapsed).toFixed(1)} MB/s`);
+  for (const daemon of daemons) {
+    daemon.kill('SIGTERM');
+    await once(daemon, 'exit');
+  }
+  for (const [index, name] of names.entries()) {
+    const file = readdirSync(output).find((each) => each.startsWith(name));
+    const times = selfTimes(JSON.parse(readFileSync(join(output, file!), 'utf8')) as Profile);
+    const total = [...times.values()].reduce((sum, time) => sum + time, 0);
+    console.log(`\n${name}: ${((cpu[index]! * 1e9) / bytes).toFixed(2)} CPU s per GB`);
+    const most = [...times].sort((a, b) => b[1] - a[1]).slice(0, rows);
+    table([['itself', '%'], ...most.map(([what, time]) => [what, ((time / total) * 100).toFixed(1)])]);
+  }
+} finally {
+  for (const child of [...sinks, ...daemons]) child.kill();
+  await rig.stop();
+  if (keep < 0) rmSync(output, { recursive: true, force: true });
+}
+process.exit(0);
+
+/** A daemon in the foreground that writes its profile when it ends. */
+async function recorded(actor: Actor, name: string): Promise<ChildProcess> {
+  const child = spawn(
+    process.execPath,
+    [
+      ...['--cpu-prof', `--cpu-prof-dir=${output}`, `--cpu-prof-name=${name}.cpuprofile`],
+      join(PROJECT, 'dist', 'bin', 'pilot-daemon.js'),
+    ],
+    { env: rig.stage.environment(actor), stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  for (let tries = 0; tries < 100; tries++) {
+    const client = await connect(rig.socket(actor)).catch(() => undefined);
+    if (client !== undefined) {
+      await client.close();
+      return child;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`the daemon of ${actor.name} does not answer`);
+}
