@@ -27,8 +27,7 @@ function option(name: string, fallback: number): number {
 const bytes = option('megabytes', 400) * 1_000_000;
 const rows = option('rows', 25);
 const keep = process.argv.indexOf('--keep');
-const output =
-  keep < 0 ? mkdtempSync(join(tmpdir(), 'pilot-profile-')) : String(process.argv[keep + 1]);
+const output = keep < 0 ? mkdtempSync(join(tmpdir(), 'pilot-profile-')) : String(process.argv[keep + 1]);
 mkdirSync(output, { recursive: true });
 
 /** Microseconds of each function itself, without what it calls; the idle time is left out. */
@@ -36,7 +35,10 @@ function selfTimes(profile: Profile): Map<string, number> {
   const names = new Map<number, string>();
   for (const { id, callFrame } of profile.nodes) {
     const file = callFrame.url.split('/').slice(-2).join('/');
-    names.set(id, `${callFrame.functionName || '(anonymous)'} ${file}${file === '' ? '' : `:${callFrame.lineNumber + 1}`}`);
+    names.set(
+      id,
+      `${callFrame.functionName || '(anonymous)'} ${file}${file === '' ? '' : `:${callFrame.lineNumber + 1}`}`,
+    );
   }
   const times = new Map<string, number>();
   for (const [index, sample] of profile.samples.entries()) {
@@ -82,7 +84,9 @@ try {
   const cpu = daemons.map((daemon, index) => cpuSeconds(daemon.pid!) - before[index]!);
   conn.abort();
   await client.close();
-  console.log(`${bytes / 1e6} MB in ${(elapsed / 1e3).toFixed(2)} s: ${(bytes / 1e3 / elapsed).toFixed(1)} MB/s`);
+  console.log(
+    `${bytes / 1e6} MB in ${(elapsed / 1e3).toFixed(2)} s: ${(bytes / 1e3 / elapsed).toFixed(1)} MB/s`,
+  );
   for (const daemon of daemons) {
     daemon.kill('SIGTERM');
     await once(daemon, 'exit');

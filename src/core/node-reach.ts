@@ -65,6 +65,16 @@ export abstract class NodeReach extends NodeTrust {
     this.settled(undefined, now);
   }
 
+  /** The same for a train: datagrams of `segment` bytes one behind the other. Its bytes are the node's from now on. */
+  handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
+    if (this.peerRelay === undefined || via !== 0) this.tunnel.handleTrain(from, train, segment, now, via);
+    else {
+      for (let at = 0; at < train.length; at += segment)
+        this.handleDatagram(from, train.subarray(at, at + segment), now);
+    }
+    this.settled(undefined, now);
+  }
+
   /** Makes sure a tunnel to the peer exists, and looks for a better path. */
   connectPeer(node: NodeId, now: Instant): void {
     this.settled(this.tunnel.connect(node, now), now);

@@ -20,6 +20,11 @@ export interface NodeOptions {
   readonly relayOnly?: boolean;
   /** Relays for peers whom we trust, so many bytes a second in all. @default no */
   readonly relayForPeers?: { readonly rate: Bytes };
+  /**
+   * Packets leave in trains (`transmit` with `segment`), whose bytes are good until `poll` has returned undefined.
+   * @default each datagram is an output, and its bytes are the owner's
+   */
+  readonly trains?: boolean;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
   /** What our networks allow; its owner keeps it up to date and calls `recheck`. @default no networks */
@@ -47,8 +52,17 @@ export type NodeQuery =
   | { readonly ask: 'rotations'; readonly peer: NodeId };
 
 export type NodeOutput =
-  /** From the local socket of this number. @default 0, the tunnel's own */
-  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array; readonly via?: number }
+  /**
+   * From the local socket of this number. @default 0, the tunnel's own
+   * `segment`: a train, datagrams of so many bytes one behind the other, the last perhaps shorter.
+   */
+  | {
+      readonly type: 'transmit';
+      readonly to: Endpoint;
+      readonly data: Uint8Array;
+      readonly via?: number;
+      readonly segment?: number;
+    }
   /** Open or close a further local UDP socket. What arrives there comes back with its number. */
   | { readonly type: 'socket'; readonly via: number; readonly open: boolean }
   | { readonly type: 'query'; readonly query: NodeQuery }

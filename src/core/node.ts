@@ -1,7 +1,7 @@
 import type { SigningKey } from '../base/crypto.ts';
 import type { Machine } from '../base/machine.ts';
 import type { Address, Instant, NodeId, Port } from '../base/units.ts';
-import { encodePacket, type Packet } from '../wire/packet.ts';
+import type { Packet } from '../wire/packet.ts';
 import { Dials } from './dials.ts';
 import { type DatagramOptions, Gate } from './gate.ts';
 import type { Relation } from './network/memberships.ts';
@@ -64,6 +64,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       random: random.fork('tunnel'),
       identity,
       beacons: options.beacons,
+      trains: options.trains ?? false,
       config: {
         ...(options.relayOnly === true && { relayOnly: true, relayAfter: 0 }),
         relaysForPeers: options.relayForPeers !== undefined,
@@ -265,6 +266,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     if (this.#outputAt < this.#outputs.length) return this.#outputs[this.#outputAt++];
     this.#outputs.length = 0;
     this.#outputAt = 0;
+    this.tunnel.departed();
     return undefined;
   }
 
@@ -312,6 +314,9 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       case 'payloadLimit':
         this.#streams.setSegmentLimit(output.peer, output.bytes, now);
         return;
+      case 'packets':
+        this.#onPackets(output.peer, output.packets, now);
+        return;
       case 'needRelation':
         this.#gate.ask(output.peer, now);
         return;
@@ -332,11 +337,17 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     }
   }
 
+  #onPackets(peer: NodeId, packets: readonly Packet[], now: Instant): void {
+    const isDoubtful = this.#forgetAt.size > 0;
+    const heard = isDoubtful ? packets.filter((packet) => this.#isHeard(peer, packet)) : packets;
+    this.#streams.handlePackets(heard, heard.length, now);
+  }
+
   #onStream(output: StreamOutput, now: Instant): void {
     switch (output.type) {
       case 'packet':
         if (output.to === this.#node) this.#streams.handlePacket(output.packet, now);
-        else this.tunnel.send(output.to, encodePacket(output.packet), now);
+        else this.tunnel.sendPacket(output.to, output.packet, now);
         return;
       case 'connected':
         this.#dials.connected(output.conn);

@@ -62,6 +62,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     wall,
     memberships,
     beacons: [],
+    trains: true,
     public: opened.state.public,
     ...(opened.trust !== undefined && { trust: opened.trust }),
     ...(relayOnly && { relayOnly: true }),
@@ -274,6 +275,11 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     traffic.bytesReceived += data.length;
     run(() => node.handleDatagram(from, data, now(), via));
   };
+  const receivedTrain = (train: Uint8Array, segment: number, from: Endpoint, via: number): void => {
+    traffic.packetsReceived += Math.ceil(train.length / segment);
+    traffic.bytesReceived += train.length;
+    run(() => node.handleTrain(from, train, segment, now(), via));
+  };
   const carrierHomes = new CarrierHomes(net, knownBeacons, () => registration.presenceChanged());
   const carriers: Carriers = new Carriers({
     ...{ net, clock, log, transport },
@@ -295,7 +301,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     ...{ node, driver, sockets, ipc, registry, stateGate, own, known, identities, streams, networks },
     ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
     ...{ portMapper },
-    ...{ carriers, received },
+    ...{ carriers, received, receivedTrain },
   };
 }
 

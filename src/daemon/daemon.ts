@@ -109,9 +109,10 @@ export class Daemon {
   }
 
   #receive(): void {
-    const { sockets, surroundings, received } = this.#parts;
+    const { sockets, surroundings, received, receivedTrain } = this.#parts;
     sockets.listen({
       received: (data, from, via) => received(from, data, via),
+      receivedTrain,
       unreachable: () => surroundings.refused(),
     });
   }

@@ -20,8 +20,12 @@ export class Outputs {
     const { trustEffects, networks, answers, ipc, pings, streams, sockets } = this.#parts;
     switch (output.type) {
       case 'transmit':
-        if (!trustEffects.isHolding) this.#transmit(output.to, output.data, output.via);
-        else trustEffects.hold(() => this.#transmit(output.to, output.data, output.via));
+        if (!trustEffects.isHolding) this.#transmit(output.to, output.data, output.via, output.segment);
+        else {
+          // Its bytes are good for this turn only.
+          const data = output.data.slice();
+          trustEffects.hold(() => this.#transmit(output.to, data, output.via, output.segment));
+        }
         return;
       case 'query':
         if (output.query.ask === 'relation') networks.ask(output.query.peer);
@@ -73,13 +77,16 @@ export class Outputs {
     }
   }
 
-  #transmit(to: Endpoint, data: Uint8Array, via = 0): void {
+  #transmit(to: Endpoint, data: Uint8Array, via = 0, segment?: number): void {
     const { traffic, sockets, carriers } = this.#parts;
     const byStream = isCarrier(to);
     if (!byStream && !carriers.allowsUdp) return;
-    traffic.packetsSent++;
+    traffic.packetsSent += segment === undefined ? 1 : Math.ceil(data.length / segment);
     traffic.bytesSent += data.length;
-    if (byStream) carriers.send(to, data);
-    else sockets.send(via, to, data);
+    if (segment === undefined) {
+      if (byStream) carriers.send(to, data);
+      else sockets.send(via, to, data);
+    } else if (!byStream) sockets.sendTrain(via, to, data, segment);
+    else for (let at = 0; at < data.length; at += segment) carriers.send(to, data.slice(at, at + segment));
   }
 }

@@ -30,6 +30,7 @@ async function scene() {
   const received: string[] = [];
   sockets.listen({
     received: (data, _from, via) => received.push(`${via}:${data[0]}`),
+    receivedTrain() {},
     unreachable() {},
   });
   const to = { host: other.host.address, port: 9 };
@@ -75,6 +76,17 @@ describe('the sockets of a node', () => {
     await world.runFor(1_000);
     assert.deepEqual(received, []);
     assert.equal(sockets.count, 1);
+  });
+
+  it('send a train as its datagrams, and leave its bytes to whoever gave it', async () => {
+    const { world, sockets, heard, to } = await scene();
+    const train = Uint8Array.of(1, 9, 2, 9, 3);
+    sockets.open(1);
+    sockets.sendTrain(1, to, train, 2);
+    sockets.sendTrain(0, to, train, 2);
+    train.fill(0);
+    await world.runFor(1_000);
+    assert.deepEqual(heard.sort(), ['1', '1', '2', '2', '3', '3']);
   });
 
   it('that were closed while they opened stay closed', async () => {

@@ -17,6 +17,8 @@ type Extra =
 /** What comes in by any of the sockets, and what the system refuses to send. */
 export interface SocketsHost {
   received(data: Uint8Array, from: Endpoint, via: number): void;
+  /** Datagrams of `segment` bytes one behind the other, the last perhaps shorter. */
+  receivedTrain(train: Uint8Array, segment: number, from: Endpoint, via: number): void;
   unreachable(to: Endpoint, via: number): void;
 }
 
@@ -62,6 +64,14 @@ export class Sockets {
       extra.waiting.push({ to, data });
   }
 
+  /** Datagrams of `segment` bytes one behind the other, the last perhaps shorter. The bytes are the caller's again on return. */
+  sendTrain(via: number, to: Endpoint, train: Uint8Array, segment: number): void {
+    const extra = via === 0 ? undefined : this.#extras.get(via);
+    const socket = via === 0 ? this.#main : extra?.state === 'open' ? extra.socket : undefined;
+    if (socket?.sendTrain !== undefined) socket.sendTrain(train, segment, to);
+    else for (let at = 0; at < train.length; at += segment) this.send(via, to, train.slice(at, at + segment));
+  }
+
   /** A socket that cannot be opened is one whose datagrams are lost. */
   open(via: number): void {
     if (this.#closed || via === 0 || this.#extras.has(via) || this.#extras.size >= MOST) return;
@@ -90,6 +100,7 @@ export class Sockets {
     this.#extras.delete(via);
     if (extra?.state !== 'open') return;
     extra.socket.onDatagram(() => {});
+    extra.socket.onTrain?.(() => {});
     this.#clock.at(this.#clock.now() + LINGER, () => void extra.socket.close());
   }
 
@@ -102,7 +113,13 @@ export class Sockets {
   }
 
   #attach(via: number, socket: UdpSocket): void {
-    socket.onDatagram((data, from) => this.#host?.received(data, from, via));
+    if (socket.onTrain === undefined)
+      socket.onDatagram((data, from) => this.#host?.received(data, from, via));
+    else
+      socket.onTrain((train, segment, from) => {
+        if (train.length > segment) this.#host?.receivedTrain(train, segment, from, via);
+        else this.#host?.received(train, from, via);
+      });
     socket.onUnreachable((to) => this.#host?.unreachable(to, via));
   }
 }

@@ -163,12 +163,13 @@ export function writePilsHeader(
   prefix: number,
   counterHigh: number,
   counterLow: number,
+  at = 0,
 ): void {
-  writeU32(buffer, 0, MAGIC.pils);
-  writeU32(buffer, 4, node);
-  writeU32(buffer, 8, prefix);
-  writeU32(buffer, 12, counterHigh);
-  writeU32(buffer, 16, counterLow);
+  writeU32(buffer, at, MAGIC.pils);
+  writeU32(buffer, at + 4, node);
+  writeU32(buffer, at + 8, prefix);
+  writeU32(buffer, at + 12, counterHigh);
+  writeU32(buffer, at + 16, counterLow);
 }
 
 export function decodePils(bytes: Uint8Array): Pils | 'too_short' {

@@ -6,6 +6,7 @@ import { PILS_HEADER_LENGTH, writePilsHeader } from '../../wire/tunnel-frames.ts
 import { KEY_INFO, MAX_COUNTER, MAX_PREFIXES, REKEY_PREFIXES } from './constants.ts';
 import type { Offer } from './offer.ts';
 import { ReplayWindow } from './replay-window.ts';
+import { openTrain, sealTrain } from './train.ts';
 
 const NO_SALT = new Uint8Array(0);
 const KEY_LENGTH = 32;
@@ -79,19 +80,46 @@ export class KeySlot {
 
   /** Writes the whole PILS frame of `plaintext` at the start of `out` (36 bytes longer); false at the counter's end. */
   seal(plaintext: Uint8Array, out: Uint8Array): boolean {
+    if (!this.begin(out, 0)) return false;
+    writeU32(this.#nonce, 4, this.#counterHigh);
+    writeU32(this.#nonce, 8, this.#counterLow);
+    this.#aead.sealInto(this.#nonce, this.#ownId, plaintext, out, PILS_HEADER_LENGTH);
+    return true;
+  }
+
+  /** Writes the 20 bytes before the ciphertext of one frame, under a counter of its own; false at the counter's end. */
+  begin(out: Uint8Array, at: number): boolean {
     this.#counterLow = (this.#counterLow + 1) >>> 0;
     if (this.#counterLow === 0) this.#counterHigh++;
     if (this.sealed >= MAX_COUNTER) return false;
-    writeU32(this.#nonce, 4, this.#counterHigh);
-    writeU32(this.#nonce, 8, this.#counterLow);
-    writePilsHeader(out, this.#node, this.#prefix, this.#counterHigh, this.#counterLow);
-    this.#aead.sealInto(this.#nonce, this.#ownId, plaintext, out, PILS_HEADER_LENGTH);
+    writePilsHeader(out, this.#node, this.#prefix, this.#counterHigh, this.#counterLow, at);
     return true;
+  }
+
+  /**
+   * Seals frames of `segment` bytes in place, the last perhaps shorter: `head` bytes that `begin` ended, plaintext, and
+   * 16 bytes of room. Each plaintext is given its checksum first.
+   */
+  sealTrain(train: Uint8Array, segment: number, head: number, checksumAt: number): void {
+    sealTrain(this.#aead, this.#ownId, train, segment, head, checksumAt);
   }
 
   /** True when a frame with this prefix was opened before. */
   knows(prefix: number): boolean {
     return prefix === this.#lastPrefix || this.#windows.has(prefix);
+  }
+
+  /** Opens frames in place, laid out as for `sealTrain`; `opened` tells of each what `Aead.openTrain` does. */
+  openTrain(train: Uint8Array, segment: number, head: number, checksumAt: number, opened: Uint8Array): void {
+    openTrain(this.#aead, this.#peerId, train, segment, head, checksumAt, opened);
+  }
+
+  /** Takes the counter of a frame that `openTrain` found authentic under a known prefix; false when it was taken before. */
+  take(prefix: number, counter: number): boolean {
+    const window = prefix === this.#lastPrefix ? this.#lastWindow : this.#windows.get(prefix);
+    if (window?.admits(counter) !== true) return false;
+    window.mark(counter);
+    return true;
   }
 
   /** Opens one frame. Nothing changes unless it authenticates. */

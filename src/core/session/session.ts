@@ -180,6 +180,12 @@ export class Session {
     return failure;
   }
 
+  /** The slot that opened frames with this prefix before: a whole train of them is opened under it. */
+  slotOf(prefix: number, now: Instant): KeySlot | undefined {
+    if (this.#previous !== undefined && now >= this.#previousUntil) this.#previous = undefined;
+    return this.#slotOfPrefix(prefix);
+  }
+
   /** True when the current key should be replaced: by age, by volume, or because the peer has worn it out. */
   needsRekey(now: Instant): boolean {
     const current = this.#current;

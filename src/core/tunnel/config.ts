@@ -43,6 +43,11 @@ export interface TunnelOptions {
   readonly config?: Partial<TunnelConfig>;
   /** Peers whose signed documents only a node of ours makes: relayed at once. @default none */
   readonly isOurs?: (peer: NodeId) => boolean;
+  /**
+   * Packets leave in trains (`transmit` with `segment`), whose bytes are the tunnel's again after `departed`.
+   * @default each datagram is an output, and its bytes are the owner's
+   */
+  readonly trains?: boolean;
   /** Who may learn that this node exists. @default everybody */
   readonly admission?: Admits;
 }

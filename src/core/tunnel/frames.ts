@@ -1,5 +1,12 @@
+import { readU32 } from '../../base/bytes.ts';
 import type { Instant, NodeId } from '../../base/units.ts';
-import { type classifyDatagram, decodePila, decodePils } from '../../wire/tunnel-frames.ts';
+import {
+  type classifyDatagram,
+  decodePila,
+  decodePils,
+  MAGIC,
+  PILS_OVERHEAD,
+} from '../../wire/tunnel-frames.ts';
 import type { ExchangeCheck } from './exchange-check.ts';
 import { HeldExchanges } from './held-exchanges.ts';
 import type { Held, IdentityKeys } from './identity-keys.ts';
@@ -83,6 +90,26 @@ export class Frames {
     }
     this.#parts.drop('no_session');
     this.#greet(frame.node, { frame: data, ...arrival(way) }, now);
+  }
+
+  /**
+   * Takes datagrams of `segment` bytes one behind the other, each with `skip` bytes before its frame, if all are encrypted
+   * packets of one peer under a key that is in use; false when they are to be looked at one by one.
+   */
+  handleTrain(way: Arrival, train: Uint8Array, segment: number, skip: number, now: Instant): boolean {
+    if (this.#parts.node() === 0 || segment < skip + PILS_OVERHEAD) return false;
+    const node = readU32(train, skip + 4);
+    const prefix = readU32(train, skip + 8);
+    for (let at = 0; at < train.length; at += segment) {
+      if (train.length - at < skip + PILS_OVERHEAD) return false;
+      const frame = at + skip;
+      if (readU32(train, frame) !== MAGIC.pils || readU32(train, frame + 4) !== node) return false;
+      if (readU32(train, frame + 8) !== prefix) return false;
+    }
+    const peer = this.#parts.peers.get(node);
+    if (peer?.established !== true) return false;
+    if (!this.#isAdmitted(node, peer, now)) return true;
+    return peer.receiveTrain({ train, segment, skip, prefix }, way, now);
   }
 
   /** A registered node uses keys we do not have: we restarted, or forgot it. Offer new ones. */

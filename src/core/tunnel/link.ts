@@ -1,7 +1,7 @@
 import { writeU32 } from '../../base/bytes.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
 import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
-import type { Packet } from '../../wire/packet.ts';
+import { encodePacket, HEADER_LENGTH, type Packet } from '../../wire/packet.ts';
 import { encodePilp, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
 import type { PathFacts } from '../path/facts.ts';
 import type { Path } from '../path/path.ts';
@@ -76,6 +76,18 @@ export class Link {
       if (frame !== undefined) this.#host.transmit(path.endpoint, frame, path.via);
       path.sizing.carried(packet.length + PILS_OVERHEAD, now);
     }
+    this.#host.rearm(this.#peer, this.paths.nextTimeout());
+  }
+
+  /** The same for one that is not encoded yet: on the selected path it is written where it leaves from. */
+  packet(slot: KeySlot, packet: Packet, now: Instant): void {
+    const path = this.paths.use(now);
+    if (path === undefined) {
+      this.data(slot, encodePacket(packet), now);
+      return;
+    }
+    this.bytesSent += HEADER_LENGTH + packet.payload.length;
+    if (!this.#host.depart(slot, path, packet, this.#peer)) this.#host.drop('key_exhausted');
     this.#host.rearm(this.#peer, this.paths.nextTimeout());
   }
 

@@ -4,7 +4,9 @@ import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
 import type { Lifetime } from '../nat/lifetime.ts';
 import type { Links } from '../path/link-size.ts';
+import type { Path } from '../path/path.ts';
 import type { PunchBudget } from '../punch/budget.ts';
+import type { KeySlot } from '../session/key-slot.ts';
 import type { TunnelConfig } from './config.ts';
 import type { OwnPlace } from './own-place.ts';
 import type { PathKind, TunnelEvent } from './types.ts';
@@ -71,6 +73,8 @@ export interface PeerHost {
   refreshBeacons(now: Instant): void;
   /** `via`: the local socket. @default 0 */
   transmit(to: Endpoint, data: Uint8Array, via?: number): void;
+  /** Seals the packet in the train that leaves at the end of the turn; false at the end of the key's counters. */
+  depart(slot: KeySlot, path: Path, packet: Packet, peer: NodeId): boolean;
   /** A further local socket, opened for this peer; undefined when there are too many. */
   openSocket(peer: NodeId): number | undefined;
   closeSocket(via: number): void;
@@ -89,6 +93,8 @@ export interface PeerHost {
   /** The peer took part in the exchange of candidates, or proved to be an old one. */
   remember(peer: NodeId, ours: boolean): void;
   deliver(peer: NodeId, packet: Packet, path: PathKind): void;
+  /** The packets of a train. */
+  deliverAll(peer: NodeId, packets: readonly Packet[], path: PathKind): void;
   event(event: TunnelEvent): void;
   needEndpoints(peer: NodeId): void;
   answersPings(peer: NodeId, now: Instant): boolean;

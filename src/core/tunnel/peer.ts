@@ -1,6 +1,6 @@
 import type { Deadlined } from '../../base/deadline-heap.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { decodePacket, type Packet } from '../../wire/packet.ts';
+import { encodePacket, HEADER_LENGTH, type Packet, PROTOCOL_CONTROL } from '../../wire/packet.ts';
 import type { Pila, Pils } from '../../wire/tunnel-frames.ts';
 import type { PeerEndpoints } from '../node-types.ts';
 import type { PathFacts } from '../path/facts.ts';
@@ -8,6 +8,7 @@ import type { Path } from '../path/path.ts';
 import { FRESH } from '../session/constants.ts';
 import type { KeySlot } from '../session/key-slot.ts';
 import { type Opened, Session } from '../session/session.ts';
+import { type ArrivedTrain, counterOf, openArrivals, packetFrom } from './arrivals.ts';
 import {
   ANSWER_PAUSE,
   FIRST_RETRY,
@@ -27,12 +28,11 @@ import type { Sizes } from './sizes.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Traversal } from './traversal.ts';
 import type { Arrival, PeerStatus } from './types.ts';
+import { Ways } from './ways.ts';
 import { Whereabouts } from './whereabouts.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const LONG_AGO = Number.NEGATIVE_INFINITY;
-/** Counters from 2^53 on are not exact, and no sender ever gets there. */
-const COUNTER_HIGH_LIMIT = 2 ** 21;
 
 /** One peer: its keys, its paths, what waits for it, and the attempts to reach it. */
 export class Peer implements Deadlined {
@@ -46,15 +46,12 @@ export class Peer implements Deadlined {
   readonly #link: Link;
   readonly #traversal: Traversal;
   readonly #whereabouts: Whereabouts;
+  readonly #ways: Ways;
   readonly #pending = new Pending();
   /** Searches for the key of a frame with an unknown prefix. */
   readonly #trials = new TokenBucket(100, 50);
-  /** Paths that a frame suggests by where it came from, which its sender may have made up. */
-  readonly #heard = new TokenBucket(1, 12);
   /** Answers to pings by ways that are not proven. */
   readonly #pongs = new TokenBucket(5, 60);
-  /** Paths that only a key exchange, which may be a replay, suggests. */
-  readonly #suggestions = new TokenBucket(4, 8);
   #exchange: Exchange | undefined;
   #exchangedAt: Instant = LONG_AGO;
   #wantedAt: Instant = LONG_AGO;
@@ -71,6 +68,7 @@ export class Peer implements Deadlined {
     this.#session = new Session({ crypto, random, identity, node: host.node, peer: node, config });
     this.#link = new Link(node, host);
     this.#whereabouts = new Whereabouts(node, host, this.#link.paths);
+    this.#ways = new Ways(this.#link.paths, this.#whereabouts);
     this.#traversal = new Traversal(node, host, {
       paths: this.#link.paths,
       control: (payload, at) => {
@@ -123,6 +121,18 @@ export class Peer implements Deadlined {
       this.#maintain(slot, now);
     }
     this.#link.data(slot, packet, now);
+    return 'sent';
+  }
+
+  /** The same for a packet that is not encoded yet. */
+  sendPacket(packet: Packet, now: Instant): 'sent' | 'queued' | 'refused' {
+    const slot = this.#session.current;
+    if (slot === undefined || HEADER_LENGTH + packet.payload.length > MAX_PLAINTEXT)
+      return this.send(encodePacket(packet), now);
+    this.#wantedAt = now;
+    this.activeAt = now;
+    if (this.#exchange === undefined) this.#maintain(slot, now);
+    this.#link.packet(slot, packet, now);
     return 'sent';
   }
 
@@ -189,7 +199,7 @@ export class Peer implements Deadlined {
       return;
     }
     const { slot } = outcome;
-    const path = this.#suggestedPath(way, now);
+    const path = this.#ways.suggested(way, now);
     if (outcome.kind === 'new') {
       // In an exchange of ours the peer's frame most likely answers the one we have just sent.
       if (!outcome.answered || this.#exchange?.awaitsAnswer(now) !== true) {
@@ -208,11 +218,11 @@ export class Peer implements Deadlined {
   }
 
   receivePils(frame: Pils, way: Arrival, now: Instant): void {
-    if (frame.counterHigh >= COUNTER_HIGH_LIMIT) {
+    const counter = counterOf(frame.counterHigh, frame.counterLow);
+    if (counter === undefined) {
       this.#host.drop('counter_range');
       return;
     }
-    const counter = frame.counterHigh * 0x1_0000_0000 + frame.counterLow;
     if (!this.#session.knowsPrefix(frame.prefix) && !this.#trials.take(now)) {
       this.#host.drop('trial_limit');
       return;
@@ -223,16 +233,30 @@ export class Peer implements Deadlined {
       if (opened !== 'replayed') this.greet(way, now);
       return;
     }
-    const path = this.#at(way) ?? this.#heardAt(way, now);
-    if (path !== undefined) {
-      path.heard(now);
-      this.#host.rearm(this.node, path.due);
-    }
-    this.activeAt = now;
-    if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
+    const path = this.#heardBy(way, now);
     const { slot, plaintext, proved } = opened;
     if (proved !== 'no') this.#proved(proved, slot, path, now);
-    this.#deliver(plaintext, slot, path, way, now);
+    const packet = packetFrom(this.node, this.#host, plaintext);
+    if (packet === undefined || this.#isControl(packet, slot, way, now)) return;
+    this.#received(plaintext.length, slot, now);
+    this.#host.deliver(this.node, packet, path?.kind ?? this.#whereabouts.kindOf(way));
+  }
+
+  /** Takes a train of frames; false when none with their prefix was opened before. */
+  receiveTrain(arrived: ArrivedTrain, way: Arrival, now: Instant): boolean {
+    const slot = this.#session.slotOf(arrived.prefix, now);
+    if (slot === undefined) return false;
+    const { packets, isHeard, isDoubtful } = openArrivals(slot, arrived, this.node, this.#host);
+    if (isHeard) {
+      slot.heardAt = now;
+      const path = this.#heardBy(way, now);
+      const own = packets.filter((packet) => !this.#isControl(packet, slot, way, now));
+      for (const packet of own) this.#bytesReceived += HEADER_LENGTH + packet.payload.length;
+      if (own.length > 0) this.#host.deliverAll(this.node, own, path?.kind ?? this.#whereabouts.kindOf(way));
+      this.#received(0, slot, now);
+    }
+    if (isDoubtful) this.greet(way, now);
+    return true;
   }
 
   /**
@@ -251,7 +275,7 @@ export class Peer implements Deadlined {
     const offer = current?.offer ?? this.#session.offered(now);
     offer.sendings++;
     this.#link.frameTo(way, offer.pila);
-    const path = this.#at(way);
+    const path = this.#ways.at(way);
     if (current !== undefined && path !== undefined) this.#link.ping(current, path, now);
   }
 
@@ -423,24 +447,34 @@ export class Peer implements Deadlined {
     this.#traversal.established(proved === 'first', now);
   }
 
-  #deliver(plaintext: Uint8Array, slot: KeySlot, path: Path | undefined, way: Arrival, now: Instant): void {
-    const packet = decodePacket(plaintext);
-    if (typeof packet === 'string') {
-      this.#host.drop('bad_packet');
-    } else if (packet.source.node !== this.node) {
-      this.#host.drop('inner_source');
-    } else if (packet.destination.node !== this.#host.node) {
-      this.#host.drop('inner_destination');
-    } else if (isPing(packet)) {
-      this.#answerPing(packet, slot, way, now);
-    } else if (isPong(packet) && this.#takePong(packet, now)) {
-      this.#host.rearm(this.node, this.nextTimeout());
-    } else {
-      this.#bytesReceived += plaintext.length;
-      this.#host.rearm(this.node, this.#link.paths.used(now));
-      this.#host.deliver(this.node, packet, path?.kind ?? this.#whereabouts.kindOf(way));
-      if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
+  /** An authentic frame came by this way. */
+  #heardBy(way: Arrival, now: Instant): Path | undefined {
+    const path = this.#ways.heard(way, now);
+    if (path !== undefined) {
+      path.heard(now);
+      this.#host.rearm(this.node, path.due);
     }
+    this.activeAt = now;
+    if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
+    return path;
+  }
+
+  #received(bytes: number, slot: KeySlot, now: Instant): void {
+    this.#bytesReceived += bytes;
+    this.#host.rearm(this.node, this.#link.paths.used(now));
+    if (slot.worn && this.#exchange === undefined) this.#maintain(slot, now);
+  }
+
+  /** True for a packet of the tunnel itself, which is taken care of here. */
+  #isControl(packet: Packet, slot: KeySlot, way: Arrival, now: Instant): boolean {
+    if (packet.protocol !== PROTOCOL_CONTROL) return false;
+    if (isPing(packet)) {
+      this.#answerPing(packet, slot, way, now);
+      return true;
+    }
+    if (!isPong(packet) || !this.#takePong(packet, now)) return false;
+    this.#host.rearm(this.node, this.nextTimeout());
+    return true;
   }
 
   #answerPing(ping: Packet, slot: KeySlot, way: Arrival, now: Instant): void {
@@ -449,7 +483,7 @@ export class Peer implements Deadlined {
       return;
     }
     // Whoever makes up where its pings come from has us answer somebody else.
-    if (!way.relay && this.#at(way)?.phase !== 'proven' && !this.#pongs.take(now)) {
+    if (!way.relay && this.#ways.at(way)?.phase !== 'proven' && !this.#pongs.take(now)) {
       this.#host.drop('ping_limit');
       return;
     }
@@ -471,22 +505,5 @@ export class Peer implements Deadlined {
     const proven = slot.confirmedAt !== undefined;
     if (!proven && this.#session.sendSlot(now) !== slot) return;
     for (const packet of this.#pending.take(slot, proven)) this.#link.data(slot, packet, now);
-  }
-
-  #suggestedPath(way: Arrival, now: Instant): Path | undefined {
-    const { paths } = this.#link;
-    const known = this.#at(way);
-    if (known !== undefined) return known;
-    if (!way.relay && !this.#suggestions.take(now)) return undefined;
-    return paths.add(this.#whereabouts.kindOf(way), way.from, 'exchange', now, way.via);
-  }
-
-  #heardAt(way: Arrival, now: Instant): Path | undefined {
-    if (!way.relay && !this.#heard.take(now)) return undefined;
-    return this.#link.paths.add(this.#whereabouts.kindOf(way), way.from, 'heard', now, way.via);
-  }
-
-  #at({ relay, from, via }: Arrival): Path | undefined {
-    return this.#link.paths.find(relay, from, via);
   }
 }

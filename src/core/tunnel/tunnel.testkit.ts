@@ -377,6 +377,10 @@ export class TestNode implements Host {
       case 'transmit':
         internet.send(this, output.to, output.data);
         return;
+      case 'packets':
+        for (const packet of output.packets)
+          this.received.push({ peer: output.peer, packet, path: output.path, at: internet.now });
+        return;
       case 'packet':
         this.received.push({ peer: output.peer, packet: output.packet, path: output.path, at: internet.now });
         return;

@@ -3,7 +3,8 @@ import type { SigningKey } from '../../base/crypto.ts';
 import { isCarrier } from '../../base/endpoint.ts';
 import type { Machine } from '../../base/machine.ts';
 import type { Bytes, Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { decodeBeaconMessage } from '../../wire/beacon.ts';
+import { BEACON, decodeBeaconMessage, RELAY_DELIVER_OVERHEAD } from '../../wire/beacon.ts';
+import type { Packet } from '../../wire/packet.ts';
 import { classifyDatagram, encodePilp } from '../../wire/tunnel-frames.ts';
 import type { NatBehaviour } from '../nat/behaviour.ts';
 import type { Lifetime } from '../nat/lifetime.ts';
@@ -14,6 +15,7 @@ import type { BeaconFacts } from '../path/node-facts.ts';
 import { PunchBudget } from '../punch/budget.ts';
 import { Beacons } from './beacons.ts';
 import { TUNNEL_DEFAULTS, type TunnelConfig, type TunnelOptions } from './config.ts';
+import { Departures } from './departures.ts';
 import { ExchangeCheck } from './exchange-check.ts';
 import { Frames } from './frames.ts';
 import { IdentityKeys } from './identity-keys.ts';
@@ -61,15 +63,26 @@ export class Tunnel implements Machine<TunnelOutput> {
   readonly #sockets = new Sockets((output) => this.#outputs.push(output));
   readonly #ours: KnownOurs;
   readonly #lifetime: Lifetime;
+  readonly #departures: Departures;
 
   constructor(options: TunnelOptions) {
     const { crypto, random, identity } = options;
     this.#admission = options.admission ?? ADMIT_ALL;
     this.#config = { ...TUNNEL_DEFAULTS, ...options.config };
     this.#ours = new KnownOurs(this.#config.maxPeers);
-    const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
+    const output = (to: Endpoint, data: Uint8Array, via: number): void => {
       this.#outputs.push(via === 0 ? { type: 'transmit', to, data } : { type: 'transmit', to, data, via });
     };
+    const transmit = (to: Endpoint, data: Uint8Array, via = 0): void => {
+      this.#departures.close();
+      output(to, data, via);
+    };
+    const trains = options.trains ?? false;
+    this.#departures = new Departures(trains, (to, train, via, segment) => {
+      if (trains) this.#outputs.push({ type: 'transmit', to, data: train, via, segment });
+      else
+        for (let at = 0; at < train.length; at += segment) output(to, train.subarray(at, at + segment), via);
+    });
     this.#keys = new IdentityKeys((peer, claimed) =>
       this.#outputs.push({ type: 'needKey', peer, ...(claimed && { claimed }) }),
     );
@@ -114,6 +127,7 @@ export class Tunnel implements Machine<TunnelOutput> {
         this.#beacons.relaysFor(this.#beaconsOf.get(peer) ?? [], now, visit ?? false),
       refreshBeacons: (now) => this.#beacons.refresh(now),
       transmit,
+      depart: (slot, path, packet, peer) => this.#departures.add(slot, path, packet, this.#node, peer),
       openSocket: (peer) => this.#sockets.open(peer),
       closeSocket: (via) => closeSocket(this.#sockets, this.#beacons, via),
       links: () => this.#place.links,
@@ -124,6 +138,7 @@ export class Tunnel implements Machine<TunnelOutput> {
       isOurs: (peer) => this.#ours.get(peer) ?? options.isOurs?.(peer) ?? false,
       remember: (peer, ours) => this.#ours.set(peer, ours),
       deliver: (peer, packet, path) => this.#outputs.push({ type: 'packet', peer, packet, path }),
+      deliverAll: (peer, packets, path) => this.#outputs.push({ type: 'packets', peer, packets, path }),
       event: (event) => this.#outputs.push({ type: 'event', event }),
       needEndpoints: (peer) => this.#outputs.push({ type: 'needEndpoints', peer }),
       answersPings: (peer, now) => this.#admission.answersPings(peer, now),
@@ -244,11 +259,39 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#frames.handle(kind, { from, relay: false, via }, data, now);
   }
 
+  /** The same for datagrams of `segment` bytes one behind the other, the last perhaps shorter. They are ours from now on. */
+  handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
+    if (train.length > segment && this.#takesTrain(from, train, segment, now, via)) return;
+    for (let at = 0; at < train.length; at += segment)
+      this.handleDatagram(from, train.subarray(at, at + segment), now, via);
+  }
+
+  #takesTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via: number): boolean {
+    if (via !== 0 && this.#sockets.owner(via) === undefined) return false;
+    const { kind } = classifyDatagram(train);
+    if (kind === 'pils' && !this.#config.relayOnly)
+      return this.#frames.handleTrain({ from, relay: false, via }, train, segment, 0, now);
+    if (kind !== 'beacon' || !this.#beacons.has(from) || !isDeliveredTrain(train, segment)) return false;
+    const way = { from, relay: true, via: 0 };
+    if (!this.#frames.handleTrain(way, train, segment, RELAY_DELIVER_OVERHEAD, now)) return false;
+    this.#beacons.used(from, now);
+    return true;
+  }
+
   /** Sends an encoded packet; `queued` while there is no key, `refused` when it never can be sent. */
   send(node: NodeId, packet: Uint8Array, now: Instant): 'sent' | 'queued' | 'refused' {
     const peer = this.#chosen(node, now);
     if (peer === undefined) return 'refused';
     const result = peer.send(packet, now);
+    this.admitHeld(node, now);
+    return result;
+  }
+
+  /** The same for a packet that is not encoded yet; it leaves with the next `poll`, together with those that follow it. */
+  sendPacket(node: NodeId, packet: Packet, now: Instant): 'sent' | 'queued' | 'refused' {
+    const peer = this.#chosen(node, now);
+    if (peer === undefined) return 'refused';
+    const result = peer.sendPacket(packet, now);
     this.admitHeld(node, now);
     return result;
   }
@@ -356,12 +399,16 @@ export class Tunnel implements Machine<TunnelOutput> {
   }
 
   poll(): TunnelOutput | undefined {
+    if (this.#outputAt === this.#outputs.length) this.#departures.close();
     if (this.#outputAt < this.#outputs.length) return this.#outputs[this.#outputAt++];
-    if (this.#outputAt > 0) {
-      this.#outputs = [];
-      this.#outputAt = 0;
-    }
+    this.#outputs.length = 0;
+    this.#outputAt = 0;
     return undefined;
+  }
+
+  /** The owner has put all trains on the wire: their bytes may be used again. */
+  departed(): void {
+    this.#departures.drained();
   }
 
   #handleBeacon(from: Endpoint, data: Uint8Array, now: Instant, via: number): void {
@@ -431,4 +478,13 @@ export class Tunnel implements Machine<TunnelOutput> {
   #drop(reason: DropReason): void {
     this.#drops[reason] = (this.#drops[reason] ?? 0) + 1;
   }
+}
+
+/** True when each datagram is a relayed frame of the sender that the beacon names. */
+function isDeliveredTrain(train: Uint8Array, segment: number): boolean {
+  for (let at = 0; at < train.length; at += segment) {
+    if (train[at] !== BEACON.relayDeliver || train.length - at < RELAY_DELIVER_OVERHEAD + 8) return false;
+    if (readU32(train, at + 1) !== readU32(train, at + RELAY_DELIVER_OVERHEAD + 4)) return false;
+  }
+  return true;
 }

@@ -40,14 +40,30 @@ export interface PeerStatus {
 }
 
 export type TunnelOutput =
-  /** Put these bytes on the wire, from the local socket of this number. @default 0, the tunnel's own */
-  | { readonly type: 'transmit'; readonly to: Endpoint; readonly data: Uint8Array; readonly via?: number }
+  /**
+   * Put these bytes on the wire, from the local socket of this number. @default 0, the tunnel's own
+   * `segment`: they are a train, datagrams of so many bytes one behind the other, the last perhaps shorter.
+   */
+  | {
+      readonly type: 'transmit';
+      readonly to: Endpoint;
+      readonly data: Uint8Array;
+      readonly via?: number;
+      readonly segment?: number;
+    }
   /** Open or close a further local socket: nothing is sent from it before, or after. */
   | { readonly type: 'socket'; readonly via: number; readonly open: boolean }
   /** An authenticated packet: opened under the peer's key, source node = peer, destination node = us. */
   | { readonly type: 'packet'; readonly peer: NodeId; readonly packet: Packet; readonly path: PathKind }
   /** A packet to the peer may carry that many bytes of payload from now on. */
   | { readonly type: 'payloadLimit'; readonly peer: NodeId; readonly bytes: Bytes }
+  /** The same of the packets of one train, in their order. */
+  | {
+      readonly type: 'packets';
+      readonly peer: NodeId;
+      readonly packets: readonly Packet[];
+      readonly path: PathKind;
+    }
   /** Ask the directory for the peer's identity key; answer with `identityKey()`. `claimed`: the key the peer names. */
   | { readonly type: 'needKey'; readonly peer: NodeId; readonly claimed?: Uint8Array }
   /** Ask the directory for the peer's endpoints; answer with `endpoints()`. */
