@@ -68,7 +68,7 @@ export class Sockets {
   sendTrain(via: number, to: Endpoint, train: Uint8Array, segment: number): void {
     const extra = via === 0 ? undefined : this.#extras.get(via);
     const socket = via === 0 ? this.#main : extra?.state === 'open' ? extra.socket : undefined;
-    if (socket?.sendTrain !== undefined) socket.sendTrain(train, segment, to);
+    if (socket !== undefined) socket.sendTrain(train.slice(), segment, to);
     else for (let at = 0; at < train.length; at += segment) this.send(via, to, train.slice(at, at + segment));
   }
 
@@ -99,8 +99,7 @@ export class Sockets {
     const extra = this.#extras.get(via);
     this.#extras.delete(via);
     if (extra?.state !== 'open') return;
-    extra.socket.onDatagram(() => {});
-    extra.socket.onTrain?.(() => {});
+    extra.socket.onTrain(() => {});
     this.#clock.at(this.#clock.now() + LINGER, () => void extra.socket.close());
   }
 
@@ -113,13 +112,10 @@ export class Sockets {
   }
 
   #attach(via: number, socket: UdpSocket): void {
-    if (socket.onTrain === undefined)
-      socket.onDatagram((data, from) => this.#host?.received(data, from, via));
-    else
-      socket.onTrain((train, segment, from) => {
-        if (train.length > segment) this.#host?.receivedTrain(train, segment, from, via);
-        else this.#host?.received(train, from, via);
-      });
+    socket.onTrain((train, segment, from) => {
+      if (train.length > segment) this.#host?.receivedTrain(train, segment, from, via);
+      else this.#host?.received(train, from, via);
+    });
     socket.onUnreachable((to) => this.#host?.unreachable(to, via));
   }
 }

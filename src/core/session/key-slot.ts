@@ -1,12 +1,11 @@
 import { utf8, writeU32 } from '../../base/bytes.ts';
-import type { Aead, Crypto } from '../../base/crypto.ts';
+import type { Aead, Crypto, FrameLayout } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
 import type { Instant, NodeId } from '../../base/units.ts';
 import { PILS_HEADER_LENGTH, writePilsHeader } from '../../wire/tunnel-frames.ts';
 import { KEY_INFO, MAX_COUNTER, MAX_PREFIXES, REKEY_PREFIXES } from './constants.ts';
 import type { Offer } from './offer.ts';
 import { ReplayWindow } from './replay-window.ts';
-import { openTrain, sealTrain } from './train.ts';
 
 const NO_SALT = new Uint8Array(0);
 const KEY_LENGTH = 32;
@@ -96,12 +95,9 @@ export class KeySlot {
     return true;
   }
 
-  /**
-   * Seals frames of `segment` bytes in place, the last perhaps shorter: `head` bytes that `begin` ended, plaintext, and
-   * 16 bytes of room. Each plaintext is given its checksum first.
-   */
-  sealTrain(train: Uint8Array, segment: number, head: number, checksumAt: number): void {
-    sealTrain(this.#aead, this.#ownId, train, segment, head, checksumAt);
+  /** Seals in place the frames that `begin` began, as `Aead.sealTrain` does. */
+  sealTrain(train: Uint8Array, segment: number, layout: FrameLayout): void {
+    this.#aead.sealTrain(this.#ownId, train, segment, layout);
   }
 
   /** True when a frame with this prefix was opened before. */
@@ -109,9 +105,9 @@ export class KeySlot {
     return prefix === this.#lastPrefix || this.#windows.has(prefix);
   }
 
-  /** Opens frames in place, laid out as for `sealTrain`; `opened` tells of each what `Aead.openTrain` does. */
-  openTrain(train: Uint8Array, segment: number, head: number, checksumAt: number, opened: Uint8Array): void {
-    openTrain(this.#aead, this.#peerId, train, segment, head, checksumAt, opened);
+  /** Opens frames in place, as `Aead.openTrain` does. No counter is taken. */
+  openTrain(train: Uint8Array, segment: number, layout: FrameLayout, verdicts: Uint8Array): void {
+    this.#aead.openTrain(this.#peerId, train, segment, layout, train, verdicts);
   }
 
   /** Takes the counter of a frame that `openTrain` found authentic under a known prefix; false when it was taken before. */

@@ -1,11 +1,16 @@
 import { readU32 } from '../../base/bytes.ts';
+import { FRAME_OPENED, FRAME_UNAUTHENTIC } from '../../base/crypto.ts';
 import type { NodeId } from '../../base/units.ts';
-import { CHECKSUM_AT, decodePacket, type Packet } from '../../wire/packet.ts';
+import { RELAY_DELIVER_OVERHEAD } from '../../wire/beacon.ts';
+import { CHECKSUM_AT, decodePacket, HEADER_LENGTH, type Packet } from '../../wire/packet.ts';
 import { PILS_HEADER_LENGTH, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
 import type { KeySlot } from '../session/key-slot.ts';
-import { AUTHENTIC, REFUSED } from '../session/train.ts';
 import type { DropReason } from './peer-host.ts';
 
+const DIRECT = { head: PILS_HEADER_LENGTH, checksumAt: CHECKSUM_AT };
+const RELAYED = { head: RELAY_DELIVER_OVERHEAD + PILS_HEADER_LENGTH, checksumAt: CHECKSUM_AT };
+/** Frames with less than a whole packet header are looked at one by one. */
+export const SHORTEST_OF_TRAIN = PILS_OVERHEAD + HEADER_LENGTH;
 const TAG_LENGTH = PILS_OVERHEAD - PILS_HEADER_LENGTH;
 /** Counters from 2^53 on are not exact, and no sender ever gets there. */
 const COUNTER_HIGH_LIMIT = 2 ** 21;
@@ -14,7 +19,7 @@ const COUNTER_HIGH_LIMIT = 2 ** 21;
 export interface ArrivedTrain {
   readonly train: Uint8Array;
   readonly segment: number;
-  readonly skip: number;
+  readonly skip: 0 | typeof RELAY_DELIVER_OVERHEAD;
   /** Of all frames. */
   readonly prefix: number;
 }
@@ -58,15 +63,15 @@ export interface Opening {
 /** Opens a train of one peer in place, all frames in one go, under a slot that knows their prefix. */
 export function openArrivals(slot: KeySlot, arrived: ArrivedTrain, peer: NodeId, host: ArrivalHost): Opening {
   const { train, segment, skip, prefix } = arrived;
-  const head = skip + PILS_HEADER_LENGTH;
-  const opened = new Uint8Array(Math.ceil(train.length / segment));
-  slot.openTrain(train, segment, head, CHECKSUM_AT, opened);
+  const layout = skip === 0 ? DIRECT : RELAYED;
+  const verdicts = new Uint8Array(Math.ceil(train.length / segment));
+  slot.openTrain(train, segment, layout, verdicts);
   const packets: Packet[] = [];
   let isHeard = false;
   let isDoubtful = false;
   for (let at = 0, frame = 0; at < train.length; at += segment, frame++) {
-    const body = at + head;
-    if (opened[frame] === REFUSED) {
+    const body = at + layout.head;
+    if (verdicts[frame] === FRAME_UNAUTHENTIC) {
       isDoubtful = true;
       host.drop('unauthentic');
       continue;
@@ -78,7 +83,7 @@ export function openArrivals(slot: KeySlot, arrived: ArrivedTrain, peer: NodeId,
     }
     isHeard = true;
     const end = Math.min(at + segment, train.length) - TAG_LENGTH;
-    const packet = packetFrom(peer, host, train, body, end, opened[frame] === AUTHENTIC);
+    const packet = packetFrom(peer, host, train, body, end, verdicts[frame] === FRAME_OPENED);
     if (packet !== undefined) packets.push(packet);
   }
   return { packets, isHeard, isDoubtful };

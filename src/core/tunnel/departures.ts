@@ -13,6 +13,9 @@ const BUFFER_BYTES = 512 * 1024;
 /** Where they don't, a frame that is kept keeps its whole buffer. */
 const SINGLE_USE_BYTES = 16 * 1024;
 
+const DIRECT = { head: PILS_HEADER_LENGTH, checksumAt: CHECKSUM_AT };
+const RELAYED = { head: RELAY_OVERHEAD + PILS_HEADER_LENGTH, checksumAt: CHECKSUM_AT };
+
 /** Where a train goes. */
 export interface Way {
   readonly endpoint: Endpoint;
@@ -48,7 +51,7 @@ export class Departures {
 
   /** False at the end of the key's counters. `node`, `peer`: named to a beacon that passes the frame on. */
   add(slot: KeySlot, way: Way, packet: Packet, node: NodeId, peer: NodeId): boolean {
-    const head = headOf(way);
+    const { head } = way.relay ? RELAYED : DIRECT;
     const length = head + HEADER_LENGTH + packet.payload.length + PILS_OVERHEAD - PILS_HEADER_LENGTH;
     if (this.#frames > 0 && !this.#joins(slot, way, length)) this.close();
     if (this.#frames === 0) this.#begin(slot, way, length);
@@ -72,7 +75,7 @@ export class Departures {
     if (this.#frames === 0) return;
     const train = this.#buffer.subarray(this.#start, this.#at);
     const way = this.#way!;
-    this.#slot!.sealTrain(train, this.#segment, headOf(way), CHECKSUM_AT);
+    this.#slot!.sealTrain(train, this.#segment, way.relay ? RELAYED : DIRECT);
     this.#frames = 0;
     this.#depart(way.endpoint, train, way.via, this.#segment);
   }
@@ -103,8 +106,4 @@ export class Departures {
     }
     this.#start = this.#at;
   }
-}
-
-function headOf(way: Way): number {
-  return way.relay ? RELAY_OVERHEAD + PILS_HEADER_LENGTH : PILS_HEADER_LENGTH;
 }

@@ -1,12 +1,7 @@
 import { readU32 } from '../../base/bytes.ts';
 import type { Instant, NodeId } from '../../base/units.ts';
-import {
-  type classifyDatagram,
-  decodePila,
-  decodePils,
-  MAGIC,
-  PILS_OVERHEAD,
-} from '../../wire/tunnel-frames.ts';
+import { type classifyDatagram, decodePila, decodePils, MAGIC } from '../../wire/tunnel-frames.ts';
+import { type ArrivedTrain, SHORTEST_OF_TRAIN } from './arrivals.ts';
 import type { ExchangeCheck } from './exchange-check.ts';
 import { HeldExchanges } from './held-exchanges.ts';
 import type { Held, IdentityKeys } from './identity-keys.ts';
@@ -96,12 +91,18 @@ export class Frames {
    * Takes datagrams of `segment` bytes one behind the other, each with `skip` bytes before its frame, if all are encrypted
    * packets of one peer under a key that is in use; false when they are to be looked at one by one.
    */
-  handleTrain(way: Arrival, train: Uint8Array, segment: number, skip: number, now: Instant): boolean {
-    if (this.#parts.node() === 0 || segment < skip + PILS_OVERHEAD) return false;
+  handleTrain(
+    way: Arrival,
+    train: Uint8Array,
+    segment: number,
+    skip: ArrivedTrain['skip'],
+    now: Instant,
+  ): boolean {
+    if (this.#parts.node() === 0 || segment < skip + SHORTEST_OF_TRAIN) return false;
     const node = readU32(train, skip + 4);
     const prefix = readU32(train, skip + 8);
     for (let at = 0; at < train.length; at += segment) {
-      if (train.length - at < skip + PILS_OVERHEAD) return false;
+      if (train.length - at < skip + SHORTEST_OF_TRAIN) return false;
       const frame = at + skip;
       if (readU32(train, frame) !== MAGIC.pils || readU32(train, frame + 4) !== node) return false;
       if (readU32(train, frame + 8) !== prefix) return false;
