@@ -10,7 +10,7 @@ import type { KeySlot } from '../session/key-slot.ts';
 import type { PeerHost } from './peer-host.ts';
 import { controlPacket, Probes, pongTo } from './probes.ts';
 import { Sizes } from './sizes.ts';
-import type { Arrival } from './types.ts';
+import type { Arrival, PeerStatus } from './types.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -39,6 +39,11 @@ export class Link {
 
   get milestones(): Milestones {
     return this.#milestones;
+  }
+
+  status(): Pick<PeerStatus, 'paths' | 'selected' | 'bytesSent'> {
+    const paths = this.paths.status();
+    return { paths, selected: paths.find((path) => path.selected), bytesSent: this.bytesSent };
   }
 
   constructor(peer: NodeId, host: PeerHost) {
@@ -87,6 +92,8 @@ export class Link {
       return;
     }
     this.bytesSent += HEADER_LENGTH + packet.payload.length;
+    const frame = (path.relay ? RELAY_OVERHEAD : 0) + PILS_OVERHEAD + HEADER_LENGTH;
+    path.sizing.carried(frame + packet.payload.length, now);
     if (!this.#host.depart(slot, path, packet, this.#peer)) this.#host.drop('key_exhausted');
     this.#host.rearm(this.#peer, this.paths.nextTimeout());
   }

@@ -50,8 +50,6 @@ export class Peer implements Deadlined {
   readonly #pending = new Pending();
   /** Searches for the key of a frame with an unknown prefix. */
   readonly #trials = new TokenBucket(100, 50);
-  /** Answers to pings by ways that are not proven. */
-  readonly #pongs = new TokenBucket(5, 60);
   #exchange: Exchange | undefined;
   #exchangedAt: Instant = LONG_AGO;
   #wantedAt: Instant = LONG_AGO;
@@ -317,13 +315,10 @@ export class Peer implements Deadlined {
   }
 
   status(): PeerStatus {
-    const paths = this.#link.paths.status();
     return {
       node: this.node,
       established: this.established,
-      paths,
-      selected: paths.find((path) => path.selected),
-      bytesSent: this.#link.bytesSent,
+      ...this.#link.status(),
       bytesReceived: this.#bytesReceived,
       keyAt: this.#session.current?.confirmedAt,
     };
@@ -450,10 +445,8 @@ export class Peer implements Deadlined {
   /** An authentic frame came by this way. */
   #heardBy(way: Arrival, now: Instant): Path | undefined {
     const path = this.#ways.heard(way, now);
-    if (path !== undefined) {
-      path.heard(now);
-      this.#host.rearm(this.node, path.due);
-    }
+    path?.heard(now);
+    this.#host.rearm(this.node, path?.due ?? NEVER);
     this.activeAt = now;
     if (this.#exchange?.reason === 'silence') this.#exchange = undefined;
     return path;
@@ -468,12 +461,9 @@ export class Peer implements Deadlined {
   /** True for a packet of the tunnel itself, which is taken care of here. */
   #isControl(packet: Packet, slot: KeySlot, way: Arrival, now: Instant): boolean {
     if (packet.protocol !== PROTOCOL_CONTROL) return false;
-    if (isPing(packet)) {
-      this.#answerPing(packet, slot, way, now);
-      return true;
-    }
-    if (!isPong(packet) || !this.#takePong(packet, now)) return false;
-    this.#host.rearm(this.node, this.nextTimeout());
+    if (isPing(packet)) this.#answerPing(packet, slot, way, now);
+    else if (!isPong(packet) || !this.#takePong(packet, now)) return false;
+    else this.#host.rearm(this.node, this.nextTimeout());
     return true;
   }
 
@@ -482,8 +472,7 @@ export class Peer implements Deadlined {
       this.#host.drop('not_admitted');
       return;
     }
-    // Whoever makes up where its pings come from has us answer somebody else.
-    if (!way.relay && this.#ways.at(way)?.phase !== 'proven' && !this.#pongs.take(now)) {
+    if (!this.#ways.mayAnswer(way, now)) {
       this.#host.drop('ping_limit');
       return;
     }

@@ -13,6 +13,8 @@ export class Ways {
   readonly #heard = new TokenBucket(1, 12);
   /** Paths that only a key exchange, which may be a replay, suggests. */
   readonly #suggestions = new TokenBucket(4, 8);
+  /** Answers to pings by ways that are not proven. */
+  readonly #pongs = new TokenBucket(5, 60);
 
   constructor(paths: Paths, whereabouts: Whereabouts) {
     this.#paths = paths;
@@ -21,6 +23,11 @@ export class Ways {
 
   at({ relay, from, via }: Arrival): Path | undefined {
     return this.#paths.find(relay, from, via);
+  }
+
+  /** Whoever makes up where its pings come from has us answer somebody else. */
+  mayAnswer(way: Arrival, now: Instant): boolean {
+    return way.relay || this.at(way)?.phase === 'proven' || this.#pongs.take(now);
   }
 
   /** Of an authentic frame. */
