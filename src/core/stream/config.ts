@@ -1,4 +1,5 @@
 import type { Bytes, Millis } from '../../base/units.ts';
+import type { CongestionKind } from './controllers.ts';
 
 // Fixed by the wire (spec/03 §4 to §10).
 
@@ -15,15 +16,15 @@ export const MAX_DATAGRAM = 65428;
 export interface StreamConfig {
   /** Payload bytes per segment. Larger fragments below IPv6's minimum MTU when relayed. @default 1152 */
   readonly mss: Bytes;
-  /** Largest receive window of one stream: the memory an unread stream can hold. @default 4 MiB */
+  /** Largest receive window of one stream: the memory an unread stream can hold. @default 16 MiB */
   readonly receiveBuffer: Bytes;
-  /** Window a stream starts with; it doubles as long as the reader keeps up. @default 256 KiB */
+  /** Window a stream starts with; it doubles while more than half of it is read per round trip. @default 256 KiB */
   readonly initialReceiveBuffer: Bytes;
   /** Windows of all streams together stop growing beyond this. @default 256 MiB */
   readonly totalReceiveBuffer: Bytes;
   /** Bytes `write` accepts before it pushes back. Grows with the congestion window up to `maxSendBuffer`. @default 1 MiB */
   readonly sendBuffer: Bytes;
-  /** @default 8 MiB */
+  /** @default 32 MiB */
   readonly maxSendBuffer: Bytes;
   /** Default of `dial`'s `noDelay` and of incoming streams. @default false */
   readonly noDelay: boolean;
@@ -70,6 +71,8 @@ export interface StreamConfig {
   readonly maxPerPeer: number;
   /** Live streams altogether. @default 65536 */
   readonly maxConnections: number;
+  /** Who decides how much is in flight (docs/decisions/0024). @default tolerant */
+  readonly congestion: CongestionKind;
   /** Spreads segments over the round trip instead of sending windows in one burst. @default true */
   readonly pacing: boolean;
   /** Offers the stream options to peers that know them (docs/decisions/0008). @default true */
@@ -78,11 +81,11 @@ export interface StreamConfig {
 
 export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   mss: 1152,
-  receiveBuffer: 4 * 1024 * 1024,
+  receiveBuffer: 16 * 1024 * 1024,
   initialReceiveBuffer: 256 * 1024,
   totalReceiveBuffer: 256 * 1024 * 1024,
   sendBuffer: 1024 * 1024,
-  maxSendBuffer: 8 * 1024 * 1024,
+  maxSendBuffer: 32 * 1024 * 1024,
   noDelay: false,
   nagleDelay: 10,
   ackDelay: 25,
@@ -100,6 +103,7 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   maxPerPort: 16_384,
   maxPerPeer: 12_288,
   maxConnections: 65_536,
+  congestion: 'tolerant',
   pacing: true,
   options: true,
 };

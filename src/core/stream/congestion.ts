@@ -1,231 +1,80 @@
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 
-/** RFC 6928. */
-const INITIAL_SEGMENTS = 10;
-/** RFC 9438 §4.1, §4.6. */
-const CUBIC_C = 0.4;
-const CUBIC_BETA = 0.7;
-const CUBIC_FRIENDLY = (3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA);
-/** No window is larger: more than this in flight helps no path this product will see. */
-const CEILING: Bytes = 16 * 1024 * 1024;
-/** Slow start ends when a round's fastest trip is this much slower than the floor. RFC 9406 §4.2 */
-const HYSTART_LEAST = 4;
-const HYSTART_MOST = 16;
-/**
- * Loss without a queue is noise (radio, fragments, a burst at a socket), and halving for it is what makes old
- * senders crawl at 1 % loss. It is ignored up to two segments and 2 % of a flight per round trip, as long as the
- * round's fastest trip is within a quarter (5 ms at least) of the floor. With a queue, every loss counts.
- */
-const NOISE_SHARE = 0.02;
-const NOISE_SEGMENTS = 2;
-/** While it doubles, a window is too small for its losses to say much. */
-const NOISE_SEGMENTS_SLOW_START = 6;
-const QUEUE_SHARE = 0.25;
-const QUEUE_LEAST: Millis = 5;
-/** A queue this short is none. */
-const CALM_SHARE = 0.0625;
-const CALM_LEAST: Millis = 1;
-/** After so many rounds at the window's limit without a queue or a reduction, the window grows by an eighth per round. */
-const CALM_ROUNDS = 4;
-const CALM_GROWTH = 0.125;
-
-/** CUBIC (RFC 9438) in bytes with HyStart-like slow start and tolerance for loss that no queue explains. */
-export class Congestion {
-  window: Bytes;
-  threshold: Bytes = Number.POSITIVE_INFINITY;
-  #segment: Bytes;
-  #maximum: Bytes = 0;
-  #epoch: Instant | undefined;
-  #k = 0;
-  #friendly: Bytes = 0;
-  #lostInRound: Bytes = 0;
-  #roundFastest: Millis = Number.POSITIVE_INFINITY;
-  #lastRoundFastest: Millis = Number.POSITIVE_INFINITY;
-  #samplesInRound = 0;
-  #calmRounds = 0;
-  readonly #background: BackgroundLoss;
-  #before: { window: Bytes; threshold: Bytes; maximum: Bytes } | undefined;
-
-  constructor(segment: Bytes) {
-    this.#segment = segment;
-    this.#background = new BackgroundLoss(segment);
-    this.window = initialWindow(segment);
-  }
-
-  /** Segments hold so many bytes from now on. */
-  setSegment(bytes: Bytes): void {
-    const fresh = this.window === initialWindow(this.#segment);
-    this.#segment = bytes;
-    if (fresh) this.window = initialWindow(bytes);
-    this.window = Math.max(this.window, 2 * bytes);
-  }
-
-  get inSlowStart(): boolean {
-    return this.window < this.threshold;
-  }
-
-  /** A segment sent after the round began was delivered. */
-  roundEnded(limited: boolean, floor: Millis): void {
-    const calm = limited && this.#roundFastest <= floor + Math.max(CALM_LEAST, CALM_SHARE * floor);
-    this.#calmRounds = calm ? this.#calmRounds + 1 : 0;
-    this.#lastRoundFastest = this.#roundFastest;
-    this.#roundFastest = Number.POSITIVE_INFINITY;
-    this.#samplesInRound = 0;
-    this.#lostInRound = 0;
-  }
-
-  sample(rtt: Millis, floor: Millis): void {
-    if (rtt < this.#roundFastest) this.#roundFastest = rtt;
-    this.#samplesInRound++;
-    if (this.inSlowStart && this.#samplesInRound >= 8 && this.window >= 16 * this.#segment) {
-      const slack = Math.min(HYSTART_MOST, Math.max(HYSTART_LEAST, floor / 8));
-      if (this.#roundFastest >= floor + slack) {
-        this.threshold = this.window;
-        this.#epoch = undefined;
-      }
-    }
-  }
-
-  /** `limited`: the window, not the application, bounded what was in flight. */
-  delivered(bytes: Bytes, limited: boolean, smoothedRtt: Millis, now: Instant): void {
-    this.#background.count(bytes, 0);
-    if (!limited) {
-      this.#epoch = undefined;
-      return;
-    }
-    if (this.window >= CEILING) return;
-    if (this.inSlowStart) {
-      this.window = Math.min(CEILING, this.window + bytes);
-      return;
-    }
-    this.#avoid(bytes, smoothedRtt, now);
-    if (this.#calmRounds >= CALM_ROUNDS) {
-      this.window = Math.min(CEILING, this.window + CALM_GROWTH * bytes);
-      this.#epoch = undefined;
-    }
-  }
-
-  /**
-   * `firstOfFlight`: the window was not yet reduced for this flight. `outstanding`: bytes sent and not acknowledged.
-   * Returns true when the window was reduced.
-   */
-  lost(bytes: Bytes, outstanding: Bytes, firstOfFlight: boolean, floor: Millis): boolean {
-    this.#lostInRound += bytes;
-    this.#background.count(0, bytes);
-    if (!firstOfFlight) return false;
-    const fastest = Math.min(this.#roundFastest, this.#lastRoundFastest);
-    const queue = Number.isFinite(fastest) && Number.isFinite(floor) ? fastest - floor : 0;
-    const few = this.inSlowStart ? NOISE_SEGMENTS_SLOW_START : NOISE_SEGMENTS;
-    const share = Math.max(NOISE_SHARE, this.#background.share);
-    const noise = few * this.#segment + share * Math.max(outstanding, this.window);
-    if (queue <= Math.max(QUEUE_LEAST, QUEUE_SHARE * floor) && this.#lostInRound <= noise) return false;
-    this.#remember();
-    this.#reduce();
-    this.window = this.threshold;
-    return true;
-  }
-
-  /** Everything in flight is presumed lost. `firstOfEpisode`: not a repeated timeout. */
-  timedOut(firstOfEpisode: boolean): void {
-    if (firstOfEpisode) {
-      this.#remember();
-      this.#reduce();
-    }
-    this.window = 2 * this.#segment;
-    this.#epoch = undefined;
-  }
-
-  /** The last reduction was for segments that turned out to have arrived. */
-  undo(): void {
-    if (this.#before === undefined) return;
-    this.window = Math.max(this.window, this.#before.window);
-    this.threshold = Math.max(this.threshold, this.#before.threshold);
-    this.#maximum = this.#before.maximum;
-    this.#epoch = undefined;
-    this.#before = undefined;
-  }
-
-  /** After silence the old window says little about the path: it is halved per timeout passed. RFC 2861 §3 */
-  idle(duration: Millis, timeout: Millis): void {
-    this.#epoch = undefined;
-    const initial = initialWindow(this.#segment);
-    if (duration < timeout || this.window <= initial) return;
-    this.threshold = Math.max(this.threshold, 0.75 * this.window);
-    const halvings = Math.min(30, Math.floor(duration / timeout));
-    this.window = Math.max(initial, this.window / 2 ** halvings);
-  }
-
-  #remember(): void {
-    this.#before = { window: this.window, threshold: this.threshold, maximum: this.#maximum };
-  }
-
-  #reduce(): void {
-    // Fast convergence, RFC 9438 §4.7.
-    this.#maximum = this.window < this.#maximum ? (this.window * (1 + CUBIC_BETA)) / 2 : this.window;
-    this.threshold = Math.max(CUBIC_BETA * this.window, 2 * this.#segment);
-    this.#epoch = undefined;
-    this.#calmRounds = 0;
-  }
-
-  #avoid(bytes: Bytes, smoothedRtt: Millis, now: Instant): void {
-    const segment = this.#segment;
-    if (this.#epoch === undefined) {
-      this.#epoch = now;
-      this.#friendly = this.window;
-      if (this.window < this.#maximum) {
-        this.#k = Math.cbrt((this.#maximum - this.window) / segment / CUBIC_C);
-      } else {
-        this.#k = 0;
-        this.#maximum = this.window;
-      }
-    }
-    const t = (now - this.#epoch + smoothedRtt) / 1000 - this.#k;
-    const target = Math.min(1.5 * this.window, this.#maximum + CUBIC_C * t * t * t * segment);
-    const gain = this.#friendly < this.#maximum ? CUBIC_FRIENDLY : 1;
-    this.#friendly += (gain * segment * bytes) / this.window;
-    let next = this.window;
-    if (target > this.window) next += ((target - this.window) * bytes) / this.window;
-    this.window = Math.min(CEILING, Math.max(next, this.#friendly));
-  }
+/** What an acknowledgment told about the path. The object is reused: nothing may keep it. */
+export interface AckSample {
+  now: Instant;
+  /** Bytes newly known to have arrived. */
+  fresh: Bytes;
+  /** Round trip of the newest of them; 0 when it says nothing (Karn). */
+  rtt: Millis;
+  /** Smallest round trip of late, and the smoothed one. */
+  floor: Millis;
+  smoothed: Millis;
+  /** Something sent after the last round began was delivered: a new one begins. */
+  roundEnded: boolean;
+  /** The window or the pace, not the application, bounded what was in flight, in this round or the last. */
+  limited: boolean;
+  /** Bytes per ms at which they were delivered; 0 when it could not be measured. */
+  rate: number;
+  /** The application, not the path, bounded that rate. */
+  rateLimited: boolean;
+  /** Bytes believed to be on the way after it. */
+  pipe: Bytes;
 }
+
+export function newAckSample(): AckSample {
+  return {
+    now: 0,
+    fresh: 0,
+    rtt: 0,
+    floor: 0,
+    smoothed: 0,
+    roundEnded: false,
+    limited: false,
+    rate: 0,
+    rateLimited: false,
+    pipe: 0,
+  };
+}
+
+/** A segment that was found lost. The object is reused. */
+export interface LossSample {
+  now: Instant;
+  bytes: Bytes;
+  /** Bytes sent and not acknowledged. */
+  outstanding: Bytes;
+  /** The window was not yet reduced for the flight it belongs to. */
+  firstOfFlight: boolean;
+  floor: Millis;
+}
+
+/** Decides how much may be in flight and how fast it is sent. One per stream; all in bytes. */
+export interface CongestionController {
+  readonly window: Bytes;
+  /** Where growth turns careful; Infinity when that is not known. For display. */
+  readonly threshold: Bytes;
+  /** Bytes per ms at which segments should leave. */
+  pace(smoothed: Millis): number;
+  /** Segments hold so many bytes from now on. */
+  setSegment(bytes: Bytes): void;
+  acked(sample: AckSample): void;
+  /** Returns true when the window was reduced: later losses of the same flight are not the first. */
+  lost(sample: LossSample): boolean;
+  /** Everything in flight is presumed lost. `firstOfEpisode`: not a repeated timeout. */
+  timedOut(firstOfEpisode: boolean): void;
+  /** The last reduction was for segments that turned out to have arrived. */
+  undo(): void;
+  /** Nothing was in flight for `duration`. */
+  idle(duration: Millis, timeout: Millis): void;
+}
+
+/** RFC 6928. */
+export const INITIAL_SEGMENTS = 10;
+const INITIAL_MOST: Bytes = 14_600;
+/** No window is larger: more than this in flight helps no path this product will see. */
+export const CEILING: Bytes = 64 * 1024 * 1024;
 
 /** RFC 6928 §2; large segments begin with two, because ten would be a megabyte at once. */
-function initialWindow(segment: Bytes): Bytes {
-  return Math.max(Math.min(INITIAL_SEGMENTS * segment, 14_600), 2 * segment);
-}
-
-/** Segments per measurement, and measurements remembered. */
-const BLOCK_SEGMENTS = 100;
-const BLOCKS = 8;
-/** A path that loses more than this at any rate is treated as congested after all. */
-const LARGEST_BACKGROUND = 0.25;
-
-/**
- * The loss that a path has at any rate: twice the smallest share seen over the last blocks of segments. A reduction
- * makes congestive loss go away, and with it this figure; the loss of a bad radio stays.
- */
-class BackgroundLoss {
-  readonly #block: Bytes;
-  readonly #shares: number[] = [];
-  #delivered: Bytes = 0;
-  #lost: Bytes = 0;
-  share = 0;
-
-  constructor(segment: Bytes) {
-    this.#block = BLOCK_SEGMENTS * segment;
-  }
-
-  count(delivered: Bytes, lost: Bytes): void {
-    this.#delivered += delivered;
-    this.#lost += lost;
-    const total = this.#delivered + this.#lost;
-    if (total < this.#block) return;
-    this.#shares.push(this.#lost / total);
-    if (this.#shares.length > BLOCKS) this.#shares.shift();
-    this.#delivered = 0;
-    this.#lost = 0;
-    if (this.#shares.length >= BLOCKS / 2) {
-      this.share = Math.min(LARGEST_BACKGROUND, 2 * Math.min(...this.#shares));
-    }
-  }
+export function initialWindow(segment: Bytes): Bytes {
+  return Math.max(Math.min(INITIAL_SEGMENTS * segment, INITIAL_MOST), 2 * segment);
 }

@@ -366,22 +366,23 @@ export class Connection implements Deadlined {
   }
 
   read(limit: Bytes, now: Instant): Uint8Array | undefined {
-    const chunk = this.#receiver?.read(limit);
-    this.#afterRead(chunk === undefined, now);
+    const chunk = this.#receiver?.buffer.read(limit);
+    this.#afterRead(chunk?.length ?? 0, now);
     return chunk;
   }
 
   readInto(out: Uint8Array, at: number, limit: Bytes, now: Instant): number {
-    const length = this.#receiver?.readInto(out, at, limit) ?? 0;
-    this.#afterRead(length === 0, now);
+    const length = this.#receiver?.buffer.readInto(out, at, limit) ?? 0;
+    this.#afterRead(length, now);
     return length;
   }
 
-  #afterRead(nothing: boolean, now: Instant): void {
+  #afterRead(length: Bytes, now: Instant): void {
     const receiver = this.#receiver;
     if (receiver === undefined) return;
+    if (length > 0) receiver.taken(length, this.#sender.rtt.smoothed, now);
     this.#owner.readAt = now;
-    if (nothing && this.#ending.remote === 'finished') this.#owner.endSeen = true;
+    if (length === 0 && this.#ending.remote === 'finished') this.#owner.endSeen = true;
     if (this.unread === 0) {
       this.#owner.drained();
       if (this.#phase === 'dead') this.#host.remove(this, false);

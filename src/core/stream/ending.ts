@@ -20,7 +20,7 @@ const OLD_FIN_LIMIT: Millis = 30_000;
 /** FIN is acknowledged at once; its first repetition need not wait for a timeout. */
 const FIN_MARGIN: Millis = 25;
 /** A FIN this far beyond what was received is another connection's. */
-const FIN_REACH: Bytes = 32 * 1024 * 1024;
+const FIN_REACH: Bytes = 64 * 1024 * 1024;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** FIN in both directions. spec/03 §6 and §10 rules 6 to 8 */

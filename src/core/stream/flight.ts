@@ -1,6 +1,7 @@
 import { add, after, before, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant } from '../../base/units.ts';
 import type { SackBlock } from '../../wire/sack.ts';
+import { DeliveryRate } from './delivery-rate.ts';
 import { Deque } from './deque.ts';
 import { LossDetector } from './loss-detector.ts';
 import type { RttEstimator } from './rtt-estimator.ts';
@@ -25,7 +26,8 @@ export class Flight {
   readonly #lost = new Deque<Segment>();
   readonly #detector: LossDetector;
   readonly #rtt: RttEstimator;
-  readonly #onLoss: (segment: Segment) => void;
+  readonly rate = new DeliveryRate();
+  readonly #onLoss: (segment: Segment, now: Instant) => void;
   /** Left edge of a block to the right edge it had when it was last worked through. */
   readonly #seen = new Map<Seq, Seq>();
   /** Bytes believed to be on the way. */
@@ -36,7 +38,7 @@ export class Flight {
   #newest: Segment | undefined;
 
   /** `onLoss` is called for each segment found lost by what was delivered, not for those that timed out. */
-  constructor(first: Seq, rtt: RttEstimator, onLoss: (segment: Segment) => void) {
+  constructor(first: Seq, rtt: RttEstimator, onLoss: (segment: Segment, now: Instant) => void) {
     this.#detector = new LossDetector(first);
     this.#rtt = rtt;
     this.#onLoss = onLoss;
@@ -70,6 +72,7 @@ export class Flight {
   transmitted(segment: Segment, now: Instant): void {
     if (segment.transmissions > 0 && segment.state === IN_FLIGHT) this.pipe -= segment.length;
     segment.state = IN_FLIGHT;
+    this.rate.sent(segment, this.pipe === 0, now);
     this.pipe += segment.length;
     this.#detector.sent(segment, now);
   }
@@ -173,16 +176,17 @@ export class Flight {
     this.#detector.dueAt = Number.POSITIVE_INFINITY;
   }
 
-  readonly #take = (segment: Segment): void => {
+  readonly #take = (segment: Segment, now: Instant): void => {
     segment.state = LOST;
     this.pipe -= segment.length;
     this.#lost.push(segment);
-    this.#onLoss(segment);
+    this.#onLoss(segment, now);
   };
 
   #delivered(segment: Segment, now: Instant): void {
     if (segment.state === IN_FLIGHT) this.pipe -= segment.length;
     this.#fresh += segment.length;
+    this.rate.delivered(segment, now);
     this.#detector.delivered(segment, now, this.#rtt);
     if (this.#newest === undefined || segment.order > this.#newest.order) this.#newest = segment;
   }

@@ -65,7 +65,12 @@ export class LossDetector {
   }
 
   /** Calls `lost` for every segment that is lost by now and sets `dueAt`. */
-  detect(now: Instant, rtt: RttEstimator, hasty: boolean, lost: (segment: Segment) => void): void {
+  detect(
+    now: Instant,
+    rtt: RttEstimator,
+    hasty: boolean,
+    lost: (segment: Segment, now: Instant) => void,
+  ): void {
     this.dueAt = Number.POSITIVE_INFINITY;
     const wait = this.#deliveredRtt + this.#tolerance(rtt, hasty);
     for (
@@ -79,7 +84,7 @@ export class LossDetector {
           this.dueAt = segment.sentAt + wait;
           return;
         }
-        lost(segment);
+        lost(segment, now);
       }
       this.#transmissions.shift();
       this.#first++;

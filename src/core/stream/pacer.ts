@@ -27,12 +27,9 @@ export class Pacer {
     this.#segment = bytes;
   }
 
-  /** Twice the window per round trip while it still doubles, a quarter more than it otherwise. */
-  setRate(window: Bytes, roundTrip: Millis, inSlowStart: boolean): void {
-    this.#rate =
-      this.#enabled && roundTrip >= SHORTEST_ROUND_TRIP
-        ? ((inSlowStart ? 2 : 1.25) * window) / roundTrip
-        : Number.POSITIVE_INFINITY;
+  /** `rate` in bytes per ms. */
+  setRate(rate: number, roundTrip: Millis): void {
+    this.#rate = this.#enabled && roundTrip >= SHORTEST_ROUND_TRIP ? rate : Number.POSITIVE_INFINITY;
   }
 
   /** True when a segment may leave now. */

@@ -6,9 +6,9 @@ import { Deque } from './deque.ts';
 /** Segments smaller than this are copied together: an object per byte would cost a hundred times its payload. */
 const COALESCE_BELOW = 512;
 const COALESCE_CHUNK = 4096;
-/** Most separate ranges and pieces kept out of order. Chosen: a whole 4 MiB window of 1152-byte segments fits. */
+/** Most separate ranges and pieces kept out of order. Chosen: a whole 16 MiB window of 1152-byte segments fits. */
 const RANGE_LIMIT = 1024;
-const PIECE_LIMIT = 8192;
+const PIECE_LIMIT = 16_384;
 
 /** Contiguous bytes beyond a hole. */
 interface Range {

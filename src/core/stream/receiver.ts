@@ -17,6 +17,8 @@ const OVERSHOOT: Bytes = 16 * 1024;
  */
 const STALL_RESERVE: Bytes = 1024 * 1024;
 const STALL_COPIES = 5;
+/** Readers work in bursts. */
+const SHORTEST_MEASURE: Millis = 50;
 /** A lost window update must not leave the sender to its back-off. */
 const UPDATE_REPEATS = [250, 1000];
 
@@ -35,7 +37,9 @@ export class Receiver {
   readonly #grow: GrowWindow;
   /** Most bytes held for the reader. */
   limit: Bytes;
-  #readSinceGrowth: Bytes = 0;
+  /** Bytes read since `#measuredFrom`. */
+  #measured: Bytes = 0;
+  #measuredFrom: Instant = 0;
   /** Sequence number after the last byte the peer was told it may send. */
   #advertised: Seq;
   #pending = 0;
@@ -87,6 +91,7 @@ export class Receiver {
         return 'now';
       case 'extended':
         this.bytesReceived += payload.length;
+        this.#growForHole(seq);
         return this.#options ? this.#delay(payload.length, now, STRETCH_WAIT) : 'now';
       case 'in_order':
         this.bytesReceived += payload.length;
@@ -123,26 +128,28 @@ export class Receiver {
     return [duplicate, ...this.buffer.blocks(MAX_SACK_BLOCKS - 1)];
   }
 
-  /** One chunk for the reader. */
-  read(limit: Bytes): Uint8Array | undefined {
-    const chunk = this.buffer.read(limit);
-    if (chunk !== undefined) this.#taken(chunk.length);
-    return chunk;
+  /** What is lost holds the window up, not the reader: a sender that has used half of it goes on meanwhile. */
+  #growForHole(seq: Seq): void {
+    const ahead = distance(seq, this.buffer.next);
+    if (2 * ahead < this.limit || 4 * this.buffer.unread > this.limit) return;
+    const more = Math.min(this.limit, this.#config.receiveBuffer - this.limit);
+    if (more > 0 && this.#grow(more)) this.limit += more;
   }
 
-  /** The same into `out` from `at` on; returns how many bytes there were. */
-  readInto(out: Uint8Array, at: number, limit: Bytes): number {
-    const length = this.buffer.readInto(out, at, limit);
-    this.#taken(length);
-    return length;
-  }
-
-  #taken(length: Bytes): void {
-    this.#readSinceGrowth += length;
-    if (this.#readSinceGrowth < this.limit / 2 || this.limit >= this.#config.receiveBuffer) return;
+  /**
+   * The reader took bytes. A window of which it takes more than half within a round trip bounds the sender, or soon
+   * will: it is doubled. So a window is as large as the path needs it, and what an unread stream can hold stays small.
+   */
+  taken(length: Bytes, roundTrip: Millis, now: Instant): void {
+    if (now - this.#measuredFrom > Math.max(roundTrip, SHORTEST_MEASURE)) {
+      this.#measuredFrom = now;
+      this.#measured = 0;
+    }
+    this.#measured += length;
+    if (this.#measured < this.limit / 2 || this.limit >= this.#config.receiveBuffer) return;
     const more = Math.min(this.limit, this.#config.receiveBuffer - this.limit);
     if (this.#grow(more)) this.limit += more;
-    this.#readSinceGrowth = 0;
+    this.#measured = 0;
   }
 
   /** True when a window change is owed to a sender that asks. */

@@ -9,13 +9,13 @@ const MAX_RTO = 5_000;
 /** The smallest round trip is forgotten after this, so that a longer route becomes the new floor. */
 /** Round trips below this are those of a test. */
 const LEAST: Millis = 0.01;
-const FLOOR_LIFE = 10_000;
+const FLOOR_LIFE = 30_000;
 
 /** Smoothed round trip and retransmission timeout (RFC 6298), and the recent minimum. */
 export class RttEstimator {
   smoothed: Millis = 0;
   variance: Millis = 0;
-  /** Smallest sample of the last 10 to 20 s; Infinity before the first. */
+  /** Smallest sample of the last 30 to 60 s; Infinity before the first. */
   floor: Millis = Number.POSITIVE_INFINITY;
   #nextFloor: Millis = Number.POSITIVE_INFINITY;
   #floorSince: Instant = 0;

@@ -22,6 +22,11 @@ export interface Segment {
   /** Number of the latest transmission, counted over the connection. */
   order: number;
   transmissions: number;
+  /** As of the latest transmission, for `DeliveryRate`: bytes delivered by then, when, and who opened the sample. */
+  delivered: Bytes;
+  deliveredAt: Instant;
+  firstOfSample: Instant;
+  limited: boolean;
 }
 
 /** First piece of a segment that a receiver would otherwise take for SACK. spec/03 §10 rule 5 */

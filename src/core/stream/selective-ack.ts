@@ -3,7 +3,7 @@ import type { Bytes } from '../../base/units.ts';
 import { decodeSack, type SackBlock } from '../../wire/sack.ts';
 
 /** How far behind what was sent a selective acknowledgment may reach before it can only be user data. */
-const REACH: Bytes = 16 * 1024 * 1024;
+const REACH: Bytes = 64 * 1024 * 1024;
 const SMALLEST = 5;
 const FIRST_BYTE = 0x53;
 

@@ -1,11 +1,13 @@
 import { add, after, before, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import type { SackBlock } from '../../wire/sack.ts';
-import { OLD_OUT_OF_ORDER_LIMIT, SLOT_BYTES, type StreamConfig } from './config.ts';
-import { Congestion } from './congestion.ts';
+import type { StreamConfig } from './config.ts';
+import { type AckSample, type CongestionController, type LossSample, newAckSample } from './congestion.ts';
+import { newController } from './controllers.ts';
 import { Flight } from './flight.ts';
 import type { StreamOptions } from './options.ts';
 import { Pacer } from './pacer.ts';
+import { PeerWindow } from './peer-window.ts';
 import { RttEstimator } from './rtt-estimator.ts';
 import { IN_FLIGHT, type Segment, safeLength } from './segment.ts';
 import { SendBuffer } from './send-buffer.ts';
@@ -15,8 +17,6 @@ const OLD_ACK_DELAY: Millis = 40;
 const ACK_DELAY: Millis = 10;
 /** Below this a probe for the tail would race the acknowledgment. */
 const SHORTEST_PROBE: Millis = 10;
-/** How long a window of zero, which means a full queue at an old peer, is respected before one segment probes it. */
-const FULL_PEER_PAUSE: Millis = 200;
 /** A peer cannot make us send smaller segments than this. */
 const SMALLEST_SEGMENT: Bytes = 256;
 /** After so many timeouts in a row even what was reported as received is in doubt. */
@@ -25,6 +25,8 @@ const RENEGED_AFTER = 3;
 const OWN_PAUSE: Millis = 30;
 /** Silence before this says nothing about the window. */
 const SHORTEST_IDLE: Millis = 1000;
+/** Round trips below this are those of a test. */
+const SHORTEST_SAMPLE: Millis = 0.01;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** After so many timeouts in a row a path is suspected to lose segments for their size, and small ones are tried. */
@@ -44,7 +46,7 @@ export interface SenderWire {
 /** The sending half of a stream: buffer, windows, pace, and the recovery of what is lost. */
 export class Sender {
   readonly rtt = new RttEstimator();
-  readonly congestion: Congestion;
+  readonly congestion: CongestionController;
   readonly #config: StreamConfig;
   readonly #wire: SenderWire;
   readonly #buffer = new SendBuffer();
@@ -57,22 +59,13 @@ export class Sender {
   #largestWanted: Bytes = Number.POSITIVE_INFINITY;
   #doubtedUntil: Instant = 0;
   #established = false;
-  /** The peer announced the stream options: its window counts bytes and it keeps all that fits out of order. */
-  #byteWindow = false;
 
   /** Oldest byte not acknowledged. */
   una: Seq;
   /** Next byte to be sent for the first time. */
   next: Seq;
   #buffered: Bytes = 0;
-  /** With byte windows: the first sequence number that must not be sent. */
-  #edge: Seq;
-  /** Largest window the peer ever had, in bytes. */
-  #largestRoom: Bytes = 0;
-  /** As advertised, in slots; at least 1. */
-  peerWindow = 1;
-  /** An old peer's queue is full until then. 0 when it is not. */
-  #heldUntil: Instant = 0;
+  readonly #window: PeerWindow;
   /** Sequence number after the last segment below the limit; Nagle waits for its acknowledgment. */
   #smallEnd: Seq;
   #nagleAt: Instant = NEVER;
@@ -95,6 +88,9 @@ export class Sender {
   /** Repetitions since the window was last reduced that may prove needless. */
   #undoable = 0;
 
+  readonly #ackSample: AckSample = newAckSample();
+  readonly #lossSample: LossSample = { now: 0, bytes: 0, outstanding: 0, firstOfFlight: false, floor: 0 };
+
   bytesSent: Bytes = 0;
   segmentsSent = 0;
   retransmits = 0;
@@ -105,14 +101,14 @@ export class Sender {
   constructor(first: Seq, config: StreamConfig, noDelay: boolean, wire: SenderWire) {
     this.una = first;
     this.next = first;
-    this.#edge = first;
+    this.#window = new PeerWindow(first);
     this.#smallEnd = first;
     this.#config = config;
     this.#wire = wire;
     this.#mss = config.mss;
     this.#segmentLimit = config.mss;
     this.#noDelay = noDelay;
-    this.congestion = new Congestion(config.mss);
+    this.congestion = newController(config.congestion, config.mss, first);
     this.#flight = new Flight(first, this.rtt, this.#onLoss);
     this.#pacer = new Pacer(config.pacing, config.mss);
   }
@@ -129,6 +125,10 @@ export class Sender {
   }
   get unacknowledged(): number {
     return this.#flight.length;
+  }
+  /** Slots the peer advertised, at least 1. */
+  get peerWindow(): number {
+    return this.#window.slots;
   }
   get inRecovery(): boolean {
     return this.#recovery !== undefined;
@@ -155,7 +155,7 @@ export class Sender {
   /** The peer answered; what was written before may go. `slots`: its window; `segmentLimit`: what the path carries. */
   establish(slots: number, options: StreamOptions | undefined, segmentLimit: Bytes, now: Instant): void {
     this.#established = true;
-    this.#byteWindow = options !== undefined;
+    this.#window.countsBytes = options !== undefined;
     if (options !== undefined) {
       if (options.largestSegment > 0) this.#largestWanted = options.largestSegment;
       this.setSegmentLimit(segmentLimit, now);
@@ -165,7 +165,7 @@ export class Sender {
 
   /** Segments hold at most `bytes` from now on. An old peer's keep their boundaries, and their limit. */
   setSegmentLimit(bytes: Bytes, now: Instant): void {
-    if (!this.#byteWindow) return;
+    if (!this.#window.countsBytes) return;
     this.#doubtedUntil = 0;
     this.#segmentLimit = Math.max(SMALLEST_SEGMENT, Math.min(bytes, this.#largestWanted));
     this.#cutTo(this.#segmentLimit);
@@ -200,17 +200,7 @@ export class Sender {
 
   /** The window of a packet with an acceptable ack. Returns true when it opened after holding us up. */
   setWindow(ack: Seq, slots: number, now: Instant): boolean {
-    const before = this.peerWindow;
-    this.peerWindow = Math.max(slots, 1);
-    if (this.#byteWindow) {
-      const edge = add(ack, this.peerWindow * SLOT_BYTES);
-      // A window never shrinks (RFC 9293 §3.8.6): an earlier edge is an overtaken packet's.
-      if (after(edge, this.#edge)) this.#edge = edge;
-      this.#largestRoom = Math.max(this.#largestRoom, this.peerWindow * SLOT_BYTES);
-    } else if (slots === 0) {
-      this.#heldUntil = now + FULL_PEER_PAUSE;
-    }
-    return before === 1 && this.peerWindow > 1;
+    return this.#window.set(ack, slots, now);
   }
 
   /** Handles an ack within [una … next] and the blocks that came with it. */
@@ -221,12 +211,12 @@ export class Sender {
     if (advanced) this.una = ack;
     if (blocks !== undefined) {
       this.blocksReceived++;
-      if (this.#byteWindow && reportsDuplicate(blocks, ack)) this.#onDuplicate();
+      if (this.#window.countsBytes && reportsDuplicate(blocks, ack)) this.#onDuplicate();
     } else if (!advanced && this.#flight.length > 0) {
       this.duplicateAcks++;
     }
-    if (newest !== undefined) this.#measure(newest, now);
-    if (fresh > 0) this.#onProgress(fresh, now);
+    const rtt = newest === undefined ? 0 : this.#measure(newest, now);
+    if (fresh > 0) this.#onProgress(fresh, rtt, now);
     if (this.#recovery !== undefined && !before(this.una, this.#recovery)) {
       this.#recovery = undefined;
       this.#flight.recoveryEnded();
@@ -242,8 +232,11 @@ export class Sender {
     const flight = this.#flight;
     for (;;) {
       const lost = flight.nextLost();
-      if (lost === undefined && (this.#buffer.length === 0 || !this.#peerAllows(now))) return;
-      const length = lost === undefined ? this.#newLength() : lost.length;
+      const length = lost === undefined ? this.#newLength(now) : lost.length;
+      if (length === 0) {
+        flight.rate.nothingToSend(flight.pipe);
+        return;
+      }
       const first = lost !== undefined && this.#repairsFirst;
       if (flight.pipe > 0 && flight.pipe + length > this.congestion.window && !first) {
         this.#limited = true;
@@ -255,7 +248,7 @@ export class Sender {
         this.#paceAt = this.#pacer.readyAt();
         return;
       }
-      if (lost === undefined) this.#sendNew(now);
+      if (lost === undefined) this.#sendNew(length, now);
       else this.#resend(lost, now);
     }
   }
@@ -269,8 +262,8 @@ export class Sender {
     if (this.#flight.length > 0) {
       const loss = this.#timeoutAt();
       if (loss < at) at = loss;
-    } else if (this.#buffer.length > 0 && this.#heldUntil > 0 && this.#heldUntil < at) {
-      at = this.#heldUntil;
+    } else if (this.#buffer.length > 0 && this.#window.heldUntil > 0 && this.#window.heldUntil < at) {
+      at = this.#window.heldUntil;
     }
     return at;
   }
@@ -284,7 +277,7 @@ export class Sender {
       if (expired && !(paused && this.#probesTail())) this.#timeout(now);
       else this.#probeTail(now);
     }
-    if (this.#heldUntil <= now) this.#heldUntil = 0;
+    if (this.#window.heldUntil <= now) this.#window.heldUntil = 0;
     const push = this.#nagleAt <= now;
     if (push) this.#nagleAt = NEVER;
     this.flush(now, push);
@@ -309,23 +302,10 @@ export class Sender {
     this.#paceAt = NEVER;
   }
 
-  /** Bytes of the next new segment; 0 when a byte window has no room for one. */
-  #newLength(): Bytes {
+  /** Bytes of the next new segment; 0 when the peer has no room for one. */
+  #newLength(now: Instant): Bytes {
     const wanted = Math.min(this.#mss, this.#buffer.length);
-    if (!this.#byteWindow) return wanted;
-    const room = distance(this.#edge, this.next);
-    if (room >= wanted) return wanted;
-    if (this.#flight.length === 0) return Math.max(0, room);
-    // Rather a part than none in a window smaller than a segment; but no crumbs (RFC 9293 §3.8.6.2.1).
-    return room >= Math.min(this.#config.mss, wanted) && 2 * room >= this.#largestRoom ? room : 0;
-  }
-
-  #peerAllows(now: Instant): boolean {
-    if (this.#byteWindow) return this.#newLength() > 0;
-    const count = this.#flight.length;
-    if (count >= this.peerWindow || this.#heldUntil > now) return false;
-    // Beyond a hole an old receiver keeps 128 segments; more would be thrown away there.
-    return this.#flight.sacked === 0 || count < OLD_OUT_OF_ORDER_LIMIT;
+    return this.#window.room(this.next, wanted, this.#config.mss, this.#flight, now);
   }
 
   #waitsForCompany(length: Bytes, push: boolean, now: Instant): boolean {
@@ -336,8 +316,8 @@ export class Sender {
     return true;
   }
 
-  #sendNew(now: Instant): void {
-    let payload = this.#buffer.peek(this.#newLength());
+  #sendNew(most: Bytes, now: Instant): void {
+    let payload = this.#buffer.peek(most);
     const length = safeLength(payload, 0, payload.length);
     if (length < payload.length) payload = payload.subarray(0, length);
     this.#buffer.drop(payload.length);
@@ -362,6 +342,10 @@ export class Sender {
       firstSentAt: now,
       order: 0,
       transmissions: 0,
+      delivered: 0,
+      deliveredAt: 0,
+      firstOfSample: 0,
+      limited: false,
     };
     this.bytesSent += payload.length;
     this.#flight.add(segment, now);
@@ -383,43 +367,61 @@ export class Sender {
     this.#wire.segment(segment, now);
   }
 
-  #measure(newest: Segment, now: Instant): void {
+  /** Returns the round trip, or 0 when it is not known. */
+  #measure(newest: Segment, now: Instant): Millis {
     // Karn: an acknowledgment of something sent twice may belong to either. And one of something sent before a timeout
     // may be the first to get through, not the first to be sent.
-    if (newest.transmissions !== 1 || newest.sentAt < this.#presumedLostAt) return;
-    const rtt = now - newest.sentAt;
-    this.rtt.sample(rtt, now);
-    this.congestion.sample(rtt, this.rtt.floor);
+    if (newest.transmissions !== 1 || newest.sentAt < this.#presumedLostAt) return 0;
+    this.rtt.sample(now - newest.sentAt, now);
+    return Math.max(now - newest.sentAt, SHORTEST_SAMPLE);
   }
 
-  #onProgress(fresh: Bytes, now: Instant): void {
+  #onProgress(fresh: Bytes, rtt: Millis, now: Instant): void {
     this.#progressAt = now;
     this.#backOff = 0;
     this.#tailProbed = false;
     if (this.#doubtedUntil > 0 && now >= this.#doubtedUntil) this.setSegmentLimit(this.#segmentLimit, now);
-    if (this.#flight.deliveredOrder >= this.#roundOrder) {
+    const sample = this.#ackSample;
+    const { rate } = this.#flight;
+    rate.take(this.rtt.shortest / 2);
+    sample.now = now;
+    sample.fresh = fresh;
+    sample.rtt = rtt;
+    sample.floor = this.rtt.floor;
+    sample.smoothed = this.rtt.smoothed;
+    sample.rate = rate.rate;
+    sample.rateLimited = rate.limited;
+    sample.pipe = this.#flight.pipe;
+    sample.roundEnded = this.#flight.deliveredOrder >= this.#roundOrder;
+    sample.limited = this.#limited || this.#limitedLastRound;
+    if (sample.roundEnded) {
       this.#roundOrder = this.#flight.nextOrder;
-      this.congestion.roundEnded(this.#limited, this.rtt.floor);
       this.#limitedLastRound = this.#limited;
       this.#limited = false;
     }
-    this.congestion.delivered(fresh, this.#limited || this.#limitedLastRound, this.rtt.smoothed, now);
+    this.congestion.acked(sample);
     this.#setPace();
   }
 
   #setPace(): void {
-    this.#pacer.setRate(this.congestion.window, this.rtt.smoothed, this.congestion.inSlowStart);
+    const { smoothed } = this.rtt;
+    this.#pacer.setRate(this.congestion.pace(smoothed), smoothed);
   }
 
-  readonly #onLoss = (segment: Segment): void => {
+  readonly #onLoss = (segment: Segment, now: Instant): void => {
     this.fastRetransmits++;
     if (this.#recovery === undefined) {
       this.#recovery = this.next;
       this.#repairsFirst = true;
       this.#undoable = 0;
     }
-    const firstOfFlight = segment.order >= this.#reducedOrder;
-    if (this.congestion.lost(segment.length, this.inFlight, firstOfFlight, this.rtt.floor)) {
+    const sample = this.#lossSample;
+    sample.now = now;
+    sample.bytes = segment.length;
+    sample.outstanding = this.inFlight;
+    sample.firstOfFlight = segment.order >= this.#reducedOrder;
+    sample.floor = this.rtt.floor;
+    if (this.congestion.lost(sample)) {
       this.#reducedOrder = this.#flight.nextOrder;
       this.#setPace();
     }
@@ -434,7 +436,7 @@ export class Sender {
   /** A tail-loss probe comes before the first timeout of an episode (RFC 8985 §7), unless the peer is merely full. */
   #probesTail(): boolean {
     return (
-      this.peerWindow > 1 &&
+      this.#window.slots > 1 &&
       this.#backOff === 0 &&
       !this.#tailProbed &&
       this.rtt.measured &&
@@ -445,7 +447,7 @@ export class Sender {
   #timeoutAt(): Instant {
     const timeout = this.#progressAt + this.rtt.timeout(this.#backOff);
     if (!this.#probesTail()) return timeout;
-    const delay = this.#byteWindow ? ACK_DELAY : OLD_ACK_DELAY;
+    const delay = this.#window.countsBytes ? ACK_DELAY : OLD_ACK_DELAY;
     const wait = Math.max(SHORTEST_PROBE, 2 * this.rtt.smoothed) + delay;
     return Math.min(timeout, Math.max(this.#progressAt, this.#lastSentAt) + wait);
   }
@@ -453,8 +455,9 @@ export class Sender {
   #probeTail(now: Instant): void {
     this.#tailProbed = true;
     this.#progressAt = now;
-    if (this.#buffer.length > 0 && this.#peerAllows(now)) {
-      this.#sendNew(now);
+    const length = this.#newLength(now);
+    if (length > 0) {
+      this.#sendNew(length, now);
       return;
     }
     const last = this.#flight.lastMissing();
@@ -463,7 +466,7 @@ export class Sender {
 
   #timeout(now: Instant): void {
     // A peer that says it has no room is not a path that loses.
-    if (this.peerWindow > 1) {
+    if (this.#window.slots > 1) {
       this.congestion.timedOut(this.#backOff === 0);
       this.#reducedOrder = this.#flight.nextOrder;
       this.#setPace();

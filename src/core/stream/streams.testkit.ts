@@ -80,7 +80,7 @@ export class Link {
   now: Instant = 1000;
   conditions: LinkConditions;
   readonly #peers: [Peer, Peer];
-  readonly #nodes: readonly [NodeId, NodeId];
+  readonly #nodes: readonly [NodeId, NodeId] | undefined;
   readonly #random: Random;
   readonly #onEvent: (side: number, output: StreamOutput) => void;
   readonly #arrivals: Arrival[] = [];
@@ -91,12 +91,14 @@ export class Link {
   packets = 0;
   bytes = 0;
   dropped = 0;
+  /** Time spent in the queue by packets from the first side, ms. */
+  readonly waits: number[] = [];
   /** Sees each packet before the link does; false drops it. */
   filter: (from: number, packet: Packet, now: Instant) => boolean = () => true;
 
   constructor(
     peers: readonly [Peer, Peer],
-    nodes: readonly [NodeId, NodeId],
+    nodes: readonly [NodeId, NodeId] | undefined,
     random: Random,
     conditions: Partial<LinkConditions>,
     onEvent: (side: number, output: StreamOutput) => void,
@@ -179,7 +181,8 @@ export class Link {
     this.packets++;
     const size = packet.payload.length + HEADER_LENGTH + FRAME_OVERHEAD;
     this.bytes += size;
-    if (packet.destination.node !== this.#nodes[1 - from]) throw new Error('packet for another node');
+    if (this.#nodes !== undefined && packet.destination.node !== this.#nodes[1 - from])
+      throw new Error('packet for another node');
     const { delay, jitter, loss, duplicate, reorder, rate, queue } = this.conditions;
     if (!this.filter(from, packet, this.now) || this.#random.fraction() < loss) {
       this.dropped++;
@@ -192,6 +195,7 @@ export class Link {
         this.dropped++;
         return;
       }
+      if (from === 0) this.waits.push(free - this.now);
       at = free + (size * 8000) / rate;
       this.#freeAt[from] = at;
     }

@@ -1,0 +1,23 @@
+import type { Bytes } from '../../base/units.ts';
+import { Bbr } from './bbr.ts';
+import type { CongestionController } from './congestion.ts';
+import { Cubic } from './cubic.ts';
+
+/**
+ * `bbr`: a model of the path's rate and round trip. `tolerant`: CUBIC that takes loss without a queue for noise.
+ * `cubic`: RFC 9438 as it is.
+ */
+export type CongestionKind = 'bbr' | 'tolerant' | 'cubic';
+
+export function newController(kind: CongestionKind, segment: Bytes, seed: number): CongestionController {
+  switch (kind) {
+    case 'bbr':
+      return new Bbr(segment, seed);
+    case 'tolerant':
+      return new Cubic(segment, true);
+    case 'cubic':
+      return new Cubic(segment, false);
+    default:
+      return kind satisfies never;
+  }
+}
