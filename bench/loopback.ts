@@ -1,167 +1,207 @@
 /**
- * Stream goodput and round trip on loopback, application to application through two daemons (four processes on
- * this machine's cores), direct and relayed, beside Node TLS over TCP in the same run.
- * Run: node dist/bench/loopback.js [--megabytes 50] [--runs 5]
+ * Bulk, processor time and round trips on loopback, beside what the machine can do and what others do, all in one run.
+ * Every stack has two processes of its own; our daemons stand between them as processes of their own. Rounds go over
+ * all stacks in turn. For round trips all processes of a stack share one core, as waking another core costs more than
+ * all else and differs from run to run.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { connect as tlsConnect } from 'node:tls';
-import { PROJECT } from '../lab/stage.ts';
-import { median, percentile, table } from './measure.ts';
-import { connect, Rig } from './rig.ts';
+import { Contender } from './contender.ts';
+import { median, percentile } from './measure.ts';
+import type { RunOptions } from './options.ts';
+import type { ANSWER_EVERY } from './peer.ts';
+import { pin } from './processes.ts';
+import { type Goal, type Group, type Metric, machine, Sheet } from './record.ts';
+import { Rig } from './rig.ts';
+import { installRivals, RIVALS, rivalVersion } from './stacks/rival.ts';
+import { environmentOf, NODE_TIERS, TIERS } from './tiers.ts';
 
-function option(name: string, fallback: number): number {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-}
-const bytes = option('megabytes', 50) * 1_000_000;
-const runs = option('runs', 5);
-const pings = option('pings', 500);
+const MB = 1_000_000 satisfies typeof ANSWER_EVERY;
+const ECHOES = 1_000;
 
-interface Channel {
-  write(data: Uint8Array): Promise<void>;
-  /** Resolves when `count` more bytes have arrived. */
-  read(count: number): Promise<void>;
-  close(): Promise<void>;
-}
+const METRICS: readonly Metric[] = [
+  { id: 'bulk', title: 'MB/s', better: 'higher', digits: 1, yardstick: 'tls' },
+  { id: 'cpu', title: 'CPU s/GB', better: 'lower', digits: 1, yardstick: 'tls' },
+  { id: 'rtt', title: 'round trip p50, ms', better: 'lower', digits: 3, yardstick: 'udp' },
+  { id: 'rtt99', title: 'p99, ms', better: 'lower', digits: 2 },
+];
 
-async function spawnSink(args: string[]): Promise<{ child: ChildProcess; word: string | undefined }> {
-  const child = spawn(process.execPath, [join(PROJECT, 'dist', 'bench', 'sink.js'), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
-  return { child, word: line.toString().trim().split(' ')[1] };
-}
+const YARDSTICKS = [
+  {
+    id: 'udp',
+    name: 'UDP sockets of Node, 1,400 B, no encryption, nothing repeated',
+    words: ['udp', '1400'],
+  },
+  { id: 'tcp', name: 'TCP sockets of Node, no encryption', words: ['tcp'] },
+  { id: 'tls', name: 'TLS 1.3 of Node', words: ['tls'] },
+  {
+    id: 'sealed-1400',
+    name: 'sealed UDP loop in TypeScript, 1,400 B, nothing repeated',
+    words: ['sealed', '1400'],
+  },
+  {
+    id: 'sealed-60000',
+    name: 'sealed UDP loop in TypeScript, 60,000 B, nothing repeated',
+    words: ['sealed', '60000'],
+  },
+];
 
-async function tlsChannel(port: number): Promise<Channel> {
-  const socket = tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false });
-  await once(socket, 'secureConnect');
-  socket.setNoDelay(true);
-  let wanted = 0;
-  let arrived: (() => void) | undefined;
-  socket.on('data', (chunk: Buffer) => {
-    wanted -= chunk.length;
-    if (wanted <= 0) arrived?.();
-  });
-  return {
-    async write(data) {
-      if (!socket.write(data)) await once(socket, 'drain');
-    },
-    read(count) {
-      wanted += count;
-      return wanted <= 0 ? Promise.resolve() : new Promise((resolve) => (arrived = resolve));
-    },
-    async close() {
-      socket.destroy();
-    },
-  };
-}
-
-async function pilotChannel(socketPath: string, port: number): Promise<Channel> {
-  const client = await connect(socketPath);
-  const conn = await client.dial('bench-b', port);
-  return {
-    write: (data) => conn.write(data),
-    async read(count) {
-      for (let left = count; left > 0; ) {
-        const chunk = await conn.read();
-        if (chunk === undefined) throw new Error('the stream ended');
-        left -= chunk.length;
+export async function loopback(options: RunOptions): Promise<Group> {
+  const field = new Field();
+  try {
+    await field.enterYardsticks();
+    await field.enterRivals();
+    for (const tier of TIERS) await field.enterRig(tier);
+    for (const tier of NODE_TIERS) await field.enterNodes(tier);
+    const sheet = new Sheet();
+    const sizes = await calibrate(field, options);
+    for (let run = 0; run < options.runs; run++) {
+      for (const contender of field.contenders) {
+        const bytes = sizes.get(contender.id);
+        if (bytes !== undefined) await field.try(() => measure(contender, bytes, sheet, options));
       }
-    },
-    async close() {
-      conn.abort();
-      await client.close();
-    },
-  };
-}
-
-/** MB/s (10^6) one way: `bytes` written in 64 KiB pieces until the far application has read them all. */
-async function goodput(channel: Channel): Promise<number> {
-  const piece = new Uint8Array(65_536);
-  const start = performance.now();
-  for (let left = bytes; left > 0; left -= piece.length) {
-    await channel.write(left < piece.length ? piece.subarray(0, left) : piece);
+    }
+    return {
+      ...{ id: 'loopback', title: 'Bulk and round trips on loopback', command: 'npm run bench -- loopback' },
+      about: `${options.runs} rounds of about ${options.seconds} s for each stack, medians with least and most. CPU: all processes that the bytes cross, user and system. Round trips: ${ECHOES} of 64 bytes on an open stream, all processes of a stack on one core.`,
+      machine: machine(),
+      metrics: METRICS,
+      subjects: field.contenders.map(({ id, name }) => ({ id, name })),
+      measured: sheet.measured(),
+      goals: goals(sheet),
+      notes: field.notes,
+    };
+  } finally {
+    await field.close();
   }
-  await channel.read(1);
-  return bytes / 1e3 / (performance.now() - start);
 }
 
-/** Round trips of 64 bytes on an open stream, ms. */
-async function roundTrips(channel: Channel): Promise<number[]> {
-  const message = new Uint8Array(64);
-  const times: number[] = [];
-  for (let i = 0; i < pings; i++) {
-    const start = performance.now();
-    await channel.write(message);
-    await channel.read(64);
-    times.push(performance.now() - start);
+async function measure(
+  contender: Contender,
+  bytes: number,
+  sheet: Sheet,
+  { short }: RunOptions,
+): Promise<void> {
+  const { megabytesPerSecond, cpuPerGigabyte } = await contender.bulk(bytes);
+  sheet.add(contender.id, 'bulk', megabytesPerSecond);
+  sheet.add(contender.id, 'cpu', cpuPerGigabyte);
+  const cores = pin(contender.pids, '0') ? undefined : 'not pinned';
+  try {
+    const count = short ? 100 : ECHOES;
+    const times = (await contender.echo(count)).slice(count / 10);
+    if (cores !== undefined) return;
+    sheet.add(contender.id, 'rtt', median(times));
+    sheet.add(contender.id, 'rtt99', percentile(times, 0.99));
+  } finally {
+    pin(contender.pids, '0-1023');
   }
-  return times.slice(Math.floor(pings / 10));
 }
 
-interface Contender {
-  readonly name: string;
-  readonly bulk: Channel;
-  readonly echo: Channel;
-}
-
-const children: ChildProcess[] = [];
-const rigs: Rig[] = [];
-const contenders: Contender[] = [];
-try {
-  const tlsBulk = await spawnSink(['tls', '-', '-', 'count', String(bytes)]);
-  const tlsEcho = await spawnSink(['tls', '-', '-', 'echo', '0']);
-  children.push(tlsBulk.child, tlsEcho.child);
-  contenders.push({
-    name: 'Node TLS over TCP (yardstick)',
-    bulk: await tlsChannel(Number(tlsBulk.word)),
-    echo: await tlsChannel(Number(tlsEcho.word)),
-  });
-  for (const relayOnly of [false, true]) {
-    const rig = new Rig();
-    rigs.push(rig);
-    await rig.start({ relayOnly });
-    const bulk = await spawnSink(['pilot', rig.socket(rig.b), '5001', 'count', String(bytes)]);
-    const echo = await spawnSink(['pilot', rig.socket(rig.b), '5002', 'echo', '0']);
-    children.push(bulk.child, echo.child);
-    contenders.push({
-      name: relayOnly ? 'Pilot, relayed' : 'Pilot, direct',
-      bulk: await pilotChannel(rig.socket(rig.a), 5001),
-      echo: await pilotChannel(rig.socket(rig.a), 5002),
+/** How many bytes take each stack about as long as was asked for. Warms it up, too. */
+async function calibrate(field: Field, { seconds }: RunOptions): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const contender of field.contenders) {
+    await field.try(async () => {
+      await contender.bulk(4 * MB);
+      const { megabytesPerSecond } = await contender.bulk(16 * MB);
+      sizes.set(contender.id, Math.min(2_000, Math.max(4, Math.round(megabytesPerSecond * seconds))) * MB);
     });
   }
-  const speeds = contenders.map(() => [] as number[]);
-  const rtts = contenders.map(() => [] as number[]);
-  for (let run = 0; run < runs; run++) {
-    for (const [index, contender] of contenders.entries()) {
-      speeds[index]!.push(await goodput(contender.bulk));
-      rtts[index]!.push(...(await roundTrips(contender.echo)));
+  return sizes;
+}
+
+function goals(sheet: Sheet): Goal[] {
+  const atLeast = (text: string, subject: string, yardstick: string, bound: number): Goal => ({
+    ...{ text, bound, better: 'higher', value: sheet.ratio('bulk', subject, yardstick) },
+  });
+  const within = (text: string, subject: string, yardstick: string, bound: number): Goal => ({
+    ...{ text, bound, better: 'lower', value: sheet.ratio('rtt', subject, yardstick) },
+  });
+  return [
+    atLeast('application to application, 1,400 B: × TLS', 'app-1400', 'tls', 0.5),
+    atLeast('application to application, 1,400 B: × js-libp2p', 'app-1400', 'libp2p', 2),
+    atLeast('daemon to daemon, 1,400 B: × TLS', 'node-1400', 'tls', 0.8),
+    atLeast('pure TypeScript, 1,400 B: × sealed UDP loop of 1,400 B', 'app-plain-1400', 'sealed-1400', 0.8),
+    atLeast('pure TypeScript, path discovered: × TLS', 'app-plain', 'tls', 0.5),
+    within('round trip, daemon to daemon: × UDP sockets', 'node', 'udp', 2),
+    within('round trip, application to application: × TLS', 'app', 'tls', 1.3),
+  ];
+}
+
+/** Everyone who takes part, and what could not. */
+class Field {
+  readonly contenders: Contender[] = [];
+  readonly notes: string[] = [];
+  readonly #rigs: Rig[] = [];
+
+  async enterYardsticks(): Promise<void> {
+    for (const { id, name, words } of YARDSTICKS) {
+      await this.try(() => this.#enter({ id, name, server: words, client: words }));
     }
   }
-  const base = median(speeds[0]!);
-  table([
-    [
-      `application to application, ${runs} runs of ${bytes / 1e6} MB`,
-      'MB/s',
-      'min-max',
-      'x TLS',
-      'RTT p50 ms',
-      'p99 ms',
-    ],
-    ...contenders.map((contender, index) => [
-      contender.name,
-      median(speeds[index]!).toFixed(1),
-      `${Math.min(...speeds[index]!).toFixed(1)}-${Math.max(...speeds[index]!).toFixed(1)}`,
-      (median(speeds[index]!) / base).toFixed(3),
-      median(rtts[index]!).toFixed(2),
-      percentile(rtts[index]!, 0.99).toFixed(2),
-    ]),
-  ]);
-} finally {
-  for (const contender of contenders) await contender.bulk.close().catch(() => {});
-  for (const child of children) child.kill();
-  for (const rig of rigs) await rig.stop();
+
+  async enterRivals(): Promise<void> {
+    const failed = installRivals();
+    if (failed !== undefined) this.#note(failed);
+    for (const { id, name } of RIVALS) {
+      const found = rivalVersion(id);
+      if ('absent' in found) this.#note(`${name}: ${found.absent}`);
+      else {
+        const words = ['rival', id];
+        const full = `${name} ${found.version}`;
+        await this.try(() => this.#enter({ id, name: full, server: words, client: words }), full);
+      }
+    }
+  }
+
+  async enterRig(tier: (typeof TIERS)[number]): Promise<void> {
+    await this.try(async () => {
+      const rig = new Rig();
+      this.#rigs.push(rig);
+      await rig.start({ relayOnly: tier.relayOnly === true, settings: tier.settings });
+      await this.#enter({
+        ...{ id: tier.id, name: tier.name },
+        server: ['pilot', rig.socket(rig.b)],
+        client: ['pilot', rig.socket(rig.a)],
+        between: [rig.pid(rig.a), rig.pid(rig.b), ...(tier.relayOnly === true ? [rig.rendezvousPid] : [])],
+      });
+    }, tier.name);
+  }
+
+  async enterNodes(tier: (typeof NODE_TIERS)[number]): Promise<void> {
+    await this.try(async () => {
+      const rig = new Rig();
+      this.#rigs.push(rig);
+      rig.startRendezvous();
+      const end = (name: string): string[] => ['node', join(rig.stage.directory, name), rig.registry];
+      await this.#enter({
+        ...{ id: tier.id, name: tier.name, environment: environmentOf(tier) },
+        ...{ server: end('far'), client: end('near') },
+      });
+    }, tier.name);
+  }
+
+  /** What fails is said and left out. */
+  async try(step: () => Promise<void>, what?: string): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      const said = (error instanceof Error ? error.message : String(error)).trim().split('\n').slice(-1)[0]!;
+      this.#note(what === undefined ? said : `${what}: ${said}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const contender of this.contenders) contender.stop();
+    for (const rig of this.#rigs) await rig.stop();
+  }
+
+  async #enter(options: Parameters<typeof Contender.start>[0]): Promise<void> {
+    this.contenders.push(await Contender.start(options));
+  }
+
+  #note(text: string): void {
+    const note = `Not measured: ${text}`;
+    if (!this.notes.includes(note)) this.notes.push(note);
+    console.error(note);
+  }
 }
-process.exit(0);

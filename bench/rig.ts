@@ -4,37 +4,63 @@ import { type Actor, Stage } from '../lab/stage.ts';
 import { nodeClock, nodeCrypto, nodeNet } from '../src/platform/index.ts';
 import { PilotClient } from '../src/sdk/client.ts';
 
+export interface RigOptions {
+  /** Switches direct UDP between the two off, so that everything crosses the beacon. */
+  readonly relayOnly: boolean;
+  /** Whether the two come to trust each other. @default true */
+  readonly trust?: boolean;
+  /** Keys of config.json for both daemons. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 export class Rig {
   readonly stage = new Stage();
   readonly a: Actor = this.stage.actor('bench-a');
   readonly b: Actor = this.stage.actor('bench-b');
+  /** `HOST:PORT` */
+  registry = '';
   beaconPort = 0;
   rendezvousPid = 0;
   readonly #rendezvous: Actor = this.stage.actor('bench-rendezvous');
 
-  /** `relayOnly` switches direct UDP between the two off, so that everything crosses the beacon. */
-  async start(options: { relayOnly: boolean; trust?: boolean }): Promise<void> {
-    const started = this.stage.json<{ registry: string; beacon: string; pid: number }>(this.#rendezvous, [
-      ...['rendezvous', 'start', '--registry-addr', '127.0.0.1:0', '--beacon-addr', '127.0.0.1:0'],
-    ]);
-    const { registry, beacon } = started;
-    this.rendezvousPid = started.pid;
-    this.beaconPort = Number(beacon.split(':').at(-1));
+  async start(options: RigOptions): Promise<void> {
+    const beacon = this.startRendezvous();
     for (const actor of [this.a, this.b]) {
       this.stage.pilotctl(
         actor,
-        ['init', '--registry', registry, '--beacon', beacon, '--hostname', actor.name],
+        ['init', '--registry', this.registry, '--beacon', beacon, '--hostname', actor.name],
         { quiet: true },
       );
-      if (options.relayOnly)
-        this.stage.pilotctl(actor, ['config', '--set', 'relay_only=true'], { quiet: true });
-      this.stage.pilotctl(actor, ['daemon', 'start'], { quiet: true });
+      const settings = { ...options.settings, ...(options.relayOnly && { relay_only: 'true' }) };
+      for (const [key, value] of Object.entries(settings)) {
+        this.stage.pilotctl(actor, ['config', '--set', `${key}=${value}`], { quiet: true });
+      }
+      this.startDaemon(actor);
     }
     if (options.trust === false) return;
     this.stage.pilotctl(this.a, ['handshake', 'bench-b', 'bench'], { quiet: true });
     await this.#until(() => this.stage.json<{ pending: unknown[] }>(this.b, ['pending']).pending.length > 0);
     this.stage.pilotctl(this.b, ['approve', 'bench-a'], { quiet: true });
     await this.#until(() => this.stage.json<{ trusted: unknown[] }>(this.a, ['trust']).trusted.length > 0);
+  }
+
+  /** Returns the beacon's endpoint. */
+  startRendezvous(): string {
+    const started = this.stage.json<{ registry: string; beacon: string; pid: number }>(this.#rendezvous, [
+      ...['rendezvous', 'start', '--registry-addr', '127.0.0.1:0', '--beacon-addr', '127.0.0.1:0'],
+    ]);
+    this.registry = started.registry;
+    this.rendezvousPid = started.pid;
+    this.beaconPort = Number(started.beacon.split(':').at(-1));
+    return started.beacon;
+  }
+
+  startDaemon(actor: Actor): void {
+    this.stage.pilotctl(actor, ['daemon', 'start'], { quiet: true });
+  }
+
+  stopDaemon(actor: Actor): void {
+    this.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true, mayFail: true });
   }
 
   async #until(condition: () => boolean): Promise<void> {
@@ -54,8 +80,7 @@ export class Rig {
   }
 
   async stop(): Promise<void> {
-    for (const actor of [this.a, this.b])
-      this.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true, mayFail: true });
+    for (const actor of [this.a, this.b]) this.stopDaemon(actor);
     this.stage.pilotctl(this.#rendezvous, ['rendezvous', 'stop'], { quiet: true, mayFail: true });
     this.stage.remove();
   }

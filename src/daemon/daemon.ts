@@ -1,5 +1,6 @@
 import { NOT_ACCELERATED } from '../api/acceleration.ts';
 import { asPilotError } from '../api/errors.ts';
+import type { StreamHost } from '../api/stream.ts';
 import type { Instant, NodeId } from '../base/units.ts';
 import type { Registered } from '../directory/types.ts';
 import type { Info } from '../ipc/methods.ts';
@@ -12,6 +13,7 @@ import { Outputs } from './outputs.ts';
 import { openParts, type Parts } from './parts.ts';
 import { type Services, startServices } from './services.ts';
 import type { NodeState } from './state-file.ts';
+import { streamHost } from './stream-host.ts';
 
 const DEFAULT_START_WAIT = 3_000;
 /** How long a stop waits for streams to deliver what they hold. */
@@ -57,6 +59,11 @@ export class Daemon {
     });
     const outputs = new Outputs(this.#parts, this.#options.log);
     this.#metrics.watch(this.#parts.node);
+  }
+
+  /** Streams for programs in this process, without the local socket. */
+  get streams(): StreamHost {
+    return streamHost(this.#parts.streams);
   }
 
   info(): Info {

@@ -40,6 +40,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync(directory, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split('\\').join('/'))
+    .filter((path) => !path.includes('/node_modules/'))
     .sort();
 }
 

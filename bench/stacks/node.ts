@@ -1,0 +1,35 @@
+/** Whole nodes inside the measuring processes: what the daemons reach without the local socket. */
+import { nodeHost } from '../../bin/host/node-host.ts';
+import { parseHostPort } from '../../src/base/endpoint.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
+import { parseAddress } from '../../src/wire/address.ts';
+import { acceptAll, BENCH_PORT, channelOf } from './pilot.ts';
+import type { Stack } from './stack.ts';
+
+/** `home`: of the node, an absolute path. Everyone may reach it. */
+export async function nodeStack(home: string, registry: string): Promise<Stack> {
+  const endpoint = parseHostPort(registry);
+  if (endpoint === undefined) throw new TypeError(`not an endpoint: ${registry}`);
+  const { net, clock, random, crypto, storage } = nodeHost();
+  const daemon = await Daemon.start({
+    ...{ net, clock, random, crypto, storage: storage(home), log: { event: () => {} } },
+    config: {
+      socketPath: `${home}/pilot.sock`,
+      listen: { host: '127.0.0.1', port: 0 },
+      registries: [endpoint],
+      public: true,
+      version: 'bench',
+    },
+  });
+  return {
+    async listen(onChannel) {
+      void acceptAll(daemon.streams.listen(BENCH_PORT), onChannel);
+      return daemon.info().address;
+    },
+    async dial(text) {
+      const address = parseAddress(text);
+      if (typeof address === 'string') throw new TypeError(`not an address: ${text}`);
+      return channelOf(await daemon.streams.dial(address, BENCH_PORT));
+    },
+  };
+}
