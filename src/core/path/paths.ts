@@ -15,6 +15,7 @@ import {
   type PathConfig,
   PULSE,
   SILENCE,
+  SPARSE,
   UPGRADES_AFTER_USE,
 } from './constants.ts';
 import type { CandidateFacts } from './facts.ts';
@@ -73,6 +74,9 @@ export class Paths {
   #upgradeAt: Instant = NEVER;
   #upgradeEvery = FIRST_UPGRADE;
   #usedAt: Instant = Number.NEGATIVE_INFINITY;
+  /** When it was last used by more than the keep-alive of an idle stream. */
+  #busyAt: Instant = Number.NEGATIVE_INFINITY;
+  #sparse = SPARSE;
 
   /** `keepAlive`: how long direct paths stay open without traffic, as measured. @default that of `config` */
   constructor(parts: {
@@ -174,9 +178,13 @@ export class Paths {
    * Returns when something is due because of it.
    */
   used(now: Instant): Instant {
+    if (now - this.#usedAt > IN_USE) this.#sparse = SPARSE;
+    else if (this.#sparse > 0) this.#sparse--;
     this.#usedAt = now;
-    if (this.#selected !== undefined && this.#pulseAt > now + PULSE) this.#pulseAt = now + PULSE;
-    if (this.#spareAt === NEVER) this.#spareAt = now + FIRST_SPARE;
+    const isBusy = this.#sparse === 0;
+    if (isBusy) this.#busyAt = now;
+    if (isBusy && this.#selected !== undefined && this.#pulseAt > now + PULSE) this.#pulseAt = now + PULSE;
+    if (isBusy && this.#spareAt === NEVER) this.#spareAt = now + FIRST_SPARE;
     if (this.#upgradeAt === NEVER && this.#selected?.relay !== false)
       this.#upgradeAt = now + this.#upgradeEvery;
     return Math.min(this.#upgradeAt, this.#pulseAt, this.#spareAt);
@@ -287,7 +295,7 @@ export class Paths {
   }
 
   #isUsed(now: Instant): boolean {
-    return now - this.#usedAt <= IN_USE;
+    return now - this.#busyAt <= IN_USE;
   }
 
   /** When the selected path is seen to next. */
