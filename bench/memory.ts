@@ -1,32 +1,39 @@
-/**
- * Memory of an idle daemon and of a rendezvous beside a bare Node process. Run: node dist/bench/memory.js
- */
+/** Memory of an idle daemon beside a bare Node process. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { table } from './measure.ts';
+import type { RunOptions } from './options.ts';
+import { residentMegabytes } from './processes.ts';
+import { type Group, machine, Sheet } from './record.ts';
 import { Rig } from './rig.ts';
 
-function residentMegabytes(pid: number): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1]) / 1000;
-}
+const SUBJECTS = [
+  { id: 'bare', name: 'bare Node process (yardstick)' },
+  { id: 'daemon', name: 'daemon, one trusted peer, idle' },
+  { id: 'rendezvous', name: 'registry and beacon, two nodes, idle' },
+];
 
-const bare = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-const rig = new Rig();
-try {
-  await rig.start({ relayOnly: false });
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
-  const yardstick = residentMegabytes(bare.pid!);
-  const rows: [string, number][] = [
-    ['bare Node process (yardstick)', yardstick],
-    ['daemon, one trusted peer, idle 10 s', residentMegabytes(rig.pid(rig.a))],
-  ];
-  table([
-    ['resident memory', 'MB', 'x yardstick'],
-    ...rows.map(([name, mb]) => [name, mb.toFixed(1), (mb / yardstick).toFixed(2)]),
-  ]);
-} finally {
-  bare.kill();
-  await rig.stop();
+export async function memory({ short }: RunOptions): Promise<Group> {
+  const seconds = short ? 1 : 10;
+  const sheet = new Sheet();
+  const bare = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  const rig = new Rig();
+  try {
+    await rig.start({ relayOnly: false });
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    sheet.add('bare', 'resident', residentMegabytes(bare.pid!));
+    sheet.add('daemon', 'resident', residentMegabytes(rig.pid(rig.a)), residentMegabytes(rig.pid(rig.b)));
+    sheet.add('rendezvous', 'resident', residentMegabytes(rig.rendezvousPid));
+  } finally {
+    bare.kill();
+    await rig.stop();
+  }
+  return {
+    ...{ id: 'memory', title: 'Memory', command: 'npm run bench -- memory' },
+    about: `resident memory after ${seconds} s of idleness.`,
+    machine: machine(),
+    metrics: [{ id: 'resident', title: 'MB', better: 'lower', digits: 1, yardstick: 'bare' }],
+    subjects: SUBJECTS,
+    measured: sheet.measured(),
+    goals: [],
+    notes: [],
+  };
 }
-process.exit(0);

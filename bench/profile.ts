@@ -8,7 +8,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Actor, PROJECT } from '../lab/stage.ts';
+import { Contender } from './contender.ts';
 import { table } from './measure.ts';
+import { cpuSeconds } from './processes.ts';
 import { connect, Rig } from './rig.ts';
 
 interface Profile {
@@ -49,14 +51,9 @@ function selfTimes(profile: Profile): Map<string, number> {
   return times;
 }
 
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
 const rig = new Rig();
 const daemons: ChildProcess[] = [];
-const sinks: ChildProcess[] = [];
+const contenders: Contender[] = [];
 try {
   await rig.start({ relayOnly: process.argv.includes('--relayed') });
   // The rig's own daemons hold the trust; the same homes are now run by processes that record.
@@ -65,28 +62,14 @@ try {
     rig.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true });
     daemons.push(await recorded(actor, names[index]!));
   }
-  const sink = spawn(
-    process.execPath,
-    [join(PROJECT, 'dist', 'bench', 'sink.js'), 'pilot', rig.socket(rig.b), '5001', 'count', String(bytes)],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  sinks.push(sink);
-  await once(sink.stdout!, 'data');
-  const client = await connect(rig.socket(rig.a));
-  const conn = await client.dial('bench-b', 5001);
-  const before = daemons.map((daemon) => cpuSeconds(daemon.pid!));
-  const piece = new Uint8Array(65_536);
-  const start = performance.now();
-  for (let left = bytes; left > 0; left -= piece.length)
-    await conn.write(left < piece.length ? piece.subarray(0, left) : piece);
-  await conn.read();
-  const elapsed = performance.now() - start;
-  const cpu = daemons.map((daemon, index) => cpuSeconds(daemon.pid!) - before[index]!);
-  conn.abort();
-  await client.close();
-  console.log(
-    `${bytes / 1e6} MB in ${(elapsed / 1e3).toFixed(2)} s: ${(bytes / 1e3 / elapsed).toFixed(1)} MB/s`,
-  );
+  const between = daemons.map((daemon) => daemon.pid!);
+  const words = { server: ['pilot', rig.socket(rig.b)], client: ['pilot', rig.socket(rig.a)] };
+  const contender = await Contender.start({ id: 'app', name: 'two applications', ...words, between });
+  contenders.push(contender);
+  const before = between.map((pid) => cpuSeconds([pid]));
+  const { megabytesPerSecond } = await contender.bulk(bytes);
+  const cpu = between.map((pid, index) => cpuSeconds([pid]) - before[index]!);
+  console.log(`${bytes / 1e6} MB: ${megabytesPerSecond.toFixed(1)} MB/s`);
   for (const daemon of daemons) {
     daemon.kill('SIGTERM');
     await once(daemon, 'exit');
@@ -100,7 +83,8 @@ try {
     table([['itself', '%'], ...most.map(([what, time]) => [what, ((time / total) * 100).toFixed(1)])]);
   }
 } finally {
-  for (const child of [...sinks, ...daemons]) child.kill();
+  for (const contender of contenders) contender.stop();
+  for (const daemon of daemons) daemon.kill();
   await rig.stop();
   if (keep < 0) rmSync(output, { recursive: true, force: true });
 }

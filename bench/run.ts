@@ -9,16 +9,22 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT } from '../lab/stage.ts';
+import { dial } from './dial.ts';
 import { loopback } from './loopback.ts';
 import { table } from './measure.ts';
+import { memory } from './memory.ts';
 import { flag, type RunOptions, runOptions, text } from './options.ts';
 import { packets } from './packets.ts';
 import { goalRows, rowsOf, withGroups } from './page.ts';
 import { type BenchRecord, type Group, lost, merge, readRecord, writeRecord } from './record.ts';
+import { streams } from './streams.ts';
 
 const GROUPS: Readonly<Record<string, (options: RunOptions) => Promise<Group>>> = {
   packets,
   loopback,
+  dial,
+  memory,
+  streams,
 };
 
 const DOCS = join(PROJECT, 'docs');
