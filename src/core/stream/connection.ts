@@ -130,7 +130,10 @@ export class Connection implements Deadlined {
     this.#liveness.heard(now);
     if (this.#phase !== 'dialing') {
       // Our ACK of it was lost, and an incoming stream at the peer waits for a sign of life.
-      if (this.#phase === 'open' && packet.seq === this.#opening.irs) this.#sendAck(now);
+      // With another number it is from a peer that has restarted: an answer makes it say so.
+      const known = packet.seq === this.#opening.irs;
+      if (this.#phase === 'open' && (known || (this.#orderly && this.#liveness.takeAnswer(now))))
+        this.#sendAck(now);
       return;
     }
     if (!this.#opening.answers(packet)) {
@@ -188,14 +191,21 @@ export class Connection implements Deadlined {
     if (this.#phase === 'dialing') return;
     const sender = this.#sender;
     // An acknowledgment of what was never sent is another connection's: nothing of the packet can be trusted (rule 13).
-    if (after(packet.ack, this.#ending.nextSeq(sender))) return;
+    const { confirmedAt, iss } = this.#opening;
+    const never = after(packet.ack, this.#ending.nextSeq(sender));
+    if (never || (confirmedAt === undefined && !after(packet.ack, iss))) {
+      // Its sender may wait for a stream that died with our former life (RFC 9293 §3.10.7.4).
+      if (confirmedAt === undefined)
+        this.#host.output({ type: 'packet', to: packet.source.node, packet: resetFor(packet) });
+      return;
+    }
     const silence = this.#liveness.heard(now);
     this.#confirm(now);
     if (this.#phase === 'time_wait') {
       if (packet.payload.length > 0 && this.#orderly) this.#sendAck(now);
       return;
     }
-    const blocks = selectiveAck(packet.payload, sender.next);
+    const blocks = selectiveAck(packet.payload, sender.next, this.#orderly);
     if (!before(packet.ack, sender.una)) this.#onCurrentAck(packet, blocks, silence, now);
     if (blocks === undefined) {
       if (packet.payload.length > 0) this.#onData(packet, now);

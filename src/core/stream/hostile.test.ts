@@ -150,3 +150,21 @@ test('a flood of one-byte segments out of order costs bounded memory and one ans
   assert.ok(answers <= 20_000);
   assert.ok(solo.streams.statusOf(conn)!.outOfOrder <= 1024);
 });
+
+test('a report of bytes that were never sent is not taken for data when the peer keeps the two apart', () => {
+  const { solo, conn, ourSeq, give } = openIncoming(true);
+  solo.streams.write(conn, utf8('hello'), solo.now);
+  solo.take();
+  give({ payload: encodeSack([{ left: add(ourSeq, 900_000), right: add(ourSeq, 900_100) }]) });
+  assert.equal(solo.streams.read(conn, solo.now), undefined);
+  give({ ack: add(ourSeq, 5), payload: utf8('answer') });
+  assert.deepEqual(solo.streams.read(conn, solo.now), utf8('answer'));
+});
+
+test('a late segment of a former stream with the same ports is not reported as received twice', () => {
+  const { give } = openIncoming(true);
+  assert.deepEqual(
+    give({ seq: 0xc000_0000, payload: new Uint8Array(100) }).map(({ payload }) => payload.length),
+    [0],
+  );
+});

@@ -70,7 +70,8 @@ export class ReceiveBuffer {
     }
     const end = (at + data.length) >>> 0;
     // Compared with the position, so that what is already kept out of order is not counted twice.
-    if (distance(end, this.next) + this.unread > limit) return 'full';
+    const reach = distance(end, this.next);
+    if (reach <= 0 || reach + this.unread > limit) return 'full';
     if (at === this.next) return this.#acceptInOrder(data, end);
     return this.#keep(at, end, data);
   }

@@ -81,7 +81,9 @@ export class Receiver {
     const accepted = buffer.accept(seq, payload, this.#room(seq));
     switch (accepted) {
       case 'duplicate':
-        if (this.#options) this.#duplicate = { left: seq, right: add(seq, payload.length) };
+        // What is far behind is of a former stream with the same ports.
+        if (this.#options && distance(this.buffer.next, seq) <= this.bytesReceived + payload.length)
+          this.#duplicate = { left: seq, right: add(seq, payload.length) };
         return 'now';
       case 'full':
         return 'now';

@@ -488,7 +488,8 @@ export class Sender {
 
 /** RFC 2883: a first block that is acknowledged already, or inside the second, names bytes that came twice. */
 function reportsDuplicate(blocks: readonly SackBlock[], ack: Seq): boolean {
-  const first = blocks[0]!;
+  const first = blocks[0];
+  if (first === undefined) return false;
   if (!after(first.right, ack)) return true;
   const second = blocks[1];
   return second !== undefined && !before(first.left, second.left) && !after(first.right, second.right);
