@@ -3,6 +3,7 @@
  * them are in use: each sends 64 bytes twice a second and waits for their return.
  */
 import type { Conn } from '../src/api/stream.ts';
+import type { PilotClient } from '../src/sdk/client.ts';
 import { Contender } from './contender.ts';
 import { percentile } from './measure.ts';
 import type { RunOptions } from './options.ts';
@@ -17,6 +18,8 @@ const SUBJECTS = [
   { id: 'accepting', name: 'daemon that accepted' },
   { id: 'active', name: 'echo while many are in use' },
 ];
+/** On each side: one program may hold 4,096 streams. */
+const PROGRAMS = 3;
 /** Dials under way at once. */
 const AT_ONCE = 64;
 const INTERVAL = 500;
@@ -27,13 +30,23 @@ export async function streams({ short }: RunOptions): Promise<Group> {
   const seconds = short ? 2 : 20;
   const sheet = new Sheet();
   const rig = new Rig();
-  let far: Contender | undefined;
+  const far: Contender[] = [];
   try {
     await rig.start({ relayOnly: false });
-    const words = { server: ['pilot', rig.socket(rig.b)], client: ['pilot', rig.socket(rig.b)] };
-    far = await Contender.start({ id: 'far', name: 'far', ...words });
-    const client = await connect(rig.socket(rig.a));
-    await exchange(await client.dial('bench-b', BENCH_PORT));
+    const clients: PilotClient[] = [];
+    for (let i = 0; i < PROGRAMS; i++) {
+      const words = ['pilot', rig.socket(rig.b), String(BENCH_PORT + i)];
+      far.push(await Contender.start({ id: `far-${i}`, name: 'far', server: words, client: words }));
+      clients.push(await connect(rig.socket(rig.a)));
+    }
+    const dialOne = async (i: number): Promise<Conn> => {
+      const client = clients[i % PROGRAMS]!;
+      const conn = await client.dial('bench-b', BENCH_PORT + (i % PROGRAMS), { noDelay: true });
+      await conn.write(preamble(0));
+      await echo(conn);
+      return conn;
+    };
+    await dialOne(0);
     const pids = { dialling: rig.pid(rig.a), accepting: rig.pid(rig.b) };
     const before = {
       dialling: residentMegabytes(pids.dialling),
@@ -43,12 +56,7 @@ export async function streams({ short }: RunOptions): Promise<Group> {
     const open: Conn[] = [];
     let dialled = 0;
     const dialler = async (): Promise<void> => {
-      while (dialled < many) {
-        dialled++;
-        const conn = await client.dial('bench-b', BENCH_PORT, { noDelay: true });
-        await exchange(conn);
-        open.push(conn);
-      }
+      while (dialled < many) open.push(await dialOne(dialled++));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, dialler));
     const openSeconds = (performance.now() - began) / 1000;
@@ -60,7 +68,7 @@ export async function streams({ short }: RunOptions): Promise<Group> {
     sheet.add('active', 'p50', percentile(times, 0.5));
     sheet.add('active', 'p99', percentile(times, 0.99));
     const p99 = percentile(times, 0.99);
-    await client.close();
+    for (const client of clients) await client.close();
     return {
       ...{ id: 'streams', title: 'Many streams', command: 'npm run bench -- streams' },
       about: `${many} streams between two daemons, each with an echo at its start, opened in ${openSeconds.toFixed(1)} s, ${AT_ONCE} at once; then ${active} of them in use for ${seconds} s, an echo of 64 bytes every ${INTERVAL} ms each (${times.length} echoes), the others open.`,
@@ -77,14 +85,9 @@ export async function streams({ short }: RunOptions): Promise<Group> {
       notes: [],
     };
   } finally {
-    far?.stop();
+    for (const program of far) program.stop();
     await rig.stop();
   }
-}
-
-async function exchange(conn: Conn): Promise<void> {
-  await conn.write(preamble(0));
-  await echo(conn);
 }
 
 async function echo(conn: Conn): Promise<void> {

@@ -16,16 +16,16 @@ export async function acceptAll(listener: Listener, onChannel: (channel: Channel
 }
 
 /** `socketPath`: of the daemon on this side. The address is the far node's hostname. */
-export function pilotStack(socketPath: string): Stack {
+export function pilotStack(socketPath: string, port = BENCH_PORT): Stack {
   const client = connect(socketPath);
   return {
     async listen(onChannel) {
       const own = await client;
-      void acceptAll(await own.listen(BENCH_PORT), onChannel);
+      void acceptAll(await own.listen(port), onChannel);
       return (await own.info()).hostname;
     },
     async dial(hostname) {
-      return channelOf(await (await client).dial(hostname, BENCH_PORT, { noDelay: true }));
+      return channelOf(await (await client).dial(hostname, port, { noDelay: true }));
     },
   };
 }

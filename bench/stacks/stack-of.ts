@@ -18,7 +18,7 @@ export async function stackOf([kind, ...words]: readonly string[]): Promise<Stac
     case 'sealed':
       return udpStack({ packet: Number(words[0]), sealed: true });
     case 'pilot':
-      return pilotStack(words[0]!);
+      return words[1] === undefined ? pilotStack(words[0]!) : pilotStack(words[0]!, Number(words[1]));
     case 'node':
       return nodeStack(words[0]!, words[1]!);
     case 'rival':
