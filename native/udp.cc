@@ -289,7 +289,7 @@ Inbox* inboxOf(napi_env env) {
   return inbox;
 }
 
-// udpOpen(host, port, bufferBytes, onEvent): {socket, port, segments, dontFragment}. Errors carry the errno's name.
+// udpOpen(host, port, bufferBytes, onEvent): {socket, port, segments, dontFragment, receiveBuffer}. Errors carry the errno's name.
 napi_value UdpOpen(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   size_t count = 4;
@@ -311,9 +311,15 @@ napi_value UdpOpen(napi_env env, napi_callback_info info) {
   if (fd < 0) return fail(env, uv_err_name(-errno), std::strerror(errno));
   const int on = 1, off = 0, probe = IP_PMTUDISC_PROBE, probe6 = IPV6_PMTUDISC_PROBE;
   if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  // Received space for bursts and no fragments are wishes; what the kernel made of them is told.
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bufferBytes, sizeof bufferBytes);
-  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bufferBytes, sizeof bufferBytes);
+  // Room for bursts and no fragments are wishes; what the kernel made of them is told. The first form of each is for
+  // the privileged, beyond what the system's limits grant.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bufferBytes, sizeof bufferBytes);
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bufferBytes, sizeof bufferBytes) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bufferBytes, sizeof bufferBytes);
+  int granted = 0;
+  socklen_t grantedLength = sizeof granted;
+  getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &grantedLength);
   bool whole = setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe) == 0;
   if (v6) whole = setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe6, sizeof probe6) == 0 && whole;
   setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
@@ -360,6 +366,9 @@ napi_value UdpOpen(napi_env env, napi_callback_info info) {
   napi_set_named_property(env, result, "segments", value);
   napi_get_boolean(env, whole, &value);
   napi_set_named_property(env, result, "dontFragment", value);
+  // Linux counts as much again for its own bookkeeping.
+  napi_create_int32(env, granted / 2, &value);
+  napi_set_named_property(env, result, "receiveBuffer", value);
   return result;
 }
 

@@ -96,6 +96,12 @@ export const FINDINGS = {
     meaning: 'The clock of this machine is more than 5 s off that of the registry',
     help: 'set the clock, best by NTP: timedatectl set-ntp true',
   },
+  small_buffers: {
+    level: 'note',
+    meaning:
+      'The system keeps only a little of what arrives in bursts, so fast streams lose packets on this machine',
+    help: 'raise the limits: sysctl -w net.core.rmem_max=4194304 net.core.wmem_max=4194304 (macOS: kern.ipc.maxsockbuf)',
+  },
   not_accelerated: {
     level: 'note',
     meaning:

@@ -75,6 +75,8 @@ export interface NativeUdpOpened {
   readonly segments: boolean;
   /** True when nothing is ever sent in fragments. */
   readonly dontFragment: boolean;
+  /** Bytes. */
+  readonly receiveBuffer: number;
 }
 
 /** As built, from `src/` under a loader and from `dist/src/`. */

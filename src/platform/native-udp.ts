@@ -41,6 +41,7 @@ export async function openNativeUdp(accelerator: Accelerator, bind: Endpoint): P
 class NativeUdp implements NodeUdpSocket {
   readonly local: Endpoint;
   readonly dontFragment: boolean;
+  readonly receiveBuffer: number;
   readonly #accelerator: Accelerator;
   readonly #socket: NativeUdpOpened['socket'];
   #segments: boolean;
@@ -61,6 +62,7 @@ class NativeUdp implements NodeUdpSocket {
     this.#socket = opened.socket;
     this.#segments = opened.segments;
     this.dontFragment = opened.dontFragment;
+    this.receiveBuffer = opened.receiveBuffer;
     this.local = local;
     let closed = (): void => {};
     this.#whenClosed = new Promise((resolve) => (closed = resolve));

@@ -154,6 +154,7 @@ for (const tier of TIERS) {
     const tooLong = new Promise<[Endpoint, number]>((resolve) =>
       from.onTooLong((where, bytes) => resolve([where, bytes])),
     );
+    assert.ok(from.receiveBuffer! >= 64 * 1024, `${from.receiveBuffer}`);
     for (const [host, port] of [
       ['::1', 9],
       ['no address', 9],

@@ -111,6 +111,7 @@ function udpSocket(
   return {
     local,
     dontFragment: setOption !== undefined && setDontFragment(socket, setOption, v6),
+    receiveBuffer: receiveBuffer(socket),
     send,
     sendTrain(train, segment, to) {
       if (closed) return;
@@ -156,6 +157,11 @@ export function plainHost(address: string): string {
   if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7);
   const scope = address.indexOf('%');
   return scope < 0 ? address : address.slice(0, scope);
+}
+
+/** Linux counts as much again for its own bookkeeping. */
+function receiveBuffer(socket: Socket): number {
+  return socket.getRecvBufferSize() / (process.platform === 'linux' ? 2 : 1);
 }
 
 function enlarge(socket: Socket): void {

@@ -30,6 +30,8 @@ export interface UdpSocket {
   readonly local: Endpoint;
   /** True when nothing that is sent is ever cut into IP fragments; what is too long for the way is lost or refused. */
   readonly dontFragment: boolean;
+  /** Bytes of datagrams that wait to be read before any is lost; undefined when unknown. */
+  readonly receiveBuffer?: number | undefined;
   /** `data` is the socket's from now on. */
   send(data: Uint8Array, to: Endpoint): void;
   /**

@@ -36,6 +36,8 @@ export interface Probed {
   readonly nat: NatBehaviour;
   /** Largest UDP payload of ours that was answered; undefined when none can be told apart. */
   readonly largest: number | undefined;
+  /** Bytes of datagrams a socket keeps until they are read; undefined when unknown. */
+  readonly receiveBuffer: number | undefined;
 }
 
 interface Ports {
@@ -82,6 +84,7 @@ export async function probeBeacons(
     ),
     nat: telling?.nat() ?? classify({ observations: [], own: [], streamsWork: false }),
     largest: sizes.length === 0 ? undefined : Math.max(...sizes),
+    receiveBuffer: probes[0]?.receiveBuffer,
   };
 }
 
@@ -138,6 +141,10 @@ class Probe {
       for (const one of surveyed) this.#ask(one, { alternate: true, unsolicited: false });
     }
     await clock.sleep(LAST_ANSWERS, signal);
+  }
+
+  get receiveBuffer(): number | undefined {
+    return this.#socket.receiveBuffer;
   }
 
   beacons(): ProbedBeacon[] {

@@ -27,6 +27,7 @@ const GOOD: Measured = {
   ipv6: { state: 'none', addresses: [] },
   ...{ beacons: [BEACON], registry: REGISTRY, port_mapping: null, carrier: CARRIER },
   acceleration: { sealing: 'native', udp: 'native', why: '' },
+  receive_buffer: 4_194_304,
   packet: { largest: 1472, needed: 1231 },
 };
 const SYMMETRIC = { ...NAT, name: 'symmetric, random ports', mapping: 'address-and-port-dependent' };
@@ -59,6 +60,7 @@ const CASES: Readonly<Record<FindingCode, Partial<Measured>>> = {
   nat_symmetric: { nat: SYMMETRIC },
   udp_over_stream: { carrier: { ...CARRIER, in_use: 'compat' } },
   clock_off: { registry: { ...REGISTRY, clock_ahead_ms: 6_000 } },
+  small_buffers: { receive_buffer: 212_992 },
   not_accelerated: { acceleration: { sealing: 'node', udp: 'plain', why: 'not_built' } },
   old_beacon: { nat: UNKNOWN, beacons: [{ ...BEACON, surveys: false }] },
   port_mapped: { port_mapping: MAPPED as Measured['port_mapping'] },

@@ -6,6 +6,9 @@ import type { FindingRow, NetcheckReport } from '../../ipc/methods.ts';
 const CLOCK_WRONG = 30_000;
 const CLOCK_OFF = 5_000;
 
+/** Below this, a burst of a fast path does not fit. */
+const SMALL_BUFFER = 1024 * 1024;
+
 type Measured = Omit<NetcheckReport, 'findings' | 'took_ms'>;
 
 /** What the measurements mean, worst first. */
@@ -45,6 +48,8 @@ export function findingsOf(report: Measured): FindingRow[] {
   if (Math.abs(ahead) > CLOCK_WRONG) add('clock_wrong', clockText(ahead));
   else if (Math.abs(ahead) > CLOCK_OFF) add('clock_off', clockText(ahead));
 
+  const waiting = report.receive_buffer;
+  if (waiting !== null && waiting < SMALL_BUFFER) add('small_buffers', `${Math.round(waiting / 1024)} KiB`);
   const { sealing, why } = report.acceleration;
   if (sealing === 'node' && why !== 'switched_off') add('not_accelerated');
 

@@ -63,6 +63,7 @@ export async function netcheck(input: NetcheckInput, signal: Abort): Promise<Net
     port_mapping: live?.mapping ?? null,
     carrier: live?.carrier ?? null,
     acceleration: input.acceleration,
+    receive_buffer: probed.receiveBuffer ?? null,
     packet: { largest: probed.largest ?? null, needed: NEEDED_SIZE },
   };
   return { ...measured, took_ms: Math.round(clock.now() - started), findings: findingsOf(measured) };

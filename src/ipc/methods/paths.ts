@@ -157,6 +157,8 @@ export interface NetcheckReport {
   readonly carrier: CarrierRow | null;
   /** Who seals packets and how they are sent. */
   readonly acceleration: Acceleration;
+  /** Bytes of datagrams a UDP socket keeps until they are read; null when not measured. */
+  readonly receive_buffer: number | null;
   /** Largest UDP payload that arrived at a beacon, and the largest a tunnel sends; null when not measured. */
   readonly packet: { readonly largest: number | null; readonly needed: number };
   /** Worst first. */
