@@ -6,19 +6,24 @@ const UNCONFIRMED_PROBE: Millis = 5000;
 const UNCONFIRMED_LIMIT: Millis = 60_000;
 /** A timer this late means that the process was stopped. */
 const OWN_PAUSE: Millis = 2000;
+/** Ten thousand streams that opened together are not probed together: up to so much of the silence earlier. */
+const SPREAD = 0.25;
 /** At most one answer to a probe. spec/03 §10 rule 11 */
 const ANSWER_SPACING: Millis = 1000;
 
 /** Tells a quiet stream from a dead peer. A healthy one answers a probe and is never ended, however long it is idle. */
 export class Liveness {
   readonly #config: StreamConfig;
+  readonly #after: Millis;
   heardAt: Instant;
   #probes = 0;
   #probedAt: Instant = 0;
   #answeredAt: Instant = Number.NEGATIVE_INFINITY;
 
-  constructor(config: StreamConfig, now: Instant) {
+  /** `seed`: streams that differ in it are probed at different times. */
+  constructor(config: StreamConfig, seed: number, now: Instant) {
     this.#config = config;
+    this.#after = config.keepAliveAfter * (1 - (SPREAD * (seed & 0xff)) / 0x100);
     this.heardAt = now;
   }
 
@@ -42,10 +47,10 @@ export class Liveness {
    * or FIN goes unacknowledged; retransmissions are the probes then.
    */
   deadline(confirmed: boolean, waitingSince: Instant | undefined): Instant {
-    const { deadAfter, keepAliveAfter, keepAliveInterval } = this.#config;
+    const { deadAfter, keepAliveInterval } = this.#config;
     if (waitingSince !== undefined) return Math.max(this.heardAt, waitingSince) + deadAfter;
     if (!confirmed) return Math.max(this.heardAt, this.#probedAt) + UNCONFIRMED_PROBE;
-    if (this.#probes === 0) return this.heardAt + keepAliveAfter;
+    if (this.#probes === 0) return this.heardAt + this.#after;
     return Math.min(this.#probedAt + keepAliveInterval, this.heardAt + deadAfter);
   }
 

@@ -107,8 +107,13 @@ function node(model: ModelCase, id: number, label: string): Streams {
   const random = seededRandom(model.given.seed).fork(label);
   const streams = new Streams({
     random: model.wraps ? beforeWrap(random) : random,
+    // A reader that pauses for minutes is waited for here; ordinarily nobody waits so long at the other end.
     // A path below the size that every path must carry is known from the start, or no small segment would get through.
-    config: { congestion: model.congestion, mss: Math.min(1152, model.shrink?.to ?? 1152) },
+    config: {
+      congestion: model.congestion,
+      mss: Math.min(1152, model.shrink?.to ?? 1152),
+      halfCloseTimeout: 3_600_000,
+    },
   });
   streams.setNode(id);
   if (model.shrink !== undefined) streams.setSegmentLimit(3 - id, model.shrink.from, 0);

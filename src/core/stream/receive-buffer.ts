@@ -18,7 +18,9 @@ interface Range {
 }
 
 /** Segments of one train are views of its bytes. A reader this far behind gets copies, so that they can go. */
-const COPY_ABOVE: Bytes = 512 * 1024;
+const COPY_ABOVE: Bytes = 128 * 1024;
+/** And so does everybody where a segment is a smaller part of its train than in an honest full one. */
+const MOST_HELD = 64;
 
 /** What became of a segment. `filled`: in order, and a hole is gone or smaller. `extended`: beyond a known hole. */
 export type Acceptance = 'in_order' | 'filled' | 'new_hole' | 'extended' | 'duplicate' | 'full';
@@ -198,7 +200,8 @@ export class ReceiveBuffer {
     this.unread += data.length;
     if (data.length >= COALESCE_BELOW) {
       this.#shared = undefined;
-      this.#queue.push(this.unread > COPY_ABOVE ? own(data) : data);
+      const costly = this.unread > COPY_ABOVE || data.buffer.byteLength > MOST_HELD * data.length;
+      this.#queue.push(costly ? own(data) : data);
       return;
     }
     const shared = this.#shared;

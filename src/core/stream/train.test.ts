@@ -84,7 +84,7 @@ test('what was read into a buffer is the same as what was read in chunks', () =>
 
 test('segments kept while a reader is far behind do not hold the train they came in', () => {
   const open = openIncoming(true, { initialReceiveBuffer: 1 << 20 });
-  const bytes = new Uint8Array(64 * 1024);
+  const bytes = new Uint8Array(60 * 1024);
   const [model] = train(open, [0]);
   for (let i = 0; i < 600; i++) {
     const packet = { ...model!, seq: add(open.peerSeq, 1000 * i), payload: bytes.subarray(7, 1007) };
@@ -96,5 +96,5 @@ test('segments kept while a reader is far behind do not hold the train they came
     if (chunk === undefined) break;
     if (chunk.buffer === bytes.buffer) held++;
   }
-  assert.ok(held > 0 && held < 530, `${held}`);
+  assert.ok(held > 0 && held < 150, `${held}`);
 });
