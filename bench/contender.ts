@@ -1,5 +1,5 @@
 /** Two processes with the two ends of a stack, and the daemons that stand between them. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { PROJECT } from '../lab/stage.ts';
 import type { Answer, Task } from './peer.ts';
@@ -17,6 +17,9 @@ export interface ContenderOptions {
   /** Processes between them. */
   readonly between?: readonly number[];
   readonly environment?: NodeJS.ProcessEnv;
+  /** Words before the command, e.g. those that enter a network namespace. */
+  readonly serverPrefix?: readonly string[];
+  readonly clientPrefix?: readonly string[];
 }
 
 export interface Bulk {
@@ -38,13 +41,15 @@ export class Contender {
     this.id = options.id;
     this.name = options.name;
     this.#between = options.between ?? [];
-    const start = (words: readonly string[]): ChildProcess =>
-      fork(join(PROJECT, 'dist', 'bench', 'peer.js'), words, {
+    const start = (prefix: readonly string[], words: readonly string[]): ChildProcess => {
+      const all = [...prefix, process.execPath, join(PROJECT, 'dist', 'bench', 'peer.js'), ...words];
+      return spawn(all[0]!, all.slice(1), {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         env: { ...process.env, ...options.environment },
       });
-    this.#server = start(options.server);
-    this.#client = start(options.client);
+    };
+    this.#server = start(options.serverPrefix ?? [], options.server);
+    this.#client = start(options.clientPrefix ?? [], options.client);
   }
 
   /** Throws when either end does not come up. */
@@ -81,6 +86,22 @@ export class Contender {
   /** Milliseconds from the dial to the end of the echo. */
   async dial(count: number): Promise<readonly number[]> {
     return (await this.#ask({ do: 'dial', address: this.#address, count })).times!;
+  }
+
+  /** Mbit/s that arrived within the time, of each of so many fresh channels. */
+  async flow(seconds: number, channels = 1): Promise<readonly number[]> {
+    const { times } = await this.#ask({ do: 'flow', address: this.#address, seconds, channels });
+    return times!.map((bytes) => (bytes * 8) / 1e6 / seconds);
+  }
+
+  /** Milliseconds of small round trips, twenty a second. */
+  async probe(seconds: number): Promise<readonly number[]> {
+    return (await this.#ask({ do: 'probe', address: this.#address, seconds })).times!;
+  }
+
+  /** Closes all channels: the next task opens fresh ones. */
+  async drop(): Promise<void> {
+    await this.#ask({ do: 'drop' });
   }
 
   stop(): void {

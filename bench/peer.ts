@@ -13,12 +13,16 @@ export type Task =
   | { readonly do: 'echo'; readonly address: string; readonly count: number }
   /** As many streams one after another, each with an echo of 64 bytes. */
   | { readonly do: 'dial'; readonly address: string; readonly count: number }
+  /** Fresh channels that write for so long, all at once. */
+  | { readonly do: 'flow'; readonly address: string; readonly seconds: number; readonly channels: number }
+  /** Round trips of a few bytes, twenty a second for so long; what is lost is left out. */
+  | { readonly do: 'probe'; readonly address: string; readonly seconds: number }
   /** Forgets open channels, as after a run that hung. */
   | { readonly do: 'drop' };
 
 export interface Answer {
   readonly address?: string;
-  /** Seconds for `bulk`, milliseconds for each round trip and dial. */
+  /** Seconds for `bulk`, milliseconds for each round trip and dial, bytes that arrived in time for each channel of `flow`. */
   readonly times?: readonly number[];
   readonly error?: string;
 }
@@ -26,6 +30,9 @@ export interface Answer {
 const PIECE = 65_536;
 /** The far end answers one byte for so many. */
 export const ANSWER_EVERY = 1_000_000;
+
+/** The same where little may arrive. */
+const FLOW_ANSWER_EVERY = 16_384;
 
 const channels = new Map<string, Channel>();
 
@@ -77,6 +84,50 @@ async function dial(stack: Stack, address: string, count: number): Promise<numbe
   return times;
 }
 
+/** Bytes of which the far application told within the time. */
+async function flow(stack: Stack, address: string, seconds: number): Promise<number> {
+  const far = await stack.dial(address);
+  let arrived = 0;
+  let over = false;
+  const answers = (async () => {
+    for (let chunk = await far.read(); chunk !== undefined && !over; chunk = await far.read()) {
+      arrived += chunk.length * FLOW_ANSWER_EVERY;
+    }
+  })().catch(() => {});
+  const writing = (async () => {
+    await far.write(preamble(FLOW_ANSWER_EVERY));
+    const piece = Buffer.alloc(PIECE, 0x5a);
+    while (!over) await far.write(piece);
+  })().catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  over = true;
+  const total = arrived;
+  far.close();
+  await Promise.race([Promise.all([answers, writing]), new Promise((resolve) => setTimeout(resolve, 1000))]);
+  return total;
+}
+
+async function probe(stack: Stack, address: string, seconds: number): Promise<number[]> {
+  const far = await stack.dial(address);
+  const times: number[] = [];
+  await far.write(preamble(0));
+  const end = performance.now() + seconds * 1000;
+  void (async () => {
+    for (let chunk = await far.read(); chunk !== undefined; chunk = await far.read()) {
+      times.push(performance.now() - Buffer.from(chunk).readDoubleBE(0));
+    }
+  })();
+  while (performance.now() < end) {
+    const stamp = Buffer.alloc(8);
+    stamp.writeDoubleBE(performance.now(), 0);
+    await far.write(stamp);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  far.close();
+  return times;
+}
+
 async function perform(stack: Stack, task: Task): Promise<Answer> {
   switch (task.do) {
     case 'listen':
@@ -87,6 +138,14 @@ async function perform(stack: Stack, task: Task): Promise<Answer> {
       return { times: await echo(stack, task.address, task.count) };
     case 'dial':
       return { times: await dial(stack, task.address, task.count) };
+    case 'flow': {
+      const { address, seconds, channels } = task;
+      return {
+        times: await Promise.all(Array.from({ length: channels }, () => flow(stack, address, seconds))),
+      };
+    }
+    case 'probe':
+      return { times: await probe(stack, task.address, task.seconds) };
     case 'drop':
       for (const open of channels.values()) open.close();
       channels.clear();

@@ -13,15 +13,33 @@ export interface RigOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/** Where the three run: words before each command, and the address of the rendezvous. */
+export interface Places {
+  readonly a: readonly string[];
+  readonly b: readonly string[];
+  readonly rendezvous: readonly string[];
+  readonly host: string;
+}
+
+const HERE: Places = { a: [], b: [], rendezvous: [], host: '127.0.0.1' };
+
 export class Rig {
   readonly stage = new Stage();
-  readonly a: Actor = this.stage.actor('bench-a');
-  readonly b: Actor = this.stage.actor('bench-b');
+  readonly a: Actor;
+  readonly b: Actor;
   /** `HOST:PORT` */
   registry = '';
   beaconPort = 0;
   rendezvousPid = 0;
-  readonly #rendezvous: Actor = this.stage.actor('bench-rendezvous');
+  readonly #rendezvous: Actor;
+  readonly #host: string;
+
+  constructor(places: Places = HERE) {
+    this.a = this.stage.actor('bench-a', places.a);
+    this.b = this.stage.actor('bench-b', places.b);
+    this.#rendezvous = this.stage.actor('bench-rendezvous', places.rendezvous);
+    this.#host = places.host;
+  }
 
   async start(options: RigOptions): Promise<void> {
     const beacon = this.startRendezvous();
@@ -47,7 +65,7 @@ export class Rig {
   /** Returns the beacon's endpoint. */
   startRendezvous(): string {
     const started = this.stage.json<{ registry: string; beacon: string; pid: number }>(this.#rendezvous, [
-      ...['rendezvous', 'start', '--registry-addr', '127.0.0.1:0', '--beacon-addr', '127.0.0.1:0'],
+      ...['rendezvous', 'start', '--registry-addr', `${this.#host}:0`, '--beacon-addr', `${this.#host}:0`],
     ]);
     this.registry = started.registry;
     this.rendezvousPid = started.pid;

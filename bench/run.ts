@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PROJECT } from '../lab/stage.ts';
 import { dial } from './dial.ts';
+import { link } from './link.ts';
 import { loopback } from './loopback.ts';
 import { table } from './measure.ts';
 import { memory } from './memory.ts';
@@ -19,14 +20,17 @@ import { goalRows, rowsOf, withGroups } from './page.ts';
 import { type BenchRecord, type Group, lost, merge, readRecord, writeRecord } from './record.ts';
 import { streams } from './streams.ts';
 
-const GROUPS: Readonly<Record<string, (options: RunOptions) => Promise<Group>>> = {
+const GROUPS: Readonly<Record<string, (options: RunOptions) => Promise<Group | readonly Group[]>>> = {
   packets,
   loopback,
   dial,
   memory,
   streams,
+  link,
 };
 
+/** What runs without being named: the others take long, or need root. */
+const USUAL = ['packets', 'loopback', 'dial', 'memory', 'streams'];
 const DOCS = join(PROJECT, 'docs');
 
 async function main(): Promise<void> {
@@ -41,10 +45,10 @@ async function main(): Promise<void> {
   if (against !== undefined && before === undefined) throw new TypeError(`no such record: ${against}`);
   const options = runOptions();
   const groups: Group[] = [];
-  for (const name of words.length === 0 ? Object.keys(GROUPS) : words) {
-    const group = await GROUPS[name]!(options);
-    print(group);
-    groups.push(group);
+  for (const name of words.length === 0 ? USUAL : words) {
+    const measured = [await GROUPS[name]!(options)].flat();
+    measured.forEach(print);
+    groups.push(...measured);
   }
   const record: BenchRecord = { version: 1, groups };
   keep(record);
@@ -52,7 +56,7 @@ async function main(): Promise<void> {
 }
 
 function takesValue(word: string | undefined): boolean {
-  return ['--runs', '--seconds', '--record', '--against'].includes(word ?? '');
+  return ['--runs', '--seconds', '--record', '--against', '--flow'].includes(word ?? '');
 }
 
 function print(group: Group): void {

@@ -5,7 +5,7 @@ import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls
 import { generate } from 'selfsigned';
 import { type Channel, Inbox, type Stack } from './stack.ts';
 
-const HOST = '127.0.0.1';
+const LOOPBACK = '127.0.0.1';
 
 function channelOf(socket: Socket): Channel {
   const inbox = new Inbox();
@@ -28,35 +28,42 @@ function channelOf(socket: Socket): Channel {
   };
 }
 
-export function tcpStack(): Stack {
+/** `host`: the address of this end, for the one that serves. */
+export function tcpStack(host = LOOPBACK): Stack {
   return {
     async listen(onChannel) {
       const server = createServer((socket) => onChannel(channelOf(socket)));
-      await once(server.listen(0, HOST), 'listening');
-      return String((server.address() as { port: number }).port);
+      await once(server.listen(0, host), 'listening');
+      return `${host}:${(server.address() as { port: number }).port}`;
     },
-    async dial(port) {
-      const socket = tcpConnect(Number(port), HOST);
+    async dial(address) {
+      const socket = tcpConnect(endpointOf(address));
       await once(socket, 'connect');
       return channelOf(socket);
     },
   };
 }
 
-export function tlsStack(): Stack {
+/** `host`: the address of this end, for the one that serves. */
+export function tlsStack(host = LOOPBACK): Stack {
   return {
     async listen(onChannel) {
       const name = [{ name: 'commonName', value: 'bench' }];
       const pems = await generate(name, { keyType: 'ec', curve: 'P-256' });
       const options = { key: pems.private, cert: pems.cert, minVersion: 'TLSv1.3' } as const;
       const server = createTlsServer(options, (socket) => onChannel(channelOf(socket)));
-      await once(server.listen(0, HOST), 'listening');
-      return String((server.address() as { port: number }).port);
+      await once(server.listen(0, host), 'listening');
+      return `${host}:${(server.address() as { port: number }).port}`;
     },
-    async dial(port) {
-      const socket = tlsConnect({ host: HOST, port: Number(port), rejectUnauthorized: false });
+    async dial(address) {
+      const socket = tlsConnect({ ...endpointOf(address), rejectUnauthorized: false });
       await once(socket, 'secureConnect');
       return channelOf(socket);
     },
   };
+}
+
+function endpointOf(address: string): { host: string; port: number } {
+  const [host, port] = address.split(':');
+  return { host: host!, port: Number(port) };
 }

@@ -10,13 +10,13 @@ import { udpStack } from './udp.ts';
 export async function stackOf([kind, ...words]: readonly string[]): Promise<Stack> {
   switch (kind) {
     case 'tcp':
-      return tcpStack();
+      return tcpStack(words[0]);
     case 'tls':
-      return tlsStack();
+      return tlsStack(words[0]);
     case 'udp':
-      return udpStack({ packet: Number(words[0]), sealed: false });
+      return udpStack({ packet: Number(words[0]), sealed: false }, words[1]);
     case 'sealed':
-      return udpStack({ packet: Number(words[0]), sealed: true });
+      return udpStack({ packet: Number(words[0]), sealed: true }, words[1]);
     case 'pilot':
       return words[1] === undefined ? pilotStack(words[0]!) : pilotStack(words[0]!, Number(words[1]));
     case 'node':

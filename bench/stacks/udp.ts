@@ -10,7 +10,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Channel, Inbox, type Stack } from './stack.ts';
 
-const HOST = '127.0.0.1';
+const LOOPBACK = '127.0.0.1';
 const HEAD = 5;
 const TAG = 16;
 const DATA = 1;
@@ -120,29 +120,31 @@ function socket(): Socket {
   });
 }
 
-export function udpStack(options: UdpOptions): Stack {
+/** `host`: the address of this end, for the one that serves. */
+export function udpStack(options: UdpOptions, host = LOOPBACK): Stack {
   return {
     async listen(onChannel) {
       const bound = socket();
       const ready = once(bound, 'listening');
-      bound.bind(0, HOST);
+      bound.bind(0, host);
       await ready;
       const peers = new Map<number, Loop>();
       bound.on('message', (datagram: Buffer, from: RemoteInfo) => {
         let peer = peers.get(from.port);
         if (peer === undefined) {
-          peer = loop((reply) => bound.send(reply, from.port, HOST), options);
+          peer = loop((reply) => bound.send(reply, from.port, from.address), options);
           peers.set(from.port, peer);
           onChannel(peer);
         }
         peer.receive(datagram);
       });
-      return String(bound.address().port);
+      return `${host}:${bound.address().port}`;
     },
-    async dial(port) {
+    async dial(address) {
+      const [far, port] = address.split(':');
       const connected = socket();
       const ready = once(connected, 'connect');
-      connected.connect(Number(port), HOST);
+      connected.connect(Number(port), far!);
       await ready;
       const near = loop((datagram) => connected.send(datagram), options);
       connected.on('message', (datagram: Buffer) => near.receive(datagram));
