@@ -6,6 +6,7 @@ import { Deque } from './deque.ts';
 /** Segments smaller than this are copied together: an object per byte would cost a hundred times its payload. */
 const COALESCE_BELOW = 512;
 const COALESCE_CHUNK = 4096;
+const LARGE_CHUNK = 64 * 1024;
 /** Most separate ranges and pieces kept out of order. Chosen: a whole 16 MiB window of 1152-byte segments fits. */
 const RANGE_LIMIT = 1024;
 const PIECE_LIMIT = 16_384;
@@ -198,10 +199,10 @@ export class ReceiveBuffer {
   #deliver(data: Uint8Array): void {
     if (data.length === 0) return;
     this.unread += data.length;
-    if (data.length >= COALESCE_BELOW) {
+    const behind = this.unread > COPY_ABOVE;
+    if (data.length >= COALESCE_BELOW && !behind && data.buffer.byteLength <= MOST_HELD * data.length) {
       this.#shared = undefined;
-      const costly = this.unread > COPY_ABOVE || data.buffer.byteLength > MOST_HELD * data.length;
-      this.#queue.push(costly ? own(data) : data);
+      this.#queue.push(data);
       return;
     }
     const shared = this.#shared;
@@ -213,11 +214,11 @@ export class ReceiveBuffer {
       return;
     }
     if (this.#queue.length === 0) {
-      // A lone small segment is handed over as it is: request and response need no copy.
+      // A lone small segment is handed over as it is: request and response need no second chunk.
       this.#queue.push(own(data));
       return;
     }
-    const chunk = new Uint8Array(COALESCE_CHUNK);
+    const chunk = new Uint8Array(Math.max(data.length, behind ? LARGE_CHUNK : COALESCE_CHUNK));
     chunk.set(data);
     this.#shared = chunk;
     this.#sharedFilled = data.length;
