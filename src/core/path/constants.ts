@@ -23,7 +23,7 @@ export const MAX_PROBE_TIMEOUT: Millis = 3_000;
 
 /** A peer counts as in use for this long after data of applications moved. */
 export const IN_USE: Millis = 15_000;
-/** So many packets after a pause are none: an idle stream's keep-alive and its answer must not wake the probes below. */
+/** Packets at so many instants after a pause are none: an idle stream's keep-alive and its answer wake no probes. */
 export const SPARSE = 2;
 /** In use, the selected path is asked when nothing was heard on it for this long: who only receives notices the end, too. */
 export const PULSE: Millis = 1_000;

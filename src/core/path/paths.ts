@@ -179,7 +179,7 @@ export class Paths {
    */
   used(now: Instant): Instant {
     if (now - this.#usedAt > IN_USE) this.#sparse = SPARSE;
-    else if (this.#sparse > 0) this.#sparse--;
+    else if (this.#sparse > 0 && now > this.#usedAt) this.#sparse--;
     this.#usedAt = now;
     const isBusy = this.#sparse === 0;
     if (isBusy) this.#busyAt = now;

@@ -159,7 +159,7 @@ function scene(
       internet.filter = () => true;
       // Probes of the path are on their way, too.
       const lengths = new Set(packets.map(({ payload }) => payload.length + HEADERS + (nat.a ? 5 : 0)));
-      const data = frames.filter((frame) => lengths.has(frame.length));
+      const data = frames.filter((frame) => lengths.has(frame.length)).slice(0, packets.length);
       return { data: concat(...data), segment: data[0]!.length };
     },
   };
