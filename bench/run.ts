@@ -17,6 +17,7 @@ import { memory } from './memory.ts';
 import { flag, type RunOptions, runOptions, text } from './options.ts';
 import { packets } from './packets.ts';
 import { goalRows, rowsOf, withGroups } from './page.ts';
+import { peers } from './peers.ts';
 import { type BenchRecord, type Group, lost, merge, readRecord, writeRecord } from './record.ts';
 import { streams } from './streams.ts';
 
@@ -26,11 +27,12 @@ const GROUPS: Readonly<Record<string, (options: RunOptions) => Promise<Group | r
   dial,
   memory,
   streams,
+  peers,
   link,
 };
 
 /** What runs without being named: the others take long, or need root. */
-const USUAL = ['packets', 'loopback', 'dial', 'memory', 'streams'];
+const USUAL = ['packets', 'loopback', 'dial', 'memory', 'streams', 'peers'];
 const DOCS = join(PROJECT, 'docs');
 
 async function main(): Promise<void> {
@@ -56,7 +58,7 @@ async function main(): Promise<void> {
 }
 
 function takesValue(word: string | undefined): boolean {
-  return ['--runs', '--seconds', '--record', '--against', '--flow'].includes(word ?? '');
+  return ['--runs', '--seconds', '--record', '--against', '--flow', '--peers'].includes(word ?? '');
 }
 
 function print(group: Group): void {

@@ -6,12 +6,15 @@ import { parseAddress } from '../../src/wire/address.ts';
 import { acceptAll, BENCH_PORT, channelOf } from './pilot.ts';
 import type { Stack } from './stack.ts';
 
-/** `home`: of the node, an absolute path. Everyone may reach it. */
-export async function nodeStack(home: string, registry: string): Promise<Stack> {
+/** One for all nodes of a process. */
+let host: ReturnType<typeof nodeHost> | undefined;
+
+/** A node in this process that everyone may reach. `home`: an absolute path. */
+export async function startNode(home: string, registry: string): Promise<Daemon> {
   const endpoint = parseHostPort(registry);
   if (endpoint === undefined) throw new TypeError(`not an endpoint: ${registry}`);
-  const { net, clock, random, crypto, storage } = nodeHost();
-  const daemon = await Daemon.start({
+  const { net, clock, random, crypto, storage } = (host ??= nodeHost());
+  return Daemon.start({
     ...{ net, clock, random, crypto, storage: storage(home), log: { event: () => {} } },
     config: {
       socketPath: `${home}/pilot.sock`,
@@ -21,6 +24,11 @@ export async function nodeStack(home: string, registry: string): Promise<Stack> 
       version: 'bench',
     },
   });
+}
+
+/** `home`: of the node, an absolute path. Everyone may reach it. */
+export async function nodeStack(home: string, registry: string): Promise<Stack> {
+  const daemon = await startNode(home, registry);
   return {
     async listen(onChannel) {
       void acceptAll(daemon.streams.listen(BENCH_PORT), onChannel);
