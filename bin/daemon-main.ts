@@ -109,6 +109,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         relayOnly: settings.relay_only,
         ...(settings.relay_for_peers && { relayForPeers: { rate: settings.relay_for_peers_rate } }),
         portMapping: settings.port_mapping,
+        pathMtu: settings.path_mtu,
         autoApprove: settings.trust_auto_approve
           ? [...settings.auto_approve, EVERYONE_RULE]
           : settings.auto_approve,

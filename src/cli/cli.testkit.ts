@@ -250,6 +250,7 @@ export class TestMachine {
       listenLocal: refuse,
       resolve: (host: string) => Promise.resolve([host]),
       localAddresses: () => ['192.0.2.1'],
+      links: () => [],
       gateways: () => [],
       watchNetworks: () => ({ cancel() {} }),
     } as Net;

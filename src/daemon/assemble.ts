@@ -1,5 +1,5 @@
 import { NOT_ACCELERATED } from '../api/acceleration.ts';
-import type { Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
+import type { Bytes, Endpoint, Instant, NodeId, UnixMillis } from '../base/units.ts';
 import { Memberships } from '../core/network/memberships.ts';
 import { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
@@ -205,6 +205,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     node,
     run,
     local: socket.local,
+    ...(config.pathMtu !== 'off' && { oversize: socket.dontFragment ? 'refused' : 'learned' }),
     onMoved: () => {
       registry.networkChanged();
       portMapper.look();
@@ -280,6 +281,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     traffic.bytesReceived += train.length;
     run(() => node.handleTrain(from, train, segment, now(), via));
   };
+  const tooLong = (to: Endpoint, bytes: Bytes): void => run(() => node.refusedSize(to, bytes, now()));
   const carrierHomes = new CarrierHomes(net, knownBeacons, () => registration.presenceChanged());
   const carriers: Carriers = new Carriers({
     ...{ net, clock, log, transport },
@@ -301,7 +303,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     ...{ node, driver, sockets, ipc, registry, stateGate, own, known, identities, streams, networks },
     ...{ pings, explanations, answers, trustEffects, targets, surroundings, registration, messages, traffic },
     ...{ portMapper },
-    ...{ carriers, received, receivedTrain },
+    ...{ carriers, received, receivedTrain, tooLong },
   };
 }
 

@@ -37,6 +37,8 @@ export interface DaemonConfig {
   readonly relayForPeers?: { readonly rate: Bytes };
   /** Ask the router for a port that leads to the tunnel: by PCP, NAT-PMP or UPnP. @default auto */
   readonly portMapping?: 'auto' | 'off';
+  /** Larger packets on paths that carry them; off: those that every path carries. @default auto */
+  readonly pathMtu?: 'auto' | 'off';
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;

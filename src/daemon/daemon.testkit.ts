@@ -320,6 +320,7 @@ export function memoryInternet(): Net {
   return {
     ...local,
     localAddresses: () => ['10.0.0.1'],
+    links: () => [],
     gateways: () => [],
     watchNetworks: () => ({ cancel() {} }),
     resolve: (host) => Promise.resolve([host]),

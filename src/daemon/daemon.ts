@@ -116,11 +116,12 @@ export class Daemon {
   }
 
   #receive(): void {
-    const { sockets, surroundings, received, receivedTrain } = this.#parts;
+    const { sockets, surroundings, received, receivedTrain, tooLong } = this.#parts;
     sockets.listen({
       received: (data, from, via) => received(from, data, via),
       receivedTrain,
       unreachable: () => surroundings.refused(),
+      tooLong: (to, bytes) => tooLong(to, bytes),
     });
   }
 

@@ -32,6 +32,7 @@ async function scene() {
     received: (data, _from, via) => received.push(`${via}:${data[0]}`),
     receivedTrain() {},
     unreachable() {},
+    tooLong() {},
   });
   const to = { host: other.host.address, port: 9 };
   return {

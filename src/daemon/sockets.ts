@@ -1,5 +1,5 @@
 import { asPilotError } from '../api/errors.ts';
-import type { Endpoint, Millis } from '../base/units.ts';
+import type { Bytes, Endpoint, Millis } from '../base/units.ts';
 import type { Clock, Log, Net, UdpSocket } from '../runtime/ports.ts';
 
 /** Sockets besides the tunnel's own. */
@@ -20,6 +20,8 @@ export interface SocketsHost {
   /** Datagrams of `segment` bytes one behind the other, the last perhaps shorter. */
   receivedTrain(train: Uint8Array, segment: number, from: Endpoint, via: number): void;
   unreachable(to: Endpoint, via: number): void;
+  /** It refuses a datagram of so many bytes. */
+  tooLong(to: Endpoint, bytes: Bytes): void;
 }
 
 /** The local UDP sockets of a node by number: 0 is the tunnel's own, the others come and go as the node says. */
@@ -117,5 +119,6 @@ export class Sockets {
       else this.#host?.received(train, from, via);
     });
     socket.onUnreachable((to) => this.#host?.unreachable(to, via));
+    socket.onTooLong((to, bytes) => this.#host?.tooLong(to, bytes));
   }
 }

@@ -3,9 +3,12 @@ import { describe, it } from 'node:test';
 import { formatEndpoint } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
+import type { Links, Oversize } from '../core/path/link-size.ts';
 import type { Gateway, Net, NetworkChange } from '../runtime/ports.ts';
 import { ManualClock, settle } from '../services/data-exchange/exchange.testkit.ts';
 import { Surroundings } from './surroundings.ts';
+
+const ETHERNET = { address: '10.0.0.5', bits: 24, loopback: false, leadsOut: true };
 
 /** A machine whose networks the test changes, and what the node and the daemon are told. */
 class Machine {
@@ -14,14 +17,16 @@ class Machine {
   routers: Gateway[] = [{ host: '10.0.0.1', local: '10.0.0.5' }];
   names: Record<string, string[]> = { beacon: ['203.0.113.1'] };
   lookups = 0;
+  mtu = 1_500;
   readonly told: string[] = [];
   moves = 0;
   change: (change: NetworkChange) => void = () => {};
   readonly surroundings: Surroundings;
 
-  constructor() {
+  constructor(oversize: Oversize = 'cut') {
     const net = {
       localAddresses: () => this.addresses,
+      links: () => [{ ...ETHERNET, mtu: this.mtu }],
       gateways: () => this.routers,
       watchNetworks: (onChange: (change: NetworkChange) => void) => {
         this.change = onChange;
@@ -41,6 +46,8 @@ class Machine {
     const listed = (endpoints: readonly Endpoint[]): string => endpoints.map(formatEndpoint).join(' ');
     const node = {
       setLocalEndpoints: (lan: readonly Endpoint[]) => this.told.push(`lan ${listed(lan)}`),
+      setLinks: ({ all, oversize }: Links) =>
+        this.told.push(`links ${all.map(({ address, mtu }) => `${address}:${mtu}`).join(' ')} ${oversize}`),
       setBeacons: (beacons: readonly Endpoint[]) => this.told.push(`beacons ${listed(beacons)}`),
     } as unknown as PilotNode;
     this.surroundings = new Surroundings({
@@ -48,6 +55,7 @@ class Machine {
       clock: this.clock,
       log: { event() {} },
       node,
+      oversize,
       run: (mutation) => mutation(),
       local: { host: '::', port: 4000 },
       onMoved: () => {
@@ -123,6 +131,17 @@ describe('the surroundings of a daemon', () => {
     machine.names = { beacon: ['198.51.100.1'] };
     await machine.clock.advance(61_000);
     assert.deepEqual(machine.surroundings.beacons.map(formatEndpoint), ['198.51.100.1:9001']);
+  });
+
+  it('tell how large a packet the links take, and when that changes without anything else', async () => {
+    const machine = new Machine('refused');
+    machine.surroundings.start();
+    await machine.surroundings.useBeacons([{ host: 'beacon', port: 9001 }]);
+    const links = (): string[] => machine.told.filter((one) => one.startsWith('links'));
+    assert.deepEqual(links(), ['links 10.0.0.5:1500 refused']);
+    machine.mtu = 9_000;
+    await machine.clock.advance(121_000);
+    assert.deepEqual(links(), ['links 10.0.0.5:1500 refused', 'links 10.0.0.5:9000 refused']);
   });
 
   it('are watched no longer after a stop', async () => {

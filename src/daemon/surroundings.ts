@@ -1,5 +1,6 @@
 import type { Endpoint, Instant, Millis } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
+import type { Oversize } from '../core/path/link-size.ts';
 import type { Clock, Log, Net, NetworkChange, Timer } from '../runtime/ports.ts';
 import { localEndpoints, resolveEndpoints } from './tunnel-socket.ts';
 
@@ -19,10 +20,13 @@ export class Surroundings {
   readonly #node: PilotNode;
   readonly #run: (mutation: () => void) => void;
   readonly #local: Endpoint;
+  readonly #oversize: Oversize;
   readonly #onMoved: () => void;
   #wanted: readonly Endpoint[] = [];
   #beacons: readonly Endpoint[] = [];
   #lan: readonly Endpoint[] = [];
+  /** As the node was told of them last. */
+  #links = '';
   #refusedAt: Instant = Number.NEGATIVE_INFINITY;
   /** What was acted on last, and when. */
   #picture: string;
@@ -39,6 +43,8 @@ export class Surroundings {
     run: (mutation: () => void) => void;
     /** The tunnel's socket. */
     local: Endpoint;
+    /** What becomes of datagrams that are too large for a path. @default cut: paths are not measured */
+    oversize?: Oversize;
     /** We may be somewhere else: other addresses, another router, or awake after sleep. */
     onMoved: () => void;
   }) {
@@ -48,6 +54,7 @@ export class Surroundings {
     this.#node = options.node;
     this.#run = options.run;
     this.#local = options.local;
+    this.#oversize = options.oversize ?? 'cut';
     this.#onMoved = options.onMoved;
     this.#lan = localEndpoints(this.#net, this.#local);
     this.#picture = this.#look();
@@ -63,6 +70,7 @@ export class Surroundings {
 
   start(): void {
     this.#run(() => this.#node.setLocalEndpoints(this.#lan, this.#clock.now()));
+    this.#lookAtLinks();
     this.#watch = this.#net.watchNetworks((change) => this.#changed(change));
     this.#resolveLater();
   }
@@ -102,8 +110,19 @@ export class Surroundings {
     const pause = this.#beacons.length === 0 ? RESOLVE_AGAIN : RESOLVE_EVERY;
     this.#resolving = this.#clock.at(this.#clock.now() + pause, () => {
       void this.#resolveBeacons();
+      this.#lookAtLinks();
       this.#resolveLater();
     });
+  }
+
+  /** How large a packet our links take may change without anything else. */
+  #lookAtLinks(): void {
+    if (this.#oversize === 'cut') return;
+    const all = this.#net.links();
+    const seen = JSON.stringify(all);
+    if (seen === this.#links) return;
+    this.#links = seen;
+    this.#run(() => this.#node.setLinks({ all, oversize: this.#oversize }, this.#clock.now()));
   }
 
   #look(): string {
@@ -121,6 +140,7 @@ export class Surroundings {
     this.#log.event('info', change === 'slept' ? 'node.slept' : 'node.network_changed', {
       count: this.#lan.length,
     });
+    this.#lookAtLinks();
     this.#run(() => this.#node.setLocalEndpoints(this.#lan, this.#clock.now()));
     this.#onMoved();
     // Names may mean something else here.

@@ -137,6 +137,7 @@ export function memoryNet(
     webSocket: refuse,
     resolve: refuse,
     localAddresses: () => [],
+    links: () => [],
     gateways: () => [],
     watchNetworks: refuse,
     listenLocal(path, onPipe) {

@@ -2,6 +2,7 @@ import type { Net } from '../runtime/ports.ts';
 import { accelerate } from './accelerator.ts';
 import { connectTcp } from './connect.ts';
 import { Resolver } from './dial.ts';
+import { localLinks } from './links.ts';
 import { connectLocalSocket, listenLocalSocket } from './local.ts';
 import { openNativeUdp } from './native-udp.ts';
 import { localAddresses, Routes } from './networks.ts';
@@ -22,6 +23,7 @@ export function nodeNet({ sockets, setOption } = accelerate()): Net {
     connectLocal: connectLocalSocket,
     resolve: (host) => resolver.resolve(host),
     localAddresses,
+    links: () => localLinks(routes.defaults()),
     gateways: () => routes.gateways(),
     watchNetworks: (onChange) => routes.watch(onChange),
   };

@@ -2,6 +2,7 @@
  * What shells (daemon, registry, beacon) need from a platform. `platform/` implements these over Node,
  * `sim/` over a virtual internet. Buffers that cross a port belong to the receiver.
  */
+import type { LocalLink } from '../base/local-link.ts';
 import type { Endpoint, Instant, Millis, UnixMillis } from '../base/units.ts';
 
 /** What ports use of an AbortSignal; every platform's own signal fits. */
@@ -172,6 +173,8 @@ export interface Net {
   resolve(host: string): Promise<string[]>;
   /** IP literals of the interfaces that are up, loopback excluded. */
   localAddresses(): string[];
+  /** All of our own addresses, loopback included, and the links behind them. */
+  links(): LocalLink[];
   /** The default routers, best first. */
   gateways(): Gateway[];
   /**

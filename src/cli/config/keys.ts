@@ -213,6 +213,11 @@ export const KEYS = {
     'What seals packets and sends them: `auto` takes the addon where it is built, `segmented` plain sockets whose packets the kernel cuts, `off` Node alone; `pilotctl info` shows what is in use',
     'auto',
   ),
+  path_mtu: choiceKey(
+    ['auto', 'off'],
+    'Measure how large a packet each path carries, and send packets as large; off: those that every path carries',
+    'auto',
+  ),
   trust_auto_approve: switchKey(
     'Approve every request for trust, without limits: anyone who knows the name of this node becomes trusted. Prefer `auto_approve`',
     false,

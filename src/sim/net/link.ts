@@ -1,5 +1,5 @@
 import type { Random } from '../../base/random.ts';
-import type { Millis } from '../../base/units.ts';
+import type { Bytes, Millis } from '../../base/units.ts';
 import { between, chance } from './seeded-random.ts';
 
 /** How a link treats packets. Each direction has its own queue. */
@@ -15,6 +15,8 @@ export interface LinkConditions {
   readonly reorder: number;
   /** Bytes per millisecond; Infinity for no limit. */
   readonly rate: number;
+  /** Largest IP packet; larger ones vanish. No packet is ever cut. */
+  readonly mtu: Bytes;
   /** Bytes that may wait when `rate` is reached; more are dropped at the tail. */
   readonly queue: number;
 }
@@ -27,6 +29,7 @@ export const IDEAL: LinkConditions = {
   reorder: 0,
   rate: Number.POSITIVE_INFINITY,
   queue: Number.POSITIVE_INFINITY,
+  mtu: 1_500,
 };
 
 /** Longest that a reordered packet is held back. */

@@ -7,6 +7,7 @@ import type { BoundSocket } from './host.ts';
 import type { Process } from './process.ts';
 import { connectLocal, connectTcp, isAddress, type Listener } from './tcp.ts';
 
+const IP_AND_UDP = 28;
 const LOOKUP_DELAY = 8;
 const WATCH_DELAY = 500;
 
@@ -55,6 +56,10 @@ export function processNet(process: Process): Net {
       });
     },
     localAddresses: () => [host.address],
+    links: () => [
+      { address: '127.0.0.1', bits: 8, mtu: 65_536, loopback: true, leadsOut: false },
+      { address: host.address, bits: 24, mtu: host.link.conditions.mtu, loopback: false, leadsOut: true },
+    ],
     gateways: () => [],
     watchNetworks(onChange) {
       // A real process looks once a second.
@@ -83,11 +88,17 @@ function openServer<Key>(listeners: Map<Key, Listener>, key: Key, listener: List
 function udpSocket(process: Process, local: Endpoint): BoundSocket {
   const { host } = process;
   let receiver: ((data: Uint8Array, from: Endpoint) => void) | undefined;
+  let tooLong: (to: Endpoint, bytes: number) => void = () => {};
   let closed = false;
   const single = singly({
     local,
     send(data, to) {
       if (closed || !process.alive || to.port < 1 || to.port > 65535 || !isAddress(to.host)) return;
+      const isLocal = to.host === '127.0.0.1' || to.host === host.address;
+      if (!isLocal && data.length + IP_AND_UDP > host.link.conditions.mtu) {
+        process.schedule(host.world.now, () => tooLong(to, data.length));
+        return;
+      }
       const source = to.host === '127.0.0.1' ? to.host : host.address;
       host.world.router.sendDatagram(host, { host: source, port: local.port }, to, data);
     },
@@ -105,6 +116,10 @@ function udpSocket(process: Process, local: Endpoint): BoundSocket {
   const socket: BoundSocket = {
     ...single,
     process,
+    dontFragment: true,
+    onTooLong(next) {
+      tooLong = next;
+    },
     receive(data, from) {
       if (!closed && process.alive) receiver?.(data, from);
     },

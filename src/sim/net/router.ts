@@ -177,11 +177,16 @@ export class Router {
 
   #carry(route: Route, datagram: Datagram): void {
     const { target } = route;
+    const size = datagram.data.length + DATAGRAM_OVERHEAD;
+    if ([...route.links, target.link].some(({ conditions }) => size > conditions.mtu)) {
+      this.#record('too large', target.name, datagram);
+      return;
+    }
     if (this.#isCut(route)) {
       this.#record('partitioned', target.name, datagram);
       return;
     }
-    const transits = this.#transits(route, datagram.data.length + DATAGRAM_OVERHEAD, 'up');
+    const transits = this.#transits(route, size, 'up');
     if (transits === undefined) {
       this.#record('lost', target.name, datagram);
       return;
@@ -212,6 +217,13 @@ export class Router {
       }
       port = inside.port;
       at = next;
+    }
+    if (source.host !== '127.0.0.1' && source.host !== at.address) {
+      // The last link, when a translator is before it.
+      if (data.length + DATAGRAM_OVERHEAD > at.link.conditions.mtu) {
+        this.#record('too large', at.name, datagram);
+        return;
+      }
     }
     const socket = at.link.up ? at.udpSocket(port) : undefined;
     const fate = socket !== undefined ? 'delivered' : at.link.up ? 'no listener' : 'lost';

@@ -4,6 +4,8 @@ import type { Endpoint } from '../../base/units.ts';
 export type Fate =
   | 'delivered'
   | 'lost'
+  | 'too large'
+  | 'too large'
   | 'partitioned'
   | 'no route'
   | 'no mapping'
