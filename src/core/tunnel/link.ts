@@ -107,9 +107,9 @@ export class Link {
   }
 
   /** Sends the probe of a size that is due on the selected path. */
-  probeSize(slot: KeySlot, now: Instant): void {
+  probeSize(slot: KeySlot | undefined, now: Instant): void {
     const due = this.sizes.due(now);
-    if (due === undefined) return;
+    if (due === undefined || slot === undefined) return;
     const { path, payload } = due;
     const frame = this.#seal(slot, controlPacket(this.#host.node, this.#peer, this.#host.random, payload));
     if (frame !== undefined) this.frame(path, frame, now);

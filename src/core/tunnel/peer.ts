@@ -288,8 +288,7 @@ export class Peer implements Deadlined {
     this.#traversal.handleTimeout(now);
     for (const path of work.probe) this.#probe(path, now);
     if (work.keepOpen !== undefined) this.#link.keepOpen(work.keepOpen, now);
-    const slot = this.#session.current;
-    if (slot !== undefined) this.#link.probeSize(slot, now);
+    this.#link.probeSize(this.#session.current, now);
     this.#link.sizes.settle();
     if (this.#exchange !== undefined && this.#exchange.nextAt <= now) this.#continue(this.#exchange, now);
   }
