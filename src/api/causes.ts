@@ -194,6 +194,11 @@ export const CAUSES = {
     meaning: 'This machine has an IPv6 address, but nothing answers over IPv6',
     help: 'repair IPv6 in this network; until then IPv4 is used',
   },
+  small_datagrams: {
+    verdicts: [],
+    meaning: 'The path carries only datagrams smaller than usual; packets to the peer are cut to fit',
+    help: 'raise the MTU of the narrow link on the way: pilotctl netcheck shows what ours carries',
+  },
 } as const satisfies Readonly<Record<string, CauseSpec>>;
 
 export type Cause = keyof typeof CAUSES;

@@ -51,6 +51,11 @@ export const METRICS = {
     labels: ['path', 'quantile'],
     help: 'Round trips of the paths in use, over all peers: 0.5, 0.9 and 1',
   },
+  pilot_path_datagram_bytes: {
+    type: 'gauge',
+    labels: ['path', 'quantile'],
+    help: 'UDP payload that datagrams of the paths in use may have, over all peers: 0.5, 0.9 and 1',
+  },
   pilot_first_path_seconds: {
     type: 'histogram',
     labels: [],

@@ -195,11 +195,13 @@ export function peerRow(
     rtt_ms: peer.selected?.rtt ?? null,
     bytes_sent: peer.bytesSent,
     bytes_recv: peer.bytesReceived,
+    datagram_size: peer.selected?.size ?? null,
     paths: peer.paths.map((path) => ({
       kind: path.kind,
       endpoint: formatEndpoint(path.endpoint),
       rtt_ms: path.rtt ?? null,
       selected: path.selected,
+      datagram_size: path.size,
     })),
   };
 }

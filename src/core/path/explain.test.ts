@@ -93,7 +93,7 @@ function given({ own, about, paths }: Change): ExplainInput {
 }
 
 /** One case for each cause of the catalogue; the compiler demands that none is missing. */
-const CASES: Readonly<Record<Exclude<Cause, 'ipv6_broken'>, Change>> = {
+const CASES: Readonly<Record<Exclude<Cause, 'ipv6_broken' | 'small_datagrams'>, Change>> = {
   same_lan: { paths: { candidates: [{ ...WORKS, kind: 'lan' }, TRIED] } },
   direct: { paths: { candidates: [{ ...RELAY, selected: false }, WORKS] } },
   relay_only_here: { own: { relayOnly: true } },
@@ -162,6 +162,13 @@ describe('an explanation', () => {
     const paths = { candidates: [WORKS] };
     assert.deepEqual(explain(given({ own, paths }), NOW).remarks, ['ipv6_broken']);
     assert.deepEqual(explain(given({ own: { ...own, beacons: OWN.beacons }, paths }), NOW).remarks, []);
+  });
+
+  it('remarks on a path that carries only small datagrams', () => {
+    const paths = { candidates: [{ ...WORKS, size: 1_000, sizePhase: 'settled' as const }] };
+    assert.deepEqual(explain(given({ paths }), NOW).remarks, ['small_datagrams']);
+    const usual = { candidates: [{ ...WORKS, size: 1_222 }] };
+    assert.deepEqual(explain(given({ paths: usual }), NOW).remarks, []);
   });
 
   it('names the side that is blocked, whichever asks', () => {

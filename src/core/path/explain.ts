@@ -6,6 +6,7 @@ import { isLocal } from '../nat/survey.ts';
 import type { CandidateFacts, PathFacts } from './facts.ts';
 import type { AboutPeer, OwnFacts } from './node-facts.ts';
 import { sentenceFor } from './sentences.ts';
+import { baseSize } from './sizes.ts';
 
 /** Without a result for this long, first packets and the first attempt at a direct path count as under way. Chosen. */
 export const UNDER_WAY: Millis = 5_000;
@@ -141,6 +142,8 @@ function remarks({ own, paths }: ExplainInput): Cause[] {
   if (own.beacons.length > 0 && !own.beacons.some(({ usable }) => usable)) found.push('no_beacon');
   if (own.carrierProblem !== undefined) found.push(own.carrierProblem);
   if (paths?.own.translation === 'blocked') found.push('udp_blocked_here');
+  const used = paths === undefined ? undefined : selectedOf(paths);
+  if (used !== undefined && used.size < baseSize(used.kind === 'relay')) found.push('small_datagrams');
   const has6 = own.addresses.some((host) => isGlobal(host) && familyOf(host) === 'IPv6');
   if (has6 && !families(own).has('IPv6')) found.push('ipv6_broken');
   return found;

@@ -63,6 +63,8 @@ function candidateRow(one: CandidateFacts, now: Instant): CandidateRow {
     heard_ago_ms: heardAt === undefined ? null : rounded(now - heardAt),
     rtt_ms: rounded(one.rtt),
     loss: one.loss ?? null,
+    datagram_size: one.size,
+    datagram_search: one.sizePhase,
   };
 }
 

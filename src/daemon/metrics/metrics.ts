@@ -3,6 +3,7 @@ import { formatEndpoint } from '../../base/endpoint.ts';
 import type { NodeId } from '../../base/units.ts';
 import type { PilotNode } from '../../core/node.ts';
 import type { PortMappingStatus } from '../../core/port-mapping/types.ts';
+import type { PathStatus } from '../../core/tunnel/types.ts';
 import type { Info, MetricRow, SampleRow } from '../../ipc/methods.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import { EventCounts } from './event-counts.ts';
@@ -86,7 +87,8 @@ export class Metrics {
         rtt === undefined ? [] : [{ labels: { beacon: nameOf(endpoint) }, value: seconds(rtt) }],
       ),
       pilot_port_mapped: [{ labels: { method: portMapping }, value: portMapping === '' ? 0 : 1 }],
-      pilot_path_rtt_seconds: roundTrips(node),
+      pilot_path_rtt_seconds: byPath(node, ({ rtt }) => (rtt === undefined ? undefined : seconds(rtt))),
+      pilot_path_datagram_bytes: byPath(node, ({ size }) => size),
       pilot_first_path_seconds: this.#firstPath.samples(),
       pilot_first_direct_seconds: this.#firstDirect.samples(),
       pilot_punches_total: [...this.#punches.values()].map(({ labels, count }) => ({ labels, value: count })),
@@ -130,17 +132,17 @@ function peersByPath(node: PilotNode): SampleRow[] {
 
 const QUANTILES = [0.5, 0.9, 1];
 
-function roundTrips(node: PilotNode): SampleRow[] {
-  const peers = node.peers();
+/** What is known of the paths in use, over all peers. */
+function byPath(node: PilotNode, valueOf: (path: PathStatus) => number | undefined): SampleRow[] {
+  const used = node.peers().flatMap(({ selected }) => selected ?? []);
   return PATHS.flatMap((path) => {
-    const times = peers
-      .filter(({ selected }) => selected?.kind === path && selected.rtt !== undefined)
-      .map(({ selected }) => selected?.rtt ?? 0)
+    const values = used
+      .flatMap((one) => (one.kind === path ? (valueOf(one) ?? []) : []))
       .sort((a, b) => a - b);
-    if (times.length === 0) return [];
+    if (values.length === 0) return [];
     return QUANTILES.map((quantile) => ({
       labels: { path, quantile: String(quantile) },
-      value: seconds(times[Math.ceil(quantile * times.length) - 1]!),
+      value: values[Math.ceil(quantile * values.length) - 1]!,
     }));
   });
 }

@@ -38,6 +38,8 @@ export interface Probed {
   readonly largest: number | undefined;
   /** Bytes of datagrams a socket keeps until they are read; undefined when unknown. */
   readonly receiveBuffer: number | undefined;
+  /** They left in one piece or not at all: nothing of ours is cut on the way. */
+  readonly whole: boolean;
 }
 
 interface Ports {
@@ -85,6 +87,7 @@ export async function probeBeacons(
     nat: telling?.nat() ?? classify({ observations: [], own: [], streamsWork: false }),
     largest: sizes.length === 0 ? undefined : Math.max(...sizes),
     receiveBuffer: probes[0]?.receiveBuffer,
+    whole: probes.some((probe) => probe.sendsWhole),
   };
 }
 
@@ -157,6 +160,10 @@ class Probe {
     const { port } = this.#socket.local;
     const own = this.#ports.net.localAddresses().map((host) => ({ host, port }));
     return classify({ observations: this.#vantage.all(), own, streamsWork: false });
+  }
+
+  get sendsWhole(): boolean {
+    return this.#socket.dontFragment;
   }
 
   largest(): number | undefined {

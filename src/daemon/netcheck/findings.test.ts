@@ -28,7 +28,7 @@ const GOOD: Measured = {
   ...{ beacons: [BEACON], registry: REGISTRY, port_mapping: null, carrier: CARRIER },
   acceleration: { sealing: 'native', udp: 'native', why: '' },
   receive_buffer: 4_194_304,
-  packet: { largest: 1472, needed: 1231 },
+  packet: { largest: 1472, needed: 1231, whole: true },
 };
 const SYMMETRIC = { ...NAT, name: 'symmetric, random ports', mapping: 'address-and-port-dependent' };
 const MAPPED = {
@@ -54,7 +54,7 @@ const CASES: Readonly<Record<FindingCode, Partial<Measured>>> = {
   carrier_failed: { carrier: { ...CARRIER, problem: 'carrier_failed' } },
   beacon_silent: { beacons: [BEACON, { ...SILENT, beacon: 'c:9001' }] },
   ipv6_broken: { ipv6: { state: 'broken', addresses: ['2001:db8::2'] } },
-  packets_too_large: { packet: { largest: 1000, needed: 1231 } },
+  packets_too_large: { packet: { largest: 1000, needed: 1231, whole: true } },
   clock_wrong: { registry: { ...REGISTRY, clock_ahead_ms: -31_000 } },
   registry_not_tls: { registry: { ...REGISTRY, secure: false } },
   nat_symmetric: { nat: SYMMETRIC },

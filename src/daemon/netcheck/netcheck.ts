@@ -64,7 +64,7 @@ export async function netcheck(input: NetcheckInput, signal: Abort): Promise<Net
     carrier: live?.carrier ?? null,
     acceleration: input.acceleration,
     receive_buffer: probed.receiveBuffer ?? null,
-    packet: { largest: probed.largest ?? null, needed: NEEDED_SIZE },
+    packet: { largest: probed.largest ?? null, needed: NEEDED_SIZE, whole: probed.whole },
   };
   return { ...measured, took_ms: Math.round(clock.now() - started), findings: findingsOf(measured) };
 }

@@ -147,11 +147,14 @@ export interface PeerRow {
   readonly rtt_ms: number | null;
   readonly bytes_sent: number;
   readonly bytes_recv: number;
+  /** UDP payload that a datagram on the path in use may have; null when there is none. */
+  readonly datagram_size: number | null;
   readonly paths: readonly {
     readonly kind: PathName;
     readonly endpoint: string;
     readonly rtt_ms: number | null;
     readonly selected: boolean;
+    readonly datagram_size: number;
   }[];
 }
 

@@ -31,6 +31,10 @@ export interface CandidateRow {
   readonly rtt_ms: number | null;
   /** 0 to 1; null before there were enough probes. */
   readonly loss: number | null;
+  /** UDP payload that its datagrams may have. */
+  readonly datagram_size: number;
+  /** `base`: it is not measured. `searching`: larger ones are tried as data moves. `settled`: none would pass. */
+  readonly datagram_search: 'base' | 'searching' | 'settled';
 }
 
 export interface PunchRow {
@@ -159,8 +163,11 @@ export interface NetcheckReport {
   readonly acceleration: Acceleration;
   /** Bytes of datagrams a UDP socket keeps until they are read; null when not measured. */
   readonly receive_buffer: number | null;
-  /** Largest UDP payload that arrived at a beacon, and the largest a tunnel sends; null when not measured. */
-  readonly packet: { readonly largest: number | null; readonly needed: number };
+  /**
+   * Largest UDP payload that arrived at a beacon, and the least a tunnel needs; null when not measured. `whole`: what is
+   * too large is not cut on the way, so that the tunnel measures its paths exactly.
+   */
+  readonly packet: { readonly largest: number | null; readonly needed: number; readonly whole: boolean };
   /** Worst first. */
   readonly findings: readonly FindingRow[];
 }

@@ -18,7 +18,7 @@ export const netcheck = defineCommand({
     'find: docs/connectivity.md.',
   timeout: '30s',
   returns:
-    '{daemon, took_ms, udp, nat: {name, translation, mapping, filtering, allocation, step}, endpoint, ipv4: {state, addresses}, ipv6, beacons: [{beacon, address, family, answers, rtt_ms, observed, surveys}], registry: {registry, state, secure, connect_ms, rtt_ms, clock_ahead_ms, problem}, port_mapping: {mode, method, external, gateway, problem}, carrier: {transport, in_use, proxy, problem, detail}, acceleration: {sealing, udp, why}, receive_buffer, packet: {largest, needed}, findings: [{code, level, meaning, subject, help}]}',
+    '{daemon, took_ms, udp, nat: {name, translation, mapping, filtering, allocation, step}, endpoint, ipv4: {state, addresses}, ipv6, beacons: [{beacon, address, family, answers, rtt_ms, observed, surveys}], registry: {registry, state, secure, connect_ms, rtt_ms, clock_ahead_ms, problem}, port_mapping: {mode, method, external, gateway, problem}, carrier: {transport, in_use, proxy, problem, detail}, acceleration: {sealing, udp, why}, receive_buffer, packet: {largest, needed, whole}, findings: [{code, level, meaning, subject, help}]}',
   examples: [
     { line: 'pilotctl netcheck', about: 'Does UDP get out, and what kind of NAT is in front of this node?' },
     { line: 'pilotctl netcheck --json', about: 'The same for a program: match on data.findings[].code' },

@@ -11,7 +11,7 @@ export const peers = defineCommand({
   },
   timeout: '15s',
   returns:
-    '{peers: [{node_id, address, hostname, established, encrypted, trusted, fingerprint, identity_changed, path, endpoint, rtt_ms, bytes_sent, bytes_recv, paths}], total}',
+    '{peers: [{node_id, address, hostname, established, encrypted, trusted, fingerprint, identity_changed, path, endpoint, rtt_ms, bytes_sent, bytes_recv, datagram_size, paths}], total}',
   examples: [
     { line: 'pilotctl peers', about: 'Direct or relayed?' },
     { line: 'pilotctl peers --search relay', about: 'Only relayed ones' },

@@ -37,7 +37,7 @@ export const why = defineCommand({
   },
   timeout: '30s',
   returns:
-    '{node_id, address, hostname, verdict, cause, sentence, help, remarks: [{cause, meaning}], path, endpoint, rtt_ms, nat_here: {name, translation, mapping, filtering, allocation, step}, nat_there, candidates: [{kind, endpoint, origin, state, selected, probes, proven_ago_ms, heard_ago_ms, rtt_ms, loss}], punch: {strategy, outcome, ago_ms, packets, budget}, reason, first_path_ms, first_direct_ms, changed_ago_ms}',
+    '{node_id, address, hostname, verdict, cause, sentence, help, remarks: [{cause, meaning}], path, endpoint, rtt_ms, nat_here: {name, translation, mapping, filtering, allocation, step}, nat_there, candidates: [{kind, endpoint, origin, state, selected, probes, proven_ago_ms, heard_ago_ms, rtt_ms, loss, datagram_size, datagram_search}], punch: {strategy, outcome, ago_ms, packets, budget}, reason, first_path_ms, first_direct_ms, changed_ago_ms}',
   examples: [
     { line: 'pilotctl why node-b', about: 'Why is node-b relayed, or not reached at all?' },
     { line: 'pilotctl why node-b --json', about: 'The same for a program: match on data.cause' },
@@ -74,6 +74,7 @@ function report(why: WhyReport, asked: string): string {
     formatFields([
       ['NAT here', natText(why.nat_here)],
       ['NAT there', why.nat_there === null ? undefined : natText(why.nat_there)],
+      ['Datagrams', sizeText(why.candidates)],
       ['Punch', why.punch === null ? undefined : punchText(why.punch)],
       ['Times', timesText(why)],
     ]),
@@ -112,6 +113,17 @@ function candidateTable(candidates: readonly CandidateRow[]): string {
       one.loss === null ? '' : `${Math.round(one.loss * 100)}%`,
     ]);
   return formatTable(['  PATH', 'ADDRESS', 'KNOWN FROM', 'OUTCOME', 'RTT', 'LOSS'], rows);
+}
+
+/** `up to 1,472 bytes` */
+function sizeText(candidates: readonly CandidateRow[]): string | undefined {
+  const used = candidates.find(({ selected }) => selected);
+  if (used === undefined) return undefined;
+  const size = `up to ${used.datagram_size.toLocaleString('en-US')} bytes`;
+  if (used.datagram_search === 'settled') return size;
+  return used.datagram_search === 'base'
+    ? `${size}, which every path carries`
+    : `${size}; larger ones are tried while data moves`;
 }
 
 function outcomeText(one: CandidateRow): string {
