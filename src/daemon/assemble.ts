@@ -206,6 +206,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     run,
     local: socket.local,
     ...(config.pathMtu !== 'off' && { oversize: socket.dontFragment ? 'refused' : 'learned' }),
+    ...(typeof config.pathMtu === 'number' && { largestPacket: config.pathMtu }),
     onMoved: () => {
       registry.networkChanged();
       portMapper.look();

@@ -37,8 +37,11 @@ export interface DaemonConfig {
   readonly relayForPeers?: { readonly rate: Bytes };
   /** Ask the router for a port that leads to the tunnel: by PCP, NAT-PMP or UPnP. @default auto */
   readonly portMapping?: 'auto' | 'off';
-  /** Larger packets on paths that carry them; off: those that every path carries. @default auto */
-  readonly pathMtu?: 'auto' | 'off';
+  /**
+   * Larger packets on paths that carry them; off: those that every path carries; a number: IP packets of at most so many
+   * bytes. @default auto
+   */
+  readonly pathMtu?: 'auto' | 'off' | Bytes;
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;

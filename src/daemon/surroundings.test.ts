@@ -23,7 +23,7 @@ class Machine {
   change: (change: NetworkChange) => void = () => {};
   readonly surroundings: Surroundings;
 
-  constructor(oversize: Oversize = 'cut') {
+  constructor(oversize: Oversize = 'cut', largestPacket?: number) {
     const net = {
       localAddresses: () => this.addresses,
       links: () => [{ ...ETHERNET, mtu: this.mtu }],
@@ -56,6 +56,7 @@ class Machine {
       log: { event() {} },
       node,
       oversize,
+      ...(largestPacket !== undefined && { largestPacket }),
       run: (mutation) => mutation(),
       local: { host: '::', port: 4000 },
       onMoved: () => {
@@ -142,6 +143,12 @@ describe('the surroundings of a daemon', () => {
     machine.mtu = 9_000;
     await machine.clock.advance(121_000);
     assert.deepEqual(links(), ['links 10.0.0.5:1500 refused', 'links 10.0.0.5:9000 refused']);
+  });
+
+  it('are told as no larger than the user wants packets to be', () => {
+    const machine = new Machine('refused', 1_400);
+    machine.surroundings.start();
+    assert.ok(machine.told.includes('links 10.0.0.5:1400 refused'));
   });
 
   it('are watched no longer after a stop', async () => {

@@ -1,4 +1,4 @@
-import type { Endpoint, Instant, Millis } from '../base/units.ts';
+import type { Bytes, Endpoint, Instant, Millis } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { Oversize } from '../core/path/link-size.ts';
 import type { Clock, Log, Net, NetworkChange, Timer } from '../runtime/ports.ts';
@@ -21,6 +21,7 @@ export class Surroundings {
   readonly #run: (mutation: () => void) => void;
   readonly #local: Endpoint;
   readonly #oversize: Oversize;
+  readonly #largestPacket: Bytes;
   readonly #onMoved: () => void;
   #wanted: readonly Endpoint[] = [];
   #beacons: readonly Endpoint[] = [];
@@ -45,6 +46,8 @@ export class Surroundings {
     local: Endpoint;
     /** What becomes of datagrams that are too large for a path. @default cut: paths are not measured */
     oversize?: Oversize;
+    /** IP packets are no larger, whatever the links take. @default as large as they take */
+    largestPacket?: Bytes;
     /** We may be somewhere else: other addresses, another router, or awake after sleep. */
     onMoved: () => void;
   }) {
@@ -55,6 +58,7 @@ export class Surroundings {
     this.#run = options.run;
     this.#local = options.local;
     this.#oversize = options.oversize ?? 'cut';
+    this.#largestPacket = options.largestPacket ?? Number.POSITIVE_INFINITY;
     this.#onMoved = options.onMoved;
     this.#lan = localEndpoints(this.#net, this.#local);
     this.#picture = this.#look();
@@ -118,7 +122,10 @@ export class Surroundings {
   /** How large a packet our links take may change without anything else. */
   #lookAtLinks(): void {
     if (this.#oversize === 'cut') return;
-    const all = this.#net.links();
+    const most = this.#largestPacket;
+    const all = this.#net
+      .links()
+      .map((link) => (link.mtu === undefined ? link : { ...link, mtu: Math.min(link.mtu, most) }));
     const seen = JSON.stringify(all);
     if (seen === this.#links) return;
     this.#links = seen;

@@ -81,6 +81,19 @@ function choiceKey<const Choice extends string>(
   };
 }
 
+/** A link of less carries no IPv6. */
+const LEAST_MTU = 1_280;
+
+function pathMtuKey(summary: string): Key<'auto' | 'off' | number> {
+  const wants = `auto, off or a whole number of ${LEAST_MTU} to 65535`;
+  const error = `expected ${wants}`;
+  const bytes = z
+    .union([z.int(), z.string().regex(/^\d+$/).transform(Number)])
+    .pipe(z.int().min(LEAST_MTU).max(65_535));
+  const schema = z.union([z.enum(['auto', 'off']), bytes], { error });
+  return { schema, wants, summary, fallback: 'auto', toFile: (read) => read };
+}
+
 const absolutePath: Value<string> = {
   label: 'path',
   parse(input) {
@@ -213,10 +226,8 @@ export const KEYS = {
     'What seals packets and sends them: `auto` takes the addon where it is built, `segmented` plain sockets whose packets the kernel cuts, `off` Node alone; `pilotctl info` shows what is in use',
     'auto',
   ),
-  path_mtu: choiceKey(
-    ['auto', 'off'],
-    'Measure how large a packet each path carries, and send packets as large; off: those that every path carries',
-    'auto',
+  path_mtu: pathMtuKey(
+    'Measure how large a packet each path carries, and send packets as large; a number: IP packets of at most so many bytes; off: those that every path carries',
   ),
   trust_auto_approve: switchKey(
     'Approve every request for trust, without limits: anyone who knows the name of this node becomes trusted. Prefer `auto_approve`',
@@ -251,7 +262,13 @@ export const KEYS = {
   ),
 } as const satisfies Record<
   string,
-  Key<never> | Key<string> | Key<number> | Key<boolean> | Key<Endpoint> | Key<readonly AutoApproveRule[]>
+  | Key<never>
+  | Key<string>
+  | Key<number>
+  | Key<'auto' | 'off' | number>
+  | Key<boolean>
+  | Key<Endpoint>
+  | Key<readonly AutoApproveRule[]>
 >;
 
 export type KeyName = keyof typeof KEYS;

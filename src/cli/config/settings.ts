@@ -30,7 +30,7 @@ export interface Settings {
   readonly relay_for_peers_rate: number;
   readonly port_mapping: 'auto' | 'off';
   readonly accelerator: AcceleratorSetting;
-  readonly path_mtu: 'auto' | 'off';
+  readonly path_mtu: 'auto' | 'off' | number;
   readonly trust_auto_approve: boolean;
   readonly auto_approve: readonly AutoApproveRule[];
   readonly log_level: LogLevel;

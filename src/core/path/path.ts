@@ -164,12 +164,12 @@ export class Path {
     return 'probe';
   }
 
-  /** A probe left. Only a proven path can miss an answer. */
-  probed(now: Instant): void {
+  /** A probe left. Only a proven path can miss an answer, and one under a key that the peer may not have owes none. */
+  probed(now: Instant, owesAnswer = true): void {
     this.sentAt = now;
     this.probes++;
     this.firstProbeAt ??= now;
-    if (this.phase !== 'proven' || this.#missAt !== undefined) return;
+    if (this.phase !== 'proven' || !owesAnswer || this.#missAt !== undefined) return;
     const timeout = this.stale(now)
       ? Math.max(STALE_PROBE_TIMEOUT, 2 * (this.rtt ?? 0))
       : Math.min(MAX_PROBE_TIMEOUT, Math.max(MIN_PROBE_TIMEOUT, 2 * (this.rtt ?? 0) + 200));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { nodeRandom } from '../../platform/random.ts';
 import { MAX_DIRECT, MAX_RELAYS, PATH_DEFAULTS, STALE } from './constants.ts';
-import type { Path } from './path.ts';
+import { Path } from './path.ts';
 import { Paths } from './paths.ts';
 
 const endpoint = (n: number): { host: string; port: number } => ({ host: `192.0.2.${n}`, port: 4000 });
@@ -153,3 +153,12 @@ test('a node that uses only relays takes no direct candidate', () => {
 function fresh(config = {}): Paths {
   return new Paths({ config: { ...PATH_DEFAULTS, ...config }, random: nodeRandom() });
 }
+
+test('a probe under a key that the peer may not have costs the path nothing', () => {
+  const path = new Path('direct', { host: '203.0.113.1', port: 4000 }, 'told', 0);
+  path.answered(20, 0);
+  path.probed(10, false);
+  assert.equal(path.asking, false);
+  path.probed(20);
+  assert.equal(path.asking, true);
+});

@@ -103,7 +103,7 @@ export class Link {
     const frame = this.#seal(slot, this.#probes.ping(this.#host.node, this.#peer, path, now));
     if (frame === undefined) return;
     this.frame(path, frame, now);
-    path.probed(now);
+    path.probed(now, slot.confirmedAt !== undefined);
   }
 
   /** Sends the probe of a size that is due on the selected path. */

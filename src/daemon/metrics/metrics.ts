@@ -133,11 +133,11 @@ function peersByPath(node: PilotNode): SampleRow[] {
 const QUANTILES = [0.5, 0.9, 1];
 
 /** What is known of the paths in use, over all peers. */
-function byPath(node: PilotNode, valueOf: (path: PathStatus) => number | undefined): SampleRow[] {
+function byPath(node: PilotNode, measure: (path: PathStatus) => number | undefined): SampleRow[] {
   const used = node.peers().flatMap(({ selected }) => selected ?? []);
   return PATHS.flatMap((path) => {
     const values = used
-      .flatMap((one) => (one.kind === path ? (valueOf(one) ?? []) : []))
+      .flatMap((one) => (one.kind === path ? (measure(one) ?? []) : []))
       .sort((a, b) => a - b);
     if (values.length === 0) return [];
     return QUANTILES.map((quantile) => ({
