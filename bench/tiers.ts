@@ -1,6 +1,5 @@
 /** The ways in which our daemons are set up to be measured. */
 
-/** Of a UDP datagram on a path of 1,400 bytes: IPv4 and UDP take 28. */
 export interface Tier {
   readonly id: string;
   readonly name: string;
@@ -9,6 +8,7 @@ export interface Tier {
   readonly relayOnly?: boolean;
 }
 
+/** Of the largest IP packet. */
 const ETHERNET = { path_mtu: '1400' };
 const PLAIN = { accelerator: 'off' };
 

@@ -14,6 +14,7 @@ export async function startNode(home: string, registry: string): Promise<Daemon>
   const endpoint = parseHostPort(registry);
   if (endpoint === undefined) throw new TypeError(`not an endpoint: ${registry}`);
   const { net, clock, random, crypto, storage } = (host ??= nodeHost());
+  const mtu = process.env.PILOT_PATH_MTU;
   return Daemon.start({
     ...{ net, clock, random, crypto, storage: storage(home), log: { event: () => {} } },
     config: {
@@ -21,6 +22,7 @@ export async function startNode(home: string, registry: string): Promise<Daemon>
       listen: { host: '127.0.0.1', port: 0 },
       registries: [endpoint],
       public: true,
+      ...(mtu !== undefined && { pathMtu: mtu === 'auto' || mtu === 'off' ? mtu : Number(mtu) }),
       version: 'bench',
     },
   });
