@@ -18,6 +18,7 @@ interface Profile {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
   }[];
+  readonly startTime: number;
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
 }
@@ -32,8 +33,8 @@ const keep = process.argv.indexOf('--keep');
 const output = keep < 0 ? mkdtempSync(join(tmpdir(), 'pilot-profile-')) : String(process.argv[keep + 1]);
 mkdirSync(output, { recursive: true });
 
-/** Microseconds of each function itself, without what it calls; the idle time is left out. */
-function selfTimes(profile: Profile): Map<string, number> {
+/** Microseconds of each function itself between two times, without what it calls; the idle time is left out. */
+function selfTimes(profile: Profile, from: number, to: number): Map<string, number> {
   const names = new Map<number, string>();
   for (const { id, callFrame } of profile.nodes) {
     const file = callFrame.url.split('/').slice(-2).join('/');
@@ -43,12 +44,19 @@ function selfTimes(profile: Profile): Map<string, number> {
     );
   }
   const times = new Map<string, number>();
+  let at = profile.startTime;
   for (const [index, sample] of profile.samples.entries()) {
+    at += profile.timeDeltas[index]!;
     const name = names.get(sample)!;
-    if (name.startsWith('(idle)')) continue;
+    if (at < from || at > to || name.startsWith('(idle)')) continue;
     times.set(name, (times.get(name) ?? 0) + profile.timeDeltas[index]!);
   }
   return times;
+}
+
+/** On the clock of the profiles. */
+function microseconds(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 const rig = new Rig();
@@ -67,7 +75,9 @@ try {
   const contender = await Contender.start({ id: 'app', name: 'two applications', ...words, between });
   contenders.push(contender);
   const before = between.map((pid) => cpuSeconds([pid]));
+  const began = microseconds();
   const { megabytesPerSecond } = await contender.bulk(bytes);
+  const ended = microseconds();
   const cpu = between.map((pid, index) => cpuSeconds([pid]) - before[index]!);
   console.log(`${bytes / 1e6} MB: ${megabytesPerSecond.toFixed(1)} MB/s`);
   for (const daemon of daemons) {
@@ -76,7 +86,7 @@ try {
   }
   for (const [index, name] of names.entries()) {
     const file = readdirSync(output).find((each) => each.startsWith(name));
-    const times = selfTimes(JSON.parse(readFileSync(join(output, file!), 'utf8')) as Profile);
+    const times = selfTimes(JSON.parse(readFileSync(join(output, file!), 'utf8')) as Profile, began, ended);
     const total = [...times.values()].reduce((sum, time) => sum + time, 0);
     console.log(`\n${name}: ${((cpu[index]! * 1e9) / bytes).toFixed(2)} CPU s per GB`);
     const most = [...times].sort((a, b) => b[1] - a[1]).slice(0, rows);

@@ -170,9 +170,22 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     if (port !== TRUST_PORT) this.#streams.unlisten(port);
   }
 
-  /** Queues bytes; returns how many were accepted. `writable` follows when it was fewer than offered. */
-  write(conn: ConnId, data: Uint8Array, now: Instant): number {
-    return this.settled(this.#streams.write(conn, data, now), now);
+  /**
+   * Queues bytes; returns how many were accepted. `writable` follows when it was fewer than offered.
+   * `keeps`: they are not to be written to again, and need not be copied.
+   */
+  write(conn: ConnId, data: Uint8Array, now: Instant, keeps = false): number {
+    return this.settled(this.#streams.write(conn, data, now, keeps), now);
+  }
+
+  /** Writes at most `limit` of the bytes that can be read to `out` at `at`; returns how many. */
+  readInto(conn: ConnId, out: Uint8Array, at: number, limit: number, now: Instant): number {
+    return this.settled(this.#streams.readInto(conn, out, at, limit, now), now);
+  }
+
+  /** Bytes that can be read. */
+  unread(conn: ConnId): number {
+    return this.#streams.unread(conn);
   }
 
   read(conn: ConnId, now: Instant): Uint8Array | undefined {

@@ -62,6 +62,24 @@ class PairEnd implements LocalStream {
     return chunks;
   }
 
+  get unread(): number {
+    return this.#incomingBytes;
+  }
+
+  readInto(out: Uint8Array, at: number, limit: number): number {
+    let length = 0;
+    for (let chunk = this.#incoming[0]; chunk !== undefined && length < limit; chunk = this.#incoming[0]) {
+      const part = chunk.subarray(0, limit - length);
+      out.set(part, at + length);
+      length += part.length;
+      if (part.length === chunk.length) this.#incoming.shift();
+      else this.#incoming[0] = chunk.subarray(part.length);
+    }
+    this.#incomingBytes -= length;
+    if (length > 0) this.#peer.#wasRead();
+    return length;
+  }
+
   get atEnd(): boolean {
     return this.#incoming.length === 0 && this.#peer.#closed;
   }

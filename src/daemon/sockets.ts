@@ -70,7 +70,7 @@ export class Sockets {
   sendTrain(via: number, to: Endpoint, train: Uint8Array, segment: number): void {
     const extra = via === 0 ? undefined : this.#extras.get(via);
     const socket = via === 0 ? this.#main : extra?.state === 'open' ? extra.socket : undefined;
-    if (socket !== undefined) socket.sendTrain(train.slice(), segment, to);
+    if (socket !== undefined) socket.sendTrain(train, segment, to);
     else for (let at = 0; at < train.length; at += segment) this.send(via, to, train.slice(at, at + segment));
   }
 

@@ -86,10 +86,12 @@ export function connOf(stream: LocalStream): Conn {
         });
       }
     },
-    async write(data) {
+    async write(given) {
+      // What a stream takes it keeps.
+      const data = given.slice();
       for (let at = 0; at < data.length; ) {
         if (over !== undefined) throw endError(over);
-        const accepted = stream.write(at === 0 ? data : data.subarray(at));
+        const accepted = stream.write(data.subarray(at));
         at += accepted;
         if (at >= data.length) return;
         await new Promise<void>((resolve) => {

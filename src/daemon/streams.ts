@@ -290,6 +290,30 @@ class NodeStream implements LocalStream {
     return chunks;
   }
 
+  get unread(): number {
+    if (this.#over === undefined) return this.#host.node.unread(this.id);
+    return this.#rest.reduce((sum, chunk) => sum + chunk.length, 0);
+  }
+
+  readInto(out: Uint8Array, at: number, limit: number): number {
+    let length = 0;
+    if (this.#over === undefined) {
+      const { node } = this.#host;
+      this.#host.run(() => {
+        length = node.readInto(this.id, out, at, limit, this.#host.now());
+      });
+      return length;
+    }
+    for (let chunk = this.#rest[0]; chunk !== undefined && length < limit; chunk = this.#rest[0]) {
+      const part = chunk.subarray(0, limit - length);
+      out.set(part, at + length);
+      length += part.length;
+      if (part.length === chunk.length) this.#rest.shift();
+      else this.#rest[0] = chunk.subarray(part.length);
+    }
+    return length;
+  }
+
   get atEnd(): boolean {
     if (this.#over === undefined) return this.#host.node.atEnd(this.id);
     return this.#rest.length === 0 && (this.#sawEnd || this.#over === 'finished');
@@ -299,7 +323,7 @@ class NodeStream implements LocalStream {
     if (this.#over !== undefined || this.#closing) return 0;
     let accepted = 0;
     this.#host.run(() => {
-      accepted = this.#host.node.write(this.id, data, this.#host.now());
+      accepted = this.#host.node.write(this.id, data, this.#host.now(), true);
     });
     return accepted;
   }

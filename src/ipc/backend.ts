@@ -24,9 +24,13 @@ export interface LocalStream {
   observe(observer: StreamObserver): void;
   /** Chunks that are here, in order, together at least `limit` bytes unless fewer are here. */
   read(limit: number): Uint8Array[];
+  /** Bytes that are here. */
+  readonly unread: number;
+  /** Writes at most `limit` of the bytes that are here to `out` at `at`; returns how many. */
+  readInto(out: Uint8Array, at: number, limit: number): number;
   /** The peer finished and everything was read. */
   readonly atEnd: boolean;
-  /** Copies what it accepts; returns how many bytes that were. */
+  /** Keeps what it accepts, which is not to be written to again; returns how many bytes that were. */
   write(data: Uint8Array): number;
   /** Finishes: what was written still arrives, what comes in is discarded. `finished` or `closed` follows. */
   close(): void;

@@ -9,7 +9,6 @@ import {
   decodeAccept,
   decodeCallError,
   decodeCallResult,
-  decodeConnData,
   decodeError,
   decodeRecvFrom,
   encodeCall,
@@ -17,7 +16,9 @@ import {
   encodeConnId,
   encodeIpcFrame,
   encodeTarget,
+  IPC_DATA_HEADER,
   IpcFrameReader,
+  writeIpcDataHeader,
 } from '../wire/ipc.ts';
 import { ClientConn, type ConnCarrier } from './client-conn.ts';
 import { ABORT, CREDIT, decodeCredit, ENDED, encodeCredit } from './extension.ts';
@@ -101,6 +102,7 @@ export class IpcClient {
 
   private constructor(pipe: Pipe) {
     this.#pipe = pipe;
+    this.#reader.piecewise = true;
     this.#writer = new FrameWriter(pipe);
     this.#writer.onDrain(() => {
       const waiters = this.#drainWaiters;
@@ -108,7 +110,12 @@ export class IpcClient {
       for (const wake of waiters) wake();
     });
     this.#carrier = {
-      sendData: (id, data) => this.#writer.push(encodeIpcFrame(CMD.send, encodeConnId(id), data)),
+      sendData: (id, data) => {
+        const frame = new Uint8Array(IPC_DATA_HEADER + data.length);
+        writeIpcDataHeader(frame, CMD.send, id, data.length);
+        frame.set(data, IPC_DATA_HEADER);
+        this.#writer.push(frame);
+      },
       grant: (id, bytes) => this.#writer.push(encodeIpcFrame(CREDIT, encodeCredit(id, bytes))),
       writable: () =>
         this.#writer.congested
@@ -284,7 +291,8 @@ export class IpcClient {
   #receive(data: Uint8Array): void {
     this.#reader.push(data);
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
-      this.#onFrame(frame.cmd, frame.payload);
+      if (frame.conn === undefined) this.#onFrame(frame.cmd, frame.payload);
+      else if (frame.cmd === CMD.recv) this.#conns.get(frame.conn)?.receive(frame.payload);
     }
   }
 
@@ -294,11 +302,6 @@ export class IpcClient {
       case CMD.callError:
         this.#onReply(cmd, payload);
         return;
-      case CMD.recv: {
-        const received = decodeConnData(payload);
-        if (typeof received !== 'string') this.#conns.get(received.conn)?.receive(received.data);
-        return;
-      }
       case CREDIT: {
         const credit = decodeCredit(payload);
         if (credit !== undefined) this.#conns.get(credit.conn)?.credit(credit.bytes);

@@ -54,7 +54,6 @@ export class ClientSession implements BindingHost {
   readonly listeners = new Map<Port, { close(): void }>();
   /** What this client takes of the messages of the node. */
   readonly claims = new Map<string, { close(): void }>();
-  extended = false;
   client = '';
   readonly #pipe: Pipe;
   readonly #reader = new IpcFrameReader();
@@ -88,6 +87,16 @@ export class ClientSession implements BindingHost {
     this.writer.close();
     this.#pipe.end();
     this.#onClose();
+  }
+
+  /** The client uses credit and end reasons. */
+  get extended(): boolean {
+    return this.#reader.piecewise;
+  }
+
+  /** It said hello. */
+  extend(): void {
+    this.#reader.piecewise = true;
   }
 
   get streamCount(): number {
@@ -201,7 +210,8 @@ export class ClientSession implements BindingHost {
     while (!this.#paused && !this.#dead) {
       const frame = this.#reader.next();
       if (frame === undefined) break;
-      this.#onFrame(frame.cmd, frame.payload);
+      if (frame.conn === undefined) this.#onFrame(frame.cmd, frame.payload);
+      else if (frame.cmd === CMD.send) this.#onData(frame.conn, frame.payload);
       this.#updatePause();
     }
     if (this.#reader.error !== undefined && !this.#dead) {
@@ -241,6 +251,7 @@ export class ClientSession implements BindingHost {
     }
   }
 
+  /** Of an old client, or of one that has not said hello yet. */
   #onSend(payload: Uint8Array): void {
     const sent = decodeConnData(payload);
     if (typeof sent === 'string') {
@@ -249,20 +260,19 @@ export class ClientSession implements BindingHost {
     }
     const binding = this.#bindings.get(sent.conn);
     if (binding === undefined || binding.closing) {
-      // Its owner waits for credit that nobody will give.
-      if (this.extended) {
-        if (binding === undefined) {
-          this.writer.push(encodeIpcFrame(ENDED, encodeConnId(sent.conn), utf8('reset')));
-        }
-        return;
-      }
       this.#legacy.sendError(
         binding === undefined ? `connection ${sent.conn} not found` : 'send: connection not established',
       );
-      return;
-    }
-    if (!binding.send(sent.data)) {
-      this.sendError(`send: connection ${sent.conn} overran its credit`);
+    } else binding.send(sent.data);
+  }
+
+  #onData(conn: number, data: Uint8Array): void {
+    const binding = this.#bindings.get(conn);
+    if (binding === undefined) {
+      // Its owner waits for credit that nobody will give.
+      this.writer.push(encodeIpcFrame(ENDED, encodeConnId(conn), utf8('reset')));
+    } else if (!binding.closing && !binding.send(data)) {
+      this.sendError(`send: connection ${conn} overran its credit`);
       this.close();
     }
   }

@@ -1,7 +1,7 @@
 import { utf8 } from '../base/bytes.ts';
 import type { Bytes, Instant, Millis } from '../base/units.ts';
 import type { Clock } from '../runtime/ports.ts';
-import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
+import { CMD, encodeConnId, encodeIpcFrame, IPC_DATA_HEADER, writeIpcDataHeader } from '../wire/ipc.ts';
 import type { LocalStream, StreamEnd } from './backend.ts';
 import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
 import type { FrameWriter } from './frame-writer.ts';
@@ -121,16 +121,17 @@ export class StreamBinding {
         host.waitForDrain(this);
         return;
       }
-      const chunks = this.stream.read(Math.min(DATA_FRAME, this.#credit));
-      if (chunks.length === 0) {
+      const length = Math.min(DATA_FRAME, this.#credit, this.stream.unread);
+      if (length === 0) {
         this.#checkEnd(host);
         return;
       }
-      for (const chunk of chunks) {
-        this.#credit -= chunk.length;
-        this.#burstBytes += chunk.length;
-      }
-      host.writer.push(encodeIpcFrame(CMD.recv, encodeConnId(this.stream.id), ...chunks));
+      const frame = new Uint8Array(IPC_DATA_HEADER + length);
+      const read = this.stream.readInto(frame, IPC_DATA_HEADER, length);
+      writeIpcDataHeader(frame, CMD.recv, this.stream.id, read);
+      this.#credit -= read;
+      this.#burstBytes += read;
+      host.writer.push(read === length ? frame : frame.subarray(0, IPC_DATA_HEADER + read));
       host.writer.flush();
     }
     if (this.stream.atEnd) this.#checkEnd(host);
@@ -144,8 +145,9 @@ export class StreamBinding {
   }
 
   /**
-   * Readable events come one per packet. Those of one turn share a frame; in a bulk transfer, those of a millisecond:
-   * a frame per packet would cost the client and us a system call each. Small exchanges are passed on at once.
+   * Readable events come one per packet or per train. Those of one turn share a frame; in a bulk transfer where little
+   * came, those of a millisecond: a frame per packet would cost the client and us a system call each. Small exchanges
+   * are passed on at once.
    */
   #schedule(): void {
     if (this.#scheduled) return;
@@ -155,7 +157,7 @@ export class StreamBinding {
       this.pump();
     };
     const clock = this.#host?.clock;
-    if (clock === undefined || !this.#isBulk(clock.now())) queueMicrotask(run);
+    if (clock === undefined || this.stream.unread >= BULK || !this.#isBulk(clock.now())) queueMicrotask(run);
     else clock.at(clock.now() + 1, run);
   }
 

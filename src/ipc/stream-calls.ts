@@ -76,7 +76,7 @@ function hello(session: ClientSession, params: Given): Result<'hello'> {
   if (!session.extended && session.streamCount > 0) {
     throw new PilotError('invalid_argument', 'Say hello before any stream is opened');
   }
-  session.extended = true;
+  session.extend();
   session.client = textParam(params, 'client', '').slice(0, 100);
   const address = session.backend.address();
   return {

@@ -9,6 +9,8 @@ import { stopListening } from './tcp.ts';
 
 /** Room for a path in sockaddr_un, less its final zero; longer paths would be cut silently. */
 const MAX_PATH_BYTES = 107;
+/** What waits for the other side before the writer is asked to pause: several of the largest frames. */
+const BUFFERED = 256 * 1024;
 
 /** Listens on an owner-only Unix socket. A dead socket is replaced; anything else at `path` is left alone. */
 export async function listenLocalSocket(path: string, onPipe: (pipe: Pipe) => void): Promise<PipeServer> {
@@ -19,7 +21,9 @@ export async function listenLocalSocket(path: string, onPipe: (pipe: Pipe) => vo
     throw systemError(error, `create the directory of ${path}`);
   }
   await clearDeadSocket(path);
-  const server = createServer((socket) => onPipe(socketPipe(socket, false, path)));
+  const server = createServer({ highWaterMark: BUFFERED }, (socket) =>
+    onPipe(socketPipe(socket, false, path)),
+  );
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       if (systemCode(error) === 'EADDRINUSE') reject(inUse(path));
@@ -42,7 +46,7 @@ export async function listenLocalSocket(path: string, onPipe: (pipe: Pipe) => vo
 
 export function connectLocalSocket(path: string): Promise<Pipe> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path });
+    const socket = connect({ path, ...{ writableHighWaterMark: BUFFERED } });
     const onError = (error: Error): void => {
       const code = systemCode(error);
       if (code === 'ENOENT' || code === 'ECONNREFUSED') {

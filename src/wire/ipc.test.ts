@@ -276,6 +276,49 @@ function again({ cmd, payload }: IpcFrame): Uint8Array {
   }
 }
 
+describe('IPC frames taken piecewise', () => {
+  it('give the same bytes per stream, small ones whole, however they are cut', () => {
+    const sizes = [0, 1, 64, 4_000, 4_090, 5_000, 70_000, 1];
+    const sent = sizes.map((size, i) => new Uint8Array(size).fill(i + 1));
+    const bytes = concat(
+      ...sent.flatMap((data, i) => [
+        encodeIpcFrame(CMD.send, encodeConnId(i % 3), data),
+        encodeIpcFrame(CMD.callCancel, encodeCallCancel(i)),
+      ]),
+    );
+    for (const step of [1, 7, 4_096, 65_536, bytes.length]) {
+      const reader = new IpcFrameReader();
+      reader.piecewise = true;
+      const perConn = new Map<number, Uint8Array>();
+      const order: number[] = [];
+      for (let at = 0; at < bytes.length; at += step) {
+        reader.push(bytes.slice(at, at + step));
+        for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
+          const { cmd, conn, payload } = frame;
+          if (conn === undefined) {
+            assert.equal(cmd, CMD.callCancel);
+            order.push(decodeCallCancel(payload) as number);
+          } else {
+            assert.ok(
+              payload.length >= 4_000 ||
+                sizes.includes(payload.length) ||
+                payload[0] === 6 ||
+                payload[0] === 7,
+            );
+            perConn.set(conn, concat(perConn.get(conn) ?? new Uint8Array(0), payload));
+          }
+        }
+      }
+      assert.equal(reader.error, undefined);
+      assert.deepEqual(order, [...sizes.keys()]);
+      for (const conn of [0, 1, 2]) {
+        const expected = concat(...sent.filter((_, i) => i % 3 === conn));
+        assert.equal(toHex(perConn.get(conn)!), toHex(expected), `${step}`);
+      }
+    }
+  });
+});
+
 function readAll(chunks: readonly Uint8Array[]) {
   const reader = new IpcFrameReader();
   const frames: IpcFrame[] = [];

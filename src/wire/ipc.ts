@@ -81,6 +81,8 @@ export type IpcConnId = number;
 export interface IpcFrame {
   readonly cmd: number;
   readonly payload: Uint8Array;
+  /** With `piecewise`, of a Send or Recv or a piece of one: the stream it names. The payload is data alone. */
+  readonly conn?: IpcConnId;
 }
 
 export type IpcFrameError = 'too_large';
@@ -105,6 +107,19 @@ export function encodeIpcFrame(cmd: number, ...parts: readonly Uint8Array[]): Ui
   return out;
 }
 
+/** Length, command, connection id: what stands before the data of a Send or Recv. */
+export const IPC_DATA_HEADER = 9;
+
+/** Frames shorter than this are never cut: small messages stay whole. */
+const PIECES_FROM = 4096;
+
+/** Writes what stands before `length` bytes of data. */
+export function writeIpcDataHeader(out: Uint8Array, cmd: number, conn: IpcConnId, length: number): void {
+  writeU32(out, 0, 5 + length);
+  out[4] = cmd;
+  writeU32(out, 5, conn);
+}
+
 /**
  * Cuts a byte stream into frames. After each `push`, call `next` until it returns undefined, then look at `error`:
  * once set it stays, and further bytes are dropped. Frames of length 0 are skipped.
@@ -112,6 +127,10 @@ export function encodeIpcFrame(cmd: number, ...parts: readonly Uint8Array[]): Ui
 export class IpcFrameReader {
   readonly #queue = new ByteQueue();
   #error: IpcFrameError | undefined;
+  /** Hands large data of Send and Recv on in pieces, as they come: nothing waits for the rest, and nothing is put together. */
+  piecewise = false;
+  #rest = 0;
+  #restOf: { readonly cmd: number; readonly conn: IpcConnId } = { cmd: 0, conn: 0 };
 
   get error(): IpcFrameError | undefined {
     return this.#error;
@@ -123,6 +142,7 @@ export class IpcFrameReader {
 
   next(): IpcFrame | undefined {
     for (;;) {
+      if (this.#rest > 0) return this.#piece();
       const length = this.#queue.u32At(0);
       if (length === undefined) return undefined;
       if (length > IPC_FRAME_LIMIT) {
@@ -130,10 +150,28 @@ export class IpcFrameReader {
         this.#queue.clear();
         return undefined;
       }
+      const cmd = this.#queue.byteAt(4);
+      const isData = this.piecewise && length >= 5 && (cmd === CMD.send || cmd === CMD.recv);
+      if (isData && length >= PIECES_FROM) {
+        const header = this.#queue.take(IPC_DATA_HEADER);
+        if (header === undefined) return undefined;
+        this.#rest = length - 5;
+        this.#restOf = { cmd, conn: readU32(header, 5) };
+        continue;
+      }
       const frame = this.#queue.take(4 + length);
       if (frame === undefined) return undefined;
+      if (isData)
+        return { cmd: frame[4]!, conn: readU32(frame, 5), payload: frame.subarray(IPC_DATA_HEADER) };
       if (length > 0) return { cmd: frame[4]!, payload: frame.subarray(5) };
     }
+  }
+
+  #piece(): IpcFrame | undefined {
+    const payload = this.#queue.take(Math.min(this.#rest, this.#queue.length));
+    if (payload === undefined || payload.length === 0) return undefined;
+    this.#rest -= payload.length;
+    return { ...this.#restOf, payload };
   }
 }
 

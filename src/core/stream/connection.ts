@@ -366,10 +366,10 @@ export class Connection implements Deadlined {
 
   // ---- the application's side
 
-  write(data: Uint8Array, now: Instant): number {
+  write(data: Uint8Array, now: Instant, keeps: boolean): number {
     const takes = this.#phase === 'dialing' || (this.#phase === 'open' && this.#ending.local === 'open');
     if (!takes || this.#owner.closeCalled) return 0;
-    const accepted = this.#sender.write(data);
+    const accepted = this.#sender.write(data, keeps);
     if (accepted < data.length) this.#owner.wantsRoom = true;
     this.#sender.flush(now, false);
     return accepted;

@@ -4,6 +4,9 @@ import { Deque } from './deque.ts';
 const SMALLEST_CHUNK = 1024;
 const LARGEST_SHARED_CHUNK = 16 * 1024;
 
+/** Less than this is copied: it would hold on to the whole buffer it came in. */
+const KEPT_FROM = 8 * 1024;
+
 interface Chunk {
   readonly bytes: Uint8Array;
   /** Bytes written so far; a chunk made for small writes has room behind them. */
@@ -11,7 +14,7 @@ interface Chunk {
 }
 
 /**
- * Bytes written but not yet cut into segments. Each byte is copied once, on the way in; segments are views of the
+ * Bytes written but not yet cut into segments. Each byte is copied once at most, on the way in; segments are views of the
  * chunks and stay valid for as long as anyone holds them, because filled bytes are never written again.
  */
 export class SendBuffer {
@@ -24,8 +27,14 @@ export class SendBuffer {
     return this.#length;
   }
 
-  append(data: Uint8Array): void {
+  /** `keeps`: nobody writes to `data` again; what is large enough is then kept as it is. */
+  append(data: Uint8Array, keeps = false): void {
     if (data.length === 0) return;
+    if (keeps && data.length >= KEPT_FROM) {
+      this.#chunks.push({ bytes: data, filled: data.length });
+      this.#length += data.length;
+      return;
+    }
     let at = 0;
     const tail = this.#chunks.back();
     if (tail !== undefined) {

@@ -190,10 +190,10 @@ export class Sender {
   }
 
   /** Returns how many bytes were taken. */
-  write(data: Uint8Array): number {
+  write(data: Uint8Array, keeps = false): number {
     const accepted = Math.max(0, Math.min(data.length, this.limit - this.#buffered));
     if (accepted === 0) return 0;
-    this.#buffer.append(accepted === data.length ? data : data.subarray(0, accepted));
+    this.#buffer.append(accepted === data.length ? data : data.subarray(0, accepted), keeps);
     this.#buffered += accepted;
     return accepted;
   }

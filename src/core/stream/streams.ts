@@ -159,13 +159,13 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   /**
-   * Takes as much of `data` as the send buffer has room for and returns how many bytes that was (they are copied);
-   * after less than everything, `writable` follows. 0 also after `close` and on an ended stream.
+   * Takes as much of `data` as the send buffer has room for and returns how many bytes that was (they are copied
+   * unless the caller `keeps` them as they are); after less than everything, `writable` follows. 0 also after `close` and on an ended stream.
    */
-  write(id: ConnId, data: Uint8Array, now: Instant): number {
+  write(id: ConnId, data: Uint8Array, now: Instant, keeps = false): number {
     const conn = this.#table.byId(id);
     if (conn === undefined) return 0;
-    const accepted = conn.write(data, now);
+    const accepted = conn.write(data, now, keeps);
     this.#arm(conn);
     return accepted;
   }
@@ -186,6 +186,11 @@ export class Streams implements Machine<StreamOutput> {
     const length = conn.readInto(out, at, limit, now);
     this.#arm(conn);
     return length;
+  }
+
+  /** Bytes in order that `read` and `readInto` have not returned yet. */
+  unread(id: ConnId): Bytes {
+    return this.#table.byId(id)?.unread ?? 0;
   }
 
   /** The peer has finished and everything was read. */

@@ -1,6 +1,5 @@
-import { writeU32 } from '../../base/bytes.ts';
 import type { Endpoint, Instant, NodeId } from '../../base/units.ts';
-import { BEACON, encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
+import { encodeRelay, RELAY_OVERHEAD } from '../../wire/beacon.ts';
 import { encodePacket, HEADER_LENGTH, type Packet } from '../../wire/packet.ts';
 import { encodePilp, PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
 import type { PathFacts } from '../path/facts.ts';
@@ -61,40 +60,29 @@ export class Link {
 
   /** Sends a packet of an application on the selected path, or on the likeliest ones while none is proven. */
   data(slot: KeySlot, packet: Uint8Array, now: Instant): void {
-    this.bytesSent += packet.length;
-    const path = this.paths.use(now);
-    if (path === undefined) {
-      const frame = this.#seal(slot, packet);
-      if (frame !== undefined) for (const way of this.paths.likeliest()) this.frame(way, frame, now);
-    } else if (path.relay) {
-      // Sealed straight into the relayed datagram: no second copy of the packet.
-      const message = new Uint8Array(RELAY_OVERHEAD + PILS_OVERHEAD + packet.length);
-      message[0] = BEACON.relay;
-      writeU32(message, 1, this.#host.node);
-      writeU32(message, 5, this.#peer);
-      if (slot.seal(packet, message.subarray(RELAY_OVERHEAD)))
-        this.#host.transmit(path.endpoint, message, path.via);
-      else this.#host.drop('key_exhausted');
-      path.sizing.carried(message.length, now);
-    } else {
-      const frame = this.#seal(slot, packet);
-      if (frame !== undefined) this.#host.transmit(path.endpoint, frame, path.via);
-      path.sizing.carried(packet.length + PILS_OVERHEAD, now);
-    }
-    this.#host.rearm(this.#peer, this.paths.nextTimeout());
+    this.#encoded(slot, packet, this.paths.use(now), now);
   }
 
   /** The same for one that is not encoded yet: on the selected path it is written where it leaves from. */
   packet(slot: KeySlot, packet: Packet, now: Instant): void {
     const path = this.paths.use(now);
     if (path === undefined) {
-      this.data(slot, encodePacket(packet), now);
+      this.#encoded(slot, encodePacket(packet), path, now);
       return;
     }
-    this.bytesSent += HEADER_LENGTH + packet.payload.length;
-    const frame = (path.relay ? RELAY_OVERHEAD : 0) + PILS_OVERHEAD + HEADER_LENGTH;
-    path.sizing.carried(frame + packet.payload.length, now);
+    const length = HEADER_LENGTH + packet.payload.length;
+    this.bytesSent += length;
+    path.sizing.carried(framed(path, length), now);
     if (!this.#host.depart(slot, path, packet, this.#peer)) this.#host.drop('key_exhausted');
+    this.#host.rearm(this.#peer, this.paths.nextTimeout());
+  }
+
+  #encoded(slot: KeySlot, packet: Uint8Array, path: Path | undefined, now: Instant): void {
+    this.bytesSent += packet.length;
+    const frame = this.#seal(slot, packet);
+    if (frame !== undefined)
+      for (const way of path === undefined ? this.paths.likeliest() : [path]) this.frame(way, frame, now);
+    path?.sizing.carried(framed(path, packet.length), now);
     this.#host.rearm(this.#peer, this.paths.nextTimeout());
   }
 
@@ -190,4 +178,9 @@ export class Link {
     this.#host.drop('key_exhausted');
     return undefined;
   }
+}
+
+/** Bytes of a datagram on the path that carries a packet of so many. */
+function framed(path: Path, length: number): number {
+  return length + PILS_OVERHEAD + (path.relay ? RELAY_OVERHEAD : 0);
 }

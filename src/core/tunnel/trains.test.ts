@@ -157,7 +157,7 @@ function scene(
       a.drain();
       internet.run(200);
       internet.filter = () => true;
-      // Probes of the path are on their way, too.
+      // What follows is of the path itself.
       const lengths = new Set(packets.map(({ payload }) => payload.length + HEADERS + (nat.a ? 5 : 0)));
       const data = frames.filter((frame) => lengths.has(frame.length)).slice(0, packets.length);
       return { data: concat(...data), segment: data[0]!.length };
@@ -171,7 +171,7 @@ for (const kind of ['direct', 'relayed'] as const) {
   const nat = kind === 'direct' ? {} : ({ a: 'symmetric', b: 'symmetric' } as const);
   test(`a train is opened in one go, ${kind}: every packet once, and a second time none`, () => {
     const both = scene(`train ${kind}`, nat);
-    const packets = [...Array.from({ length: 20 }, (_, i) => packetOf(700, i)), packetOf(13, 99)];
+    const packets = [...Array.from({ length: 20 }, (_, i) => packetOf(700, i)), packetOf(531, 99)];
     const { data, segment } = both.train(packets);
     const from = kind === 'direct' ? both.a.local : BEACON;
     const again = data.slice();
