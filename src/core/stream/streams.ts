@@ -112,9 +112,7 @@ export class Streams implements Machine<StreamOutput> {
   // ---- commands
 
   /** An id for a dial that begins later, or never. */
-  reserve(): ConnId {
-    return this.#takeId();
-  }
+  readonly reserve = (): ConnId => this.#takeId();
 
   /**
    * Opens a stream. What is written before it is open is kept and sent then. Ends in `connected` or `dialFailed`.
@@ -159,22 +157,20 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   /**
-   * Takes as much of `data` as the send buffer has room for and returns how many bytes that was (they are copied
-   * unless the caller `keeps` them as they are); after less than everything, `writable` follows. 0 also after `close` and on an ended stream.
+   * Takes as much of `data` as the send buffer has room for and returns how many bytes that was (copied, unless the caller
+   * `keeps` them as they are); after less than everything, `writable` follows. 0 also after `close` and on an ended stream.
    */
   write(id: ConnId, data: Uint8Array, now: Instant, keeps = false): number {
     const conn = this.#table.byId(id);
-    if (conn === undefined) return 0;
-    const accepted = conn.write(data, now, keeps);
+    const accepted = conn?.write(data, now, keeps);
     this.#arm(conn);
-    return accepted;
+    return accepted ?? 0;
   }
 
   /** The next bytes in order, at most `limit`; undefined when there are none now. */
   read(id: ConnId, now: Instant, limit: Bytes = READ_LIMIT): Uint8Array | undefined {
     const conn = this.#table.byId(id);
-    if (conn === undefined) return undefined;
-    const chunk = conn.read(limit, now);
+    const chunk = conn?.read(limit, now);
     this.#arm(conn);
     return chunk;
   }
@@ -182,13 +178,12 @@ export class Streams implements Machine<StreamOutput> {
   /** The same into `out` from `at` on; returns how many bytes there were. */
   readInto(id: ConnId, out: Uint8Array, at: number, limit: Bytes, now: Instant): number {
     const conn = this.#table.byId(id);
-    if (conn === undefined) return 0;
-    const length = conn.readInto(out, at, limit, now);
+    const length = conn?.readInto(out, at, limit, now);
     this.#arm(conn);
-    return length;
+    return length ?? 0;
   }
 
-  /** Bytes in order that `read` and `readInto` have not returned yet. */
+  /** Bytes that can be read. */
   unread(id: ConnId): Bytes {
     return this.#table.byId(id)?.unread ?? 0;
   }
@@ -204,8 +199,7 @@ export class Streams implements Machine<StreamOutput> {
    */
   close(id: ConnId, now: Instant): void {
     const conn = this.#table.byId(id);
-    if (conn === undefined) return;
-    conn.close(now);
+    conn?.close(now);
     this.#arm(conn);
   }
 
@@ -460,9 +454,10 @@ export class Streams implements Machine<StreamOutput> {
     this.#table.add(conn);
   }
 
-  #arm(conn: Connection, earliest: Instant = 0): void {
-    const at = conn.nextDeadline();
-    if (at !== Number.POSITIVE_INFINITY) this.#deadlines.arm(conn, Math.max(at, earliest));
+  #arm(conn: Connection | undefined, earliest: Instant = 0): void {
+    const at = conn?.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    if (conn !== undefined && at !== Number.POSITIVE_INFINITY)
+      this.#deadlines.arm(conn, Math.max(at, earliest));
   }
 
   #takeId(): ConnId {

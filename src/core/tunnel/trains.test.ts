@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { concat, equal } from '../../base/bytes.ts';
+import { concat, equal, toHex } from '../../base/bytes.ts';
 import { nodeRandom } from '../../platform/random.ts';
 import { FLAG_ACK, type Packet, PROTOCOL_STREAM } from '../../wire/packet.ts';
 import { PILS_OVERHEAD } from '../../wire/tunnel-frames.ts';
@@ -165,7 +165,7 @@ function scene(
   };
 }
 
-const arrived = (both: Pair): Uint8Array[] => both.b.received.map(({ packet }) => packet.payload);
+const arrived = (both: Pair): string[] => both.b.received.map(({ packet }) => toHex(packet.payload));
 
 for (const kind of ['direct', 'relayed'] as const) {
   const nat = kind === 'direct' ? {} : ({ a: 'symmetric', b: 'symmetric' } as const);
@@ -179,7 +179,7 @@ for (const kind of ['direct', 'relayed'] as const) {
     both.b.drain();
     assert.deepEqual(
       arrived(both),
-      packets.map(({ payload }) => payload),
+      packets.map(({ payload }) => toHex(payload)),
     );
     assert.equal(both.b.received[0]!.path, kind === 'direct' ? 'direct' : 'relay');
     both.b.tunnel.handleTrain(from, again, segment, both.internet.now);
@@ -198,7 +198,7 @@ test('a frame of a train that was tampered with is dropped alone', () => {
   both.b.drain();
   assert.deepEqual(
     arrived(both),
-    packets.filter(({ seq }) => seq !== 2).map(({ payload }) => payload),
+    packets.filter(({ seq }) => seq !== 2).map(({ payload }) => toHex(payload)),
   );
   assert.equal(both.b.tunnel.drops().unauthentic, 1);
 });
