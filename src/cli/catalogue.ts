@@ -46,6 +46,8 @@ import { rendezvousStop } from './commands/rendezvous/stop.ts';
 import { config } from './commands/setup/config.ts';
 import { init } from './commands/setup/init.ts';
 import { connect } from './commands/streams/connect.ts';
+import { dgram } from './commands/streams/dgram.ts';
+import { listen } from './commands/streams/listen.ts';
 import { recv } from './commands/streams/recv.ts';
 import { send } from './commands/streams/send.ts';
 import { approve } from './commands/trust/approve.ts';
@@ -105,6 +107,8 @@ export const CATALOGUE: readonly Command[] = [
   connect,
   send,
   recv,
+  dgram,
+  listen,
   info,
   ping,
   why,

@@ -157,6 +157,25 @@ test('streams: echo, a listener, and nobody listening', async () => {
   assert.deepEqual(late.data, { port: 1235, messages: [], timeout: true });
 });
 
+test('datagrams: sent once a key is there, received on a port, and too large for one', async () => {
+  const receiving = b.data<{ messages: { data: string; src_addr: string }[] }>(['listen', '5000']);
+  const sent = await eventually(async () => {
+    const one = await a.data<{ recipients: number }>(['dgram', 'node-b', '5000', '--data', 'tick']);
+    const heard = await Promise.race([receiving, new Promise<void>((r) => setTimeout(r, 200))]);
+    assert.ok(heard !== undefined);
+    return one;
+  });
+  assert.equal(sent.recipients, 1);
+  const [message] = (await receiving).messages;
+  assert.deepEqual([message!.data, message!.src_addr], ['tick', '0:0000.0000.0001']);
+  const refused = await a.failure(['dgram', 'node-b', '5000', '--data', 'x'.repeat(70_000)]);
+  assert.equal(refused.code, 'too_large');
+  assert.match(refused.hint, /send-message/);
+  const late = await b.failure(['listen', '5001', '--timeout', '500ms']);
+  assert.equal(late.code, 'timeout');
+  assert.deepEqual(late.data, { port: 5001, messages: [], timeout: true });
+});
+
 test('bench verifies what comes back', async () => {
   const result = await a.data<{ sent_bytes: number; recv_bytes: number }>(['bench', 'node-b', '2']);
   assert.equal(result.sent_bytes, 2 * 1024 * 1024);
