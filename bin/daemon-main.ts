@@ -110,6 +110,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
         ...(settings.relay_for_peers && { relayForPeers: { rate: settings.relay_for_peers_rate } }),
         portMapping: settings.port_mapping,
         pathMtu: settings.path_mtu,
+        congestion: settings.congestion,
         autoApprove: settings.trust_auto_approve
           ? [...settings.auto_approve, EVERYONE_RULE]
           : settings.auto_approve,

@@ -1,3 +1,4 @@
+import type { CongestionKind } from '../api/congestion.ts';
 import type { Crypto, SigningKey } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
 import type { Address, Bytes, Endpoint, Instant, NodeId, Port, UnixMillis } from '../base/units.ts';
@@ -25,6 +26,8 @@ export interface NodeOptions {
    * @default each datagram is an output, and its bytes are the owner's
    */
   readonly trains?: boolean;
+  /** Who decides how much of a stream is on the way. @default tolerant */
+  readonly congestion?: CongestionKind;
   /** Restored trust state, from the last `persist` output. */
   readonly trust?: TrustSnapshot;
   /** What our networks allow; its owner keeps it up to date and calls `recheck`. @default no networks */

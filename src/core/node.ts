@@ -88,6 +88,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
+      ...(options.congestion && { config: { congestion: options.congestion } }),
       onSuspectSize: (peer, _bytes, now) => this.tunnel.doubtSize(peer, now),
     });
     this.#dials = new Dials(this.#streams);

@@ -66,6 +66,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     public: opened.state.public,
     ...(opened.trust !== undefined && { trust: opened.trust }),
     ...(relayOnly && { relayOnly: true }),
+    ...(config.congestion && { congestion: config.congestion }),
     ...(config.relayForPeers && !relayOnly && { relayForPeers: config.relayForPeers }),
   });
   const driver = drive(node, clock, (output) => host.onOutput(output));

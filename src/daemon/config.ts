@@ -1,4 +1,5 @@
 import type { AutoApproveRule } from '../api/auto-approve.ts';
+import type { CongestionKind } from '../api/congestion.ts';
 import type { Bytes, Endpoint, Millis } from '../base/units.ts';
 import type { CarrierAddress } from '../directory/types.ts';
 import type { TlsClientOptions } from '../runtime/ports.ts';
@@ -42,6 +43,8 @@ export interface DaemonConfig {
    * bytes. @default auto
    */
   readonly pathMtu?: 'auto' | 'off' | Bytes;
+  /** Who decides how much of a stream is on the way. @default tolerant */
+  readonly congestion?: CongestionKind;
   /** Contact given to the registry; optional. */
   readonly owner?: string;
   readonly version: string;

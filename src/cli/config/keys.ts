@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ACCELERATOR_SETTINGS } from '../../api/acceleration.ts';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
+import { CONGESTION_CONTROLLERS } from '../../api/congestion.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import { parseCarrierUrl } from '../../wire/compat.ts';
@@ -228,6 +229,11 @@ export const KEYS = {
   ),
   path_mtu: pathMtuKey(
     'Measure how large a packet each path carries, and send packets as large; a number: IP packets of at most so many bytes; off: those that every path carries',
+  ),
+  congestion: choiceKey(
+    CONGESTION_CONTROLLERS,
+    'Who decides how much of a stream is on the way: `tolerant` is CUBIC that takes loss without a queue for noise, `bbr` a model of rate and round trip with shorter queues, `cubic` RFC 9438 as it is',
+    'tolerant',
   ),
   trust_auto_approve: switchKey(
     'Approve every request for trust, without limits: anyone who knows the name of this node becomes trusted. Prefer `auto_approve`',

@@ -1,5 +1,6 @@
 import type { AcceleratorSetting } from '../../api/acceleration.ts';
 import type { AutoApproveRule } from '../../api/auto-approve.ts';
+import type { CongestionKind } from '../../api/congestion.ts';
 import { sameEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import type { LogLevel } from '../../runtime/ports.ts';
@@ -31,6 +32,7 @@ export interface Settings {
   readonly port_mapping: 'auto' | 'off';
   readonly accelerator: AcceleratorSetting;
   readonly path_mtu: 'auto' | 'off' | number;
+  readonly congestion: CongestionKind;
   readonly trust_auto_approve: boolean;
   readonly auto_approve: readonly AutoApproveRule[];
   readonly log_level: LogLevel;

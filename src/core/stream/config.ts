@@ -1,5 +1,5 @@
+import type { CongestionKind } from '../../api/congestion.ts';
 import type { Bytes, Millis } from '../../base/units.ts';
-import type { CongestionKind } from './controllers.ts';
 
 // Fixed by the wire (spec/03 §4 to §10).
 

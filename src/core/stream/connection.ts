@@ -68,7 +68,7 @@ export class Connection implements Deadlined {
     this.#opening = new Opening(host.config, this.ends, host.initialSeq());
     this.#ending = new Ending(host.config, this.ends);
     this.#outgoing = new Outgoing(this.ends, this.#ending, host);
-    this.#liveness = new Liveness(host.config, id, now);
+    this.#liveness = new Liveness(host.config, ends.localPort + ends.remotePort, now);
     this.#owner = new OwnerSignals(id, host.output);
     this.#sender = this.#newSender();
   }

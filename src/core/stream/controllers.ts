@@ -1,13 +1,8 @@
+import type { CongestionKind } from '../../api/congestion.ts';
 import type { Bytes } from '../../base/units.ts';
 import { Bbr } from './bbr.ts';
 import type { CongestionController } from './congestion.ts';
 import { Cubic } from './cubic.ts';
-
-/**
- * `bbr`: a model of the path's rate and round trip. `tolerant`: CUBIC that takes loss without a queue for noise.
- * `cubic`: RFC 9438 as it is.
- */
-export type CongestionKind = 'bbr' | 'tolerant' | 'cubic';
 
 export function newController(kind: CongestionKind, segment: Bytes, seed: number): CongestionController {
   switch (kind) {

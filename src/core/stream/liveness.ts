@@ -20,7 +20,10 @@ export class Liveness {
   #probedAt: Instant = 0;
   #answeredAt: Instant = Number.NEGATIVE_INFINITY;
 
-  /** `seed`: streams that differ in it are probed at different times. */
+  /**
+   * `seed`: streams that differ in it are probed at different times. The two ends of one share it: what both send then
+   * is one use of the path.
+   */
   constructor(config: StreamConfig, seed: number, now: Instant) {
     this.#config = config;
     this.#after = config.keepAliveAfter * (1 - (SPREAD * (seed & 0xff)) / 0x100);

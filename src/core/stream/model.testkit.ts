@@ -3,11 +3,11 @@
  * both ends learn how it ended, nothing hangs, and no more is sent than is needed.
  */
 import assert from 'node:assert/strict';
+import type { CongestionKind } from '../../api/congestion.ts';
 import type { Random } from '../../base/random.ts';
 import type { Bytes, Millis } from '../../base/units.ts';
 import { FLAG_FIN, FLAG_RST, FLAG_SYN, type Packet } from '../../wire/packet.ts';
 import { looksLikeSack } from '../../wire/sack.ts';
-import type { CongestionKind } from './controllers.ts';
 import { type Closes, exchange, type Plan } from './exchange.testkit.ts';
 import { checkCase, type ExchangeCase, timeLimit } from './exchange-cases.testkit.ts';
 import { Link, type LinkConditions, seededRandom } from './streams.testkit.ts';
