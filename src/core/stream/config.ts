@@ -36,7 +36,7 @@ export interface StreamConfig {
   readonly shortAckDelay: Millis;
   /** @default 30000 */
   readonly dialTimeout: Millis;
-  /** Silence after which a stream is probed. Old peers give up at 60 s of silence. @default 45000 */
+  /** Silence after which a stream is probed; up to a quarter less, so that many are not probed at once. Old peers give up at 60 s of silence. @default 45000 */
   readonly keepAliveAfter: Millis;
   /** @default 15000 */
   readonly keepAliveInterval: Millis;

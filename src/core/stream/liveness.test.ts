@@ -35,21 +35,21 @@ function pairOf(conditions: object): {
   return { link, peers, conn, server: () => server, events };
 }
 
-test('probes a silent stream after 45 s with a byte the peer already has, and any answer satisfies', () => {
+test('probes a silent stream within 45 s, and not before 33 s, with a byte the peer already has, and any answer satisfies', () => {
   const { solo, give, ourSeq } = openDialed();
-  assert.deepEqual(solo.wait(44_900), []);
-  const [probe, ...more] = solo.wait(200);
+  assert.deepEqual(solo.wait(33_700), []);
+  const [probe, ...more] = solo.wait(11_400);
   assert.deepEqual(more, []);
   assert.deepEqual([probe!.flags, probe!.seq, probe!.payload.length], [FLAG_ACK, add(ourSeq, -1), 1]);
   give({});
-  assert.deepEqual(solo.wait(44_000), []);
+  assert.deepEqual(solo.wait(33_000), []);
 });
 
 test('a peer that answers nothing is given up after two minutes of silence', () => {
   const { solo, conn } = openDialed();
   const sent = solo.wait(119_000);
   assert.equal(solo.event('closed'), undefined);
-  assert.equal(sent.length, 5);
+  assert.ok(sent.length === 5 || sent.length === 6);
   const reset = solo.wait(2000).at(-1);
   assert.equal(reset!.flags, FLAG_RST);
   assert.deepEqual(solo.event('closed'), { type: 'closed', conn, reason: 'timeout' });
