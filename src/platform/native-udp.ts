@@ -194,7 +194,8 @@ class NativeUdp implements NodeUdpSocket {
       if (name === 'EIO') this.#segments = false;
       const alone = (packet: Uint8Array): void =>
         this.#depart({ to, packets: [packet], bytes: packet.length });
-      if ('train' in train) eachDatagram(train.train, train.segment, alone);
+      // Some of them may come to wait, and the bytes are the caller's.
+      if ('train' in train) eachDatagram(train.train.slice(), train.segment, alone);
       else train.packets.forEach(alone);
       return;
     }
