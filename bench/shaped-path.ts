@@ -3,6 +3,7 @@
  * the second. Linux and root. The shaper is a program in user space (lab/shaper.c): a queue of 300 ms before the line.
  */
 
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Network } from '../lab/network.ts';
 import { whyNoShaper } from '../lab/shaper.ts';
 import { whyNoNamespaces } from '../lab/shell.ts';
@@ -23,12 +24,18 @@ export function whyNoShapedPath(): string | undefined {
 
 export type Congestion = 'cubic' | 'bbr';
 
+/** What namespaces may choose; only the first namespace can change it. */
+const ALLOWED = '/proc/sys/net/ipv4/tcp_allowed_congestion_control';
+const AVAILABLE = '/proc/sys/net/ipv4/tcp_available_congestion_control';
+
 export class ShapedPath {
   readonly #network = new Network('bench');
   readonly #contenders: Contender[] = [];
+  readonly #allowed = readFileSync(ALLOWED, 'utf8');
   #rig: Rig | undefined;
 
   constructor() {
+    writeFileSync(ALLOWED, readFileSync(AVAILABLE, 'utf8'));
     for (const name of ['a', 'b', 'r']) this.#network.machine(name);
     this.#network.plug('a', 'eth0', { into: 'line', addresses: [`${A}/24`], link: { mbps: RATE_MBPS } });
     this.#network.plug('b', 'eth0', { into: 'line', addresses: [`${B}/24`] });
@@ -88,6 +95,7 @@ export class ShapedPath {
     for (const contender of this.#contenders) contender.stop();
     await this.#rig?.stop();
     this.#network.down();
+    writeFileSync(ALLOWED, this.#allowed);
   }
 
   async #enter(
