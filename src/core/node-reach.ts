@@ -48,6 +48,11 @@ export abstract class NodeReach extends NodeTrust {
     this.settled(this.tunnel.setLinks(links), now);
   }
 
+  /** Payload of the largest datagram to the peer that is not known to be too large; undefined: none is. */
+  largestDatagram(node: NodeId): Bytes | undefined {
+    return this.tunnel.largestPayload(node);
+  }
+
   /** Our own system refused a datagram of this size to this endpoint. */
   refusedSize(to: Endpoint, size: Bytes, now: Instant): void {
     this.settled(this.tunnel.refusedSize(to, size, now), now);

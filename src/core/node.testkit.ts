@@ -57,6 +57,9 @@ export class TestNetwork {
   readonly shared = new Map<string, number[]>();
   /** Questions about what two nodes share. */
   relationsAsked = 0;
+  /** UDP payload that the link carries, and the largest that was sent. */
+  mtu = Number.POSITIVE_INFINITY;
+  largest = 0;
   /** The directory answers what it is asked. */
   directoryUp = true;
   #queue: { at: Instant; run: () => void }[] = [];
@@ -111,6 +114,8 @@ export class TestNetwork {
     if (output.type === 'transmit') {
       const to = this.nodes.find((node) => endpointKey(node.endpoint) === endpointKey(output.to));
       if (to === undefined || to.down || from.down) return;
+      this.largest = Math.max(this.largest, output.data.length);
+      if (output.data.length > this.mtu) return;
       this.#later(() => this.do(to, (node, now) => node.handleDatagram(from.endpoint, output.data, now)));
     } else if (output.type === 'query' && output.query.ask === 'relation') {
       this.#answerRelation(from, output.query.peer);

@@ -1,5 +1,5 @@
 import { PilotError } from '../api/errors.ts';
-import type { Address, Bytes, Millis, NetworkId, Port } from '../base/units.ts';
+import type { Address, Bytes, Millis, NetworkId, NodeId, Port } from '../base/units.ts';
 import { MAX_DATAGRAM } from '../core/stream/config.ts';
 import type { DatagramOptions, DatagramSent } from '../ipc/backend.ts';
 import { formatAddress, isBroadcast } from '../wire/address.ts';
@@ -25,9 +25,10 @@ export async function sendDatagram(
   const { node, clock } = context;
   const deadline = clock.now() + CONFIRM_WAIT;
   for (;;) {
+    const most = largestTo(context, to.node);
+    if (data.length > most) throw tooLarge(formatAddress(to), data.length, most);
     const result = decide(context, (now) => node.sendDatagram(to, port, data, now, options));
     if (result === 'sent') return { recipients: 1, skipped: 0 };
-    if (result === 'too_large') throw tooLarge(formatAddress(to), data.length, MAX_DATAGRAM);
     if (result === 'invalid') {
       throw new PilotError('invalid_argument', 'Cannot send an empty datagram, or one to that address');
     }
@@ -67,7 +68,8 @@ async function broadcast(
   return decide(context, (now) => {
     let recipients = 0;
     for (const member of members) {
-      if (member === own.nodeId) continue;
+      // One whose path is too narrow is no reason to leave out the others.
+      if (member === own.nodeId || isTooNarrow(context, member, data)) continue;
       const result = node.sendDatagram({ network, node: member }, port, data, now, { fromPort });
       if (result === 'too_large') {
         throw tooLarge(`everybody in network ${network}`, data.length, MAX_DATAGRAM);
@@ -78,6 +80,15 @@ async function broadcast(
     const others = members.length - (members.includes(own.nodeId) ? 1 : 0);
     return { recipients, skipped: others - recipients };
   });
+}
+
+/** What is known not to leave or arrive in one piece would be lost without a word. */
+function largestTo({ node }: CallContext, peer: NodeId): Bytes {
+  return Math.min(MAX_DATAGRAM, node.largestDatagram(peer) ?? MAX_DATAGRAM);
+}
+
+function isTooNarrow(context: CallContext, peer: NodeId, data: Uint8Array): boolean {
+  return data.length <= MAX_DATAGRAM && data.length > largestTo(context, peer);
 }
 
 function tooLarge(whom: string, bytes: Bytes, limit: Bytes): PilotError {

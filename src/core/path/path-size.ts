@@ -78,11 +78,13 @@ export class PathSize {
     return this.#size;
   }
 
-  /** True when a datagram of this size is known not to pass. */
-  isTooLarge(size: Bytes): boolean {
-    return (
-      size >= this.#refused || (this.#ceiling !== undefined && size > Math.max(this.#ceiling, this.#size))
-    );
+  /**
+   * The largest datagram that is not known to be too large; undefined when nothing is known, or when our system cuts
+   * what is too large.
+   */
+  get limit(): Bytes | undefined {
+    if (this.#ceiling === undefined || this.#maxTries === 1) return undefined;
+    return Math.max(this.#size, Math.min(this.#ceiling, this.#refused - 1));
   }
 
   get phase(): SizePhase {
@@ -158,7 +160,7 @@ export class PathSize {
     }
     asked.tries++;
     this.#credit -= asked.size;
-    const timeout = Math.max(MIN_SIZE_TIMEOUT, 2 * (path.rtt ?? 0) + 200) * asked.tries;
+    const timeout = Math.max(MIN_SIZE_TIMEOUT, 2 * (path.rtt ?? 0) + 200);
     this.#due = now + Math.min(MAX_SIZE_TIMEOUT, timeout);
     return asked;
   }
@@ -207,11 +209,11 @@ export class PathSize {
     return shrinks;
   }
 
-  /** To the base, which most paths carry, or below it when that is what does not pass. */
+  /** To the base, which most paths carry and which is asked for at once, or to the least when that does not pass. */
   #shrinkBelow(size: Bytes): void {
-    const lower = size > this.#base ? this.#base : RUNGS.findLast((rung) => rung < size);
-    this.#size = Math.max(LEAST, lower ?? LEAST);
-    this.#largest = 0;
+    this.#size = size > this.#base ? this.#base : LEAST;
+    this.#largest = this.#size;
+    this.#doubted = this.#size > LEAST;
   }
 
   #searchAgain(): void {

@@ -23,6 +23,7 @@ test('a direct path grows to what the link carries, and tells the streams', () =
     [{ name: 'tunnel.size_changed', peer: 2, path: 'direct', bytes: 1_472, before: 1_222 }],
   );
   assert.ok(world.largest <= 1_472);
+  assert.equal(world.a.tunnel.largestPayload(2), payloadOf(1_472, false));
 });
 
 test('an idle pair, and one that says little, sends no probes of sizes', () => {

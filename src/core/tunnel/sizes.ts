@@ -38,6 +38,13 @@ export class Sizes {
     return { path, payload: encodeSizeProbe(probe.sequence, payloadOf(probe.size, path.relay)) };
   }
 
+  /** Payload of the largest packet that is not known to be too large for the path in use; undefined: none is. */
+  largestPayload(): Bytes | undefined {
+    const path = this.#paths.selected;
+    const limit = path?.sizing.limit;
+    return path === undefined || limit === undefined ? undefined : payloadOf(limit, path.relay);
+  }
+
   answered(payload: Uint8Array, now: Instant): boolean {
     if (!isPathMessage(payload)) return false;
     const message = decodePathMessage(payload);

@@ -206,6 +206,11 @@ export class Tunnel implements Machine<TunnelOutput> {
     for (const peer of this.#peers.all()) peer.sizes.refused(to, size, now);
   }
 
+  /** Payload of the largest packet to the peer that is not known to be too large; undefined: none is. */
+  largestPayload(node: NodeId): Bytes | undefined {
+    return this.#peers.get(node)?.sizes.largestPayload();
+  }
+
   /** Large packets to the peer do not seem to arrive. */
   doubtSize(node: NodeId, now: Instant): void {
     this.#peers.get(node)?.sizes.suspect(now);
