@@ -30,7 +30,7 @@ async function scene() {
   const received: string[] = [];
   sockets.listen({
     received: (data, _from, via) => received.push(`${via}:${data[0]}`),
-    receivedTrain() {},
+    receivedTrain: (train, _segment, _from, via) => received.push(`${via}:${train[0]}`),
     unreachable() {},
     tooLong() {},
   });

@@ -115,7 +115,7 @@ export class Sockets {
 
   #attach(via: number, socket: UdpSocket): void {
     socket.onTrain((train, segment, from) => {
-      if (train.length > segment) this.#host?.receivedTrain(train, segment, from, via);
+      if (train.length > 0) this.#host?.receivedTrain(train, segment, from, via);
       else this.#host?.received(train, from, via);
     });
     socket.onUnreachable((to) => this.#host?.unreachable(to, via));

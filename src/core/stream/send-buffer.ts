@@ -7,6 +7,9 @@ const LARGEST_SHARED_CHUNK = 16 * 1024;
 /** Less than this is copied: it would hold on to the whole buffer it came in. */
 const KEPT_FROM = 8 * 1024;
 
+/** Segments of this size are not put together from chunks. Chosen: half of them costs less than a copy. */
+const UNCOPIED_FROM = 16 * 1024;
+
 interface Chunk {
   readonly bytes: Uint8Array;
   /** Bytes written so far; a chunk made for small writes has room behind them. */
@@ -58,11 +61,19 @@ export class SendBuffer {
     this.#length += data.length;
   }
 
-  /** The next bytes, at most `limit`, without taking them. Contiguous. */
+  /**
+   * The next bytes, at most `limit`, without taking them. Contiguous. Fewer than there are where that saves a copy: large
+   * segments end where chunks do, and a chunk a little longer than one makes two halves.
+   */
   peek(limit: Bytes): Uint8Array {
-    const length = Math.min(limit, this.#length);
+    let length = Math.min(limit, this.#length);
     const first = this.#chunks.front();
     if (first === undefined) return new Uint8Array(0);
+    const here = first.filled - this.#taken;
+    if (length >= UNCOPIED_FROM && 2 * here >= length) {
+      if (here < length) length = here;
+      else if (here > length && 2 * here < 3 * length) length = Math.ceil(here / 2);
+    }
     if (first.filled - this.#taken >= length) return first.bytes.subarray(this.#taken, this.#taken + length);
     const out = new Uint8Array(length);
     let at = 0;

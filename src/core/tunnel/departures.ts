@@ -8,8 +8,9 @@ import type { KeySlot } from '../session/key-slot.ts';
 /** Datagrams one system call takes, and the bytes of all of them: the longest payload of UDP over IPv4. */
 export const MOST_FRAMES = 64;
 export const LONGEST_TRAIN = 65_507;
-/** Chosen: what a turn seldom exceeds, so that one buffer does for ever where its bytes come back. */
+/** Chosen: what a turn seldom exceeds, so that one buffer does for ever where its bytes come back; it grows to the second. */
 const BUFFER_BYTES = 512 * 1024;
+const MOST_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Where they don't, a frame that is kept keeps its whole buffer. */
 const SINGLE_USE_BYTES = 16 * 1024;
 
@@ -101,7 +102,10 @@ export class Departures {
     this.#segment = length;
     this.#isFull = false;
     if (this.#at + length > this.#buffer.length) {
-      this.#buffer = new Uint8Array(Math.max(this.#reuses ? BUFFER_BYTES : SINGLE_USE_BYTES, length));
+      // One that did not do for this turn is replaced by one that does for the next.
+      const wanted = Math.min(2 * this.#buffer.length, MOST_BUFFER_BYTES);
+      const size = this.#reuses ? Math.max(BUFFER_BYTES, wanted) : SINGLE_USE_BYTES;
+      this.#buffer = new Uint8Array(Math.max(size, length));
       this.#at = 0;
     }
     this.#start = this.#at;

@@ -266,7 +266,7 @@ export class Tunnel implements Machine<TunnelOutput> {
 
   /** The same for datagrams of `segment` bytes one behind the other, the last perhaps shorter. They are ours from now on. */
   handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
-    if (train.length > segment && this.#takesTrain(from, train, segment, now, via)) return;
+    if (this.#takesTrain(from, train, segment, now, via)) return;
     for (let at = 0; at < train.length; at += segment)
       this.handleDatagram(from, train.subarray(at, at + segment), now, via);
   }
