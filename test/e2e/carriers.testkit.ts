@@ -34,17 +34,31 @@ export class Firewall {
       ...net,
       udp: async (bind) => {
         const socket = await net.udp(bind);
+        const passes = (): boolean => {
+          if (this.blocked) this.stopped++;
+          return !this.blocked;
+        };
         return {
-          ...socket,
+          local: socket.local,
+          dontFragment: socket.dontFragment,
+          receiveBuffer: socket.receiveBuffer,
           send: (data, to) => {
-            if (this.blocked) this.stopped++;
-            else socket.send(data, to);
+            if (passes()) socket.send(data, to);
+          },
+          sendTrain: (train, segment, to) => {
+            if (passes()) socket.sendTrain(train, segment, to);
           },
           onDatagram: (receiver) =>
             socket.onDatagram((data, from) => {
-              if (this.blocked) this.stopped++;
-              else receiver(data, from);
+              if (passes()) receiver(data, from);
             }),
+          onTrain: (receiver) =>
+            socket.onTrain((train, segment, from) => {
+              if (passes()) receiver(train, segment, from);
+            }),
+          onTooLong: (receiver) => socket.onTooLong(receiver),
+          onUnreachable: (receiver) => socket.onUnreachable(receiver),
+          close: () => socket.close(),
         };
       },
     };
