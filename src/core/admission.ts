@@ -109,6 +109,11 @@ export class Admission {
     return this.isPublic || this.#trust.scope(peer) !== undefined || this.#trust.isAsking(peer);
   }
 
+  /** Trusted, or a member of a network of ours: more than a stranger whom a public node lets in. */
+  isAcquainted(peer: NodeId, now: Instant): boolean {
+    return this.#trust.scope(peer) !== undefined || this.#memberships?.shares(peer, now) === 'yes';
+  }
+
   /** What was agreed with the peer changed: its flows have to begin anew. */
   forget(peer: NodeId): void {
     this.#flows.forget(peer);

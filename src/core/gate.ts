@@ -34,8 +34,8 @@ export interface GateOptions {
   /** There is a key that the peer has proven; if not, one is asked for. */
   readonly ready: (peer: NodeId, now: Instant) => boolean;
   readonly output: (output: NodeOutput) => void;
-  /** A dial that waited begins. */
-  readonly dialing: (conn: ConnId, remote: Address) => void;
+  /** A dial to a peer begins, perhaps after it waited. */
+  readonly dialing: (conn: ConnId, peer: NodeId) => void;
 }
 
 /** Carries out what admission decides: lets openings through, refuses them, or has them wait for the directory. */
@@ -196,7 +196,7 @@ export class Gate {
 
   #begin(conn: ConnId, remote: Address, port: Port, options: DialOptions, now: Instant): void {
     this.#options.streams.dial(remote, port, now, options, conn);
-    this.#options.dialing(conn, remote);
+    if (remote.node !== this.#options.self()) this.#options.dialing(conn, remote.node);
   }
 
   #hold(peer: NodeId, opening: WaitingOpening, now: Instant): void {

@@ -88,6 +88,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     this.#streams = new Streams({
       random: random.fork('streams'),
       mayReceive: (packet, kind, now) => this.#gate.mayReceive(packet, kind, now),
+      isKnown: (peer, now) => peer === this.#node || this.#gate.admission.isAcquainted(peer, now),
       ...(options.congestion && { config: { congestion: options.congestion } }),
       onSuspectSize: (peer, _bytes, now) => this.tunnel.doubtSize(peer, now),
     });
@@ -105,9 +106,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
         return false;
       },
       output: (output) => this.#outputs.push(output),
-      dialing: (conn, { node }) => {
-        if (node !== this.#node) this.#dials.begun(conn, node);
-      },
+      dialing: (conn, peer) => this.#dials.begun(conn, peer),
     });
     this.#trustChannel = new TrustChannel(this.#streams);
     this.#pinTrusted();

@@ -90,6 +90,37 @@ test('bounds live streams per port and altogether, and frees the place of an end
   assert.equal(dial(6), FLAG_SYN | FLAG_ACK);
 });
 
+test('strangers open less, and take nothing from those who are known', () => {
+  const fast = { rate: 1e6, burst: 1e6, sourceRate: 1e6, sourceBurst: 1e6 };
+  const slow = { rate: 5, burst: 5, sourceRate: 3, sourceBurst: 3 };
+  const strangers = { synLimits: slow, maxPerPort: 4, maxPerPeer: 2 };
+  const known = new Set([7]);
+  const solo = new Solo({ synLimits: fast, maxPerPort: 3, maxPerPeer: 3, strangers }, undefined, 1, (node) =>
+    known.has(node),
+  );
+  solo.streams.listen(OUR_PORT);
+  const dial = (node: number, sourcePort: number): number | undefined =>
+    solo.give({ flags: FLAG_SYN, sourcePort, destinationPort: OUR_PORT }, node)[0]?.flags;
+  const OPEN = FLAG_SYN | FLAG_ACK;
+  assert.deepEqual(
+    [1, 2, 3, 4].map((port) => dial(8, port)),
+    [OPEN, OPEN, FLAG_RST, undefined],
+  );
+  assert.deepEqual(
+    [1, 2, 3, 4].map((port) => dial(7, port)),
+    [OPEN, OPEN, OPEN, FLAG_RST],
+  );
+  // Known since: what it opened before still counts where it was counted.
+  known.add(8);
+  assert.equal(dial(8, 5), FLAG_RST, 'the port is full of those who are known');
+  for (const event of solo.events) if (event.type === 'incoming') solo.streams.abort(event.conn, solo.now);
+  solo.take();
+  assert.deepEqual(
+    [11, 12, 13, 14].map((port) => dial(8, port)),
+    [OPEN, OPEN, OPEN, FLAG_RST],
+  );
+});
+
 test('one peer cannot hold all streams of a port', () => {
   const limits = { rate: 100, burst: 100, sourceRate: 100, sourceBurst: 100 };
   const solo = new Solo({ maxPerPort: 4, maxPerPeer: 2, synLimits: limits });

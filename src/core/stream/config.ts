@@ -12,8 +12,26 @@ export const EPHEMERAL_FIRST = 49152;
 /** Largest datagram that still fits one UDP/IPv4 packet when relayed. spec/01 §7 */
 export const MAX_DATAGRAM = 65428;
 
+/** What peers may open here. */
+export interface IncomingConfig {
+  /**
+   * New streams per second: from everybody, and from one node. Higher lets an admitted peer cost more: some 0.1 ms of
+   * processor time a stream. @default 2000/s burst 4000; 1000/s burst 2000
+   */
+  readonly synLimits: {
+    readonly rate: number;
+    readonly burst: number;
+    readonly sourceRate: number;
+    readonly sourceBurst: number;
+  };
+  /** Live streams per listening port; an idle one costs some 5 KB. @default 16384 */
+  readonly maxPerPort: number;
+  /** Live streams of one peer per listening port, so that it leaves room for others. @default 12288 */
+  readonly maxPerPeer: number;
+}
+
 /** What can be tuned about streams. Every default suits the Internet; tests change them. */
-export interface StreamConfig {
+export interface StreamConfig extends IncomingConfig {
   /** Payload bytes per segment. Larger fragments below IPv6's minimum MTU when relayed. @default 1152 */
   readonly mss: Bytes;
   /** Largest receive window of one stream: the memory an unread stream can hold. @default 16 MiB */
@@ -55,20 +73,8 @@ export interface StreamConfig {
   readonly unreadLinger: Millis;
   /** How long data before an old peer's FIN may be late: it will not be sent again. spec/03 §10 rule 7. @default 500 */
   readonly finGrace: Millis;
-  /**
-   * New streams per second: from everybody, and from one node. Higher lets an admitted peer cost more: some 0.1 ms of
-   * processor time a stream. @default 2000/s burst 4000; 1000/s burst 2000
-   */
-  readonly synLimits: {
-    readonly rate: number;
-    readonly burst: number;
-    readonly sourceRate: number;
-    readonly sourceBurst: number;
-  };
-  /** Live streams per listening port; an idle one costs some 5 KB. @default 16384 */
-  readonly maxPerPort: number;
-  /** Live streams of one peer per listening port, so that it leaves room for others. @default 12288 */
-  readonly maxPerPeer: number;
+  /** What strangers may open, where everybody is let in. @default 100/s burst 200; 10/s burst 100; 1024, 512 */
+  readonly strangers: IncomingConfig;
   /** Live streams altogether. @default 65536 */
   readonly maxConnections: number;
   /** Who decides how much is in flight (docs/decisions/0024). @default tolerant */
@@ -102,6 +108,11 @@ export const DEFAULT_STREAM_CONFIG: StreamConfig = {
   synLimits: { rate: 2000, burst: 4000, sourceRate: 1000, sourceBurst: 2000 },
   maxPerPort: 16_384,
   maxPerPeer: 12_288,
+  strangers: {
+    synLimits: { rate: 100, burst: 200, sourceRate: 10, sourceBurst: 100 },
+    maxPerPort: 1024,
+    maxPerPeer: 512,
+  },
   maxConnections: 65_536,
   congestion: 'tolerant',
   pacing: true,

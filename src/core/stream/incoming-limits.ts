@@ -1,33 +1,73 @@
-import type { NodeId, Port } from '../../base/units.ts';
-import type { StreamConfig } from './config.ts';
+import type { Instant, NodeId, Port } from '../../base/units.ts';
+import type { IncomingConfig } from './config.ts';
+import { SourceLimiter } from './token-bucket.ts';
 
-/** Live incoming streams, counted per port, and per port and peer. */
-export class IncomingLimits {
-  readonly #config: StreamConfig;
-  readonly #perPort = new Map<Port, number>();
-  readonly #perPeer = new Map<string, number>();
+/** How fast streams may be opened to us and how many may be live, for peers of one kind. */
+class Allowance {
+  readonly config: IncomingConfig;
+  readonly openings: SourceLimiter;
+  readonly perPort = new Map<Port, number>();
 
-  constructor(config: StreamConfig) {
-    this.#config = config;
-  }
-
-  /** True when a port has room for one more stream of a peer. */
-  allow(port: Port, node: NodeId): boolean {
-    return (
-      (this.#perPort.get(port) ?? 0) < this.#config.maxPerPort &&
-      (this.#perPeer.get(`${port} ${node}`) ?? 0) < this.#config.maxPerPeer
-    );
-  }
-
-  count(port: Port, node: NodeId, change: 1 | -1): void {
-    add(this.#perPort, port, change);
-    add(this.#perPeer, `${port} ${node}`, change);
+  constructor(config: IncomingConfig) {
+    this.config = config;
+    this.openings = new SourceLimiter(config.synLimits);
   }
 }
 
-/** Entries that fall to zero go. */
-function add<Key>(counters: Map<Key, number>, key: Key, change: 1 | -1): void {
-  const next = (counters.get(key) ?? 0) + change;
-  if (next > 0) counters.set(key, next);
-  else counters.delete(key);
+/** What peers may open here; strangers, whom a public node lets in, far less than those it knows, and apart from them. */
+export class IncomingLimits {
+  readonly #known: Allowance;
+  readonly #strangers: Allowance;
+  readonly #isKnown: (node: NodeId, now: Instant) => boolean;
+  /** By port and peer, with what they were counted under. */
+  readonly #live = new Map<string, { count: number; readonly under: Allowance }>();
+
+  constructor(
+    known: IncomingConfig,
+    strangers: IncomingConfig,
+    isKnown: (node: NodeId, now: Instant) => boolean,
+  ) {
+    this.#known = new Allowance(known);
+    this.#strangers = new Allowance(strangers);
+    this.#isKnown = isKnown;
+  }
+
+  /** One more stream of a peer to a port; `late`: it comes too soon after others and gets no answer. */
+  admits(port: Port, node: NodeId, now: Instant): 'yes' | 'late' | 'full' {
+    const allowance = this.#of(node, now);
+    if (!allowance.openings.take(node, now)) return 'late';
+    const { maxPerPort, maxPerPeer } = allowance.config;
+    const isRoom =
+      (allowance.perPort.get(port) ?? 0) < maxPerPort &&
+      (this.#live.get(keyOf(port, node))?.count ?? 0) < maxPerPeer;
+    return isRoom ? 'yes' : 'full';
+  }
+
+  opened(port: Port, node: NodeId, now: Instant): void {
+    const key = keyOf(port, node);
+    let live = this.#live.get(key);
+    if (live === undefined) this.#live.set(key, (live = { count: 0, under: this.#of(node, now) }));
+    live.count++;
+    const { perPort } = live.under;
+    perPort.set(port, (perPort.get(port) ?? 0) + 1);
+  }
+
+  ended(port: Port, node: NodeId): void {
+    const key = keyOf(port, node);
+    const live = this.#live.get(key);
+    if (live === undefined) return;
+    if (--live.count === 0) this.#live.delete(key);
+    const { perPort } = live.under;
+    const left = (perPort.get(port) ?? 0) - 1;
+    if (left > 0) perPort.set(port, left);
+    else perPort.delete(port);
+  }
+
+  #of(node: NodeId, now: Instant): Allowance {
+    return this.#isKnown(node, now) ? this.#known : this.#strangers;
+  }
+}
+
+function keyOf(port: Port, node: NodeId): string {
+  return `${port} ${node}`;
 }

@@ -23,10 +23,16 @@ export class Solo {
   readonly packets: Packet[] = [];
   readonly events: Exclude<StreamOutput, { type: 'packet' }>[] = [];
 
-  constructor(config: Partial<StreamConfig> = {}, mayReceive?: MayReceive, seed = 1) {
+  constructor(
+    config: Partial<StreamConfig> = {},
+    mayReceive?: MayReceive,
+    seed = 1,
+    isKnown: (node: number) => boolean = () => true,
+  ) {
     this.streams = new Streams({
       random: seededRandom(seed),
       config,
+      isKnown,
       ...(mayReceive === undefined ? {} : { mayReceive }),
     });
     this.streams.setNode(US);

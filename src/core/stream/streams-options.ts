@@ -23,6 +23,8 @@ export interface StreamsOptions {
   readonly config?: Partial<StreamConfig>;
   /** @default everybody may */
   readonly mayReceive?: MayReceive;
+  /** Whether a node is more to us than a stranger: strangers may open less. @default everybody is */
+  readonly isKnown?: (node: NodeId, now: Instant) => boolean;
   /**
    * Segments of `bytes` to a node were not answered though smaller ones may be: its path may have shrunk. The stream
    * sends small ones until `setSegmentLimit` is called again, with whatever value, or half a minute has passed.

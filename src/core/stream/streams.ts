@@ -62,7 +62,6 @@ export class Streams implements Machine<StreamOutput> {
   readonly #segmentLimits = new Map<NodeId, Bytes>();
   /** Connections in TIME_WAIT, oldest first. */
   readonly #lingering = new Set<Connection>();
-  readonly #synLimiter: SourceLimiter;
   readonly #answerLimiter: SourceLimiter;
   readonly #control: Control;
   readonly #host: ConnectionHost;
@@ -77,8 +76,8 @@ export class Streams implements Machine<StreamOutput> {
     this.#config = { ...DEFAULT_STREAM_CONFIG, ...options.config };
     this.#random = options.random;
     this.#mayReceive = options.mayReceive ?? (() => true);
-    this.#limits = new IncomingLimits(this.#config);
-    this.#synLimiter = new SourceLimiter(this.#config.synLimits);
+    const { strangers } = this.#config;
+    this.#limits = new IncomingLimits(this.#config, strangers, options.isKnown ?? (() => true));
     this.#answerLimiter = new SourceLimiter(ANSWER_LIMITS);
     this.#control = new Control(options.random.fork('ping'));
     this.#host = {
@@ -377,8 +376,9 @@ export class Streams implements Machine<StreamOutput> {
       this.#refuse(packet, now);
       return;
     }
-    if (!this.#synLimiter.take(source.node, now)) return;
-    if (!this.#limits.allow(port, source.node) || this.#live >= this.#config.maxConnections) {
+    const admits = this.#limits.admits(port, source.node, now);
+    if (admits === 'late') return;
+    if (admits === 'full' || this.#live >= this.#config.maxConnections) {
       this.#refuse(packet, now);
       return;
     }
@@ -389,7 +389,7 @@ export class Streams implements Machine<StreamOutput> {
       { incoming: true, noDelay: this.#config.noDelay },
       now,
     );
-    this.#limits.count(port, source.node, 1);
+    this.#limits.opened(port, source.node, now);
     this.#add(conn);
     conn.accept(packet, now);
     this.#outputs.push({
@@ -436,7 +436,7 @@ export class Streams implements Machine<StreamOutput> {
     this.#reserved -= conn.reserved;
     conn.reserved = 0;
     if (conn.incoming) {
-      this.#limits.count(conn.ends.localPort, conn.ends.remote.node, -1);
+      this.#limits.ended(conn.ends.localPort, conn.ends.remote.node);
     }
   }
 
