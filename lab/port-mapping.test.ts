@@ -6,10 +6,11 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import type { Endpoint } from '../src/base/units.ts';
 import { type MappingProtocols, MappingRouter, whyNoMappingRouter } from './mapping-router.ts';
 import { Network } from './network.ts';
+import { whyNoShaper } from './shaper.ts';
 import { whyNoNamespaces } from './shell.ts';
 import { PROJECT } from './stage.ts';
 
-const skip = whyNoNamespaces() ?? whyNoMappingRouter() ?? false;
+const skip = whyNoNamespaces() ?? whyNoShaper() ?? whyNoMappingRouter() ?? false;
 /** miniupnpd gives no ports of reserved addresses, not even those for documentation. */
 const OUTSIDE = '45.67.89.10';
 
@@ -84,8 +85,10 @@ describe('ports of a real router', { skip }, () => {
     network.plug('gw', 'wan', { into: 'internet', addresses: [`${OUTSIDE}/24`] });
     network.plug('gw', 'lan', { into: 'home', addresses: ['192.168.10.1/24'] });
     network.machine('host');
+    // A cable of single frames: the router looks into each request.
     network.plug('host', 'eth0', {
       into: 'home',
+      link: { delayMs: 0 },
       addresses: ['192.168.10.2/24'],
       gateways: ['192.168.10.1'],
     });
