@@ -249,9 +249,12 @@ export class Peer implements Deadlined {
       slot.heardAt = now;
       const path = this.#heardBy(way, now);
       const own = packets.filter((packet) => !this.#isControl(packet, slot, way, now));
-      for (const packet of own) this.#bytesReceived += HEADER_LENGTH + packet.payload.length;
-      if (own.length > 0) this.#host.deliverAll(this.node, own, path?.kind ?? this.#whereabouts.kindOf(way));
-      this.#received(0, slot, now);
+      // Pings and their answers are no use of the path: each side would keep the other asking.
+      if (own.length > 0) {
+        const bytes = own.reduce((sum, { payload }) => sum + HEADER_LENGTH + payload.length, 0);
+        this.#received(bytes, slot, now);
+        this.#host.deliverAll(this.node, own, path?.kind ?? this.#whereabouts.kindOf(way));
+      }
     }
     if (isDoubtful) this.greet(way, now);
     return true;
