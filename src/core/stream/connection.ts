@@ -1,48 +1,19 @@
-import type { Deadlined } from '../../base/deadline-heap.ts';
 import { add, after, before } from '../../base/seq.ts';
-import type { Address, Bytes, Instant, Millis, Port } from '../../base/units.ts';
+import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, type Packet } from '../../wire/packet.ts';
 import type { SackBlock } from '../../wire/sack.ts';
-import type { StreamConfig } from './config.ts';
-import type { ConnectionHost } from './connection-host.ts';
-import { describeConnection, type Phase, streamState } from './connection-status.ts';
-import { Ending } from './ending.ts';
-import { Liveness } from './liveness.ts';
-import { LEAST_WINDOW, Opening } from './opening.ts';
-import { Outgoing } from './outgoing.ts';
-import { OwnerSignals } from './owner-signals.ts';
-import { PacketWriter } from './packet-writer.ts';
-import { Receiver } from './receiver.ts';
+import { describeConnection, streamState } from './connection-status.ts';
+import { OpeningConnection } from './opening-connection.ts';
 import { isCurrentReset, refuses, resetFor } from './reset.ts';
 import { selectiveAck } from './selective-ack.ts';
-import { Sender } from './sender.ts';
-import type { CloseReason, ConnId, ConnStatus } from './types.ts';
+import type { CloseReason, ConnStatus } from './types.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** Silence after which a packet from the peer means that a closed path has opened. */
 const NOTABLE_SILENCE: Millis = 1000;
 
-/** One stream: how it opens, carries and ends. spec/03 §1 to §7 */
-export class Connection implements Deadlined {
-  heapIndex = -1;
-  heapAt: Instant = 0;
-  readonly id: ConnId;
-  readonly incoming: boolean;
-  /** Receive memory taken out of what all streams share. */
-  reserved: Bytes = 0;
-  readonly #host: ConnectionHost;
-  readonly #config: StreamConfig;
-  /** The two ends. */
-  readonly ends: PacketWriter;
-  readonly #outgoing: Outgoing;
-  readonly #opening: Opening;
-  readonly #ending: Ending;
-  readonly #liveness: Liveness;
-  readonly #owner: OwnerSignals;
-  readonly #noDelay: boolean;
-  #sender: Sender;
-  #receiver: Receiver | undefined;
-  #phase: Phase;
+/** One stream: how it carries and ends. spec/03 §2 to §7 */
+export class Connection extends OpeningConnection {
   #timeWaitUntil: Instant = NEVER;
   /** When data last arrived. */
   #dataAt: Instant = 0;
@@ -51,185 +22,64 @@ export class Connection implements Deadlined {
   /** An acknowledgment is due at the end of the train. */
   #ackDue = false;
 
-  constructor(
-    host: ConnectionHost,
-    id: ConnId,
-    ends: { local: Address; localPort: Port; remote: Address; remotePort: Port },
-    options: { incoming: boolean; noDelay: boolean },
-    now: Instant,
-  ) {
-    this.#host = host;
-    this.#config = host.config;
-    this.id = id;
-    this.incoming = options.incoming;
-    this.#noDelay = options.noDelay;
-    this.#phase = options.incoming ? 'open' : 'dialing';
-    this.ends = new PacketWriter(ends, host.output);
-    this.#opening = new Opening(host.config, this.ends, host.initialSeq());
-    this.#ending = new Ending(host.config, this.ends);
-    this.#outgoing = new Outgoing(this.ends, this.#ending, host);
-    this.#liveness = new Liveness(host.config, ends.localPort + ends.remotePort, now);
-    this.#owner = new OwnerSignals(id, host.output);
-    this.#sender = this.#newSender();
-  }
-
-  /** The peer announced the stream options, so each direction ends on its own. */
-  get #orderly(): boolean {
-    return this.#opening.options !== undefined;
-  }
-
-  // ---- opening
-
-  dial(timeout: Millis, now: Instant): void {
-    this.#opening.dial(timeout, now);
-  }
-
-  /** Answers the SYN that made this connection. */
-  accept(syn: Packet, now: Instant): void {
-    this.#opening.accept(syn);
-    this.#openHalves(syn.window, now);
-    this.#sendSynAck(now);
-  }
-
-  /** A SYN for a stream that exists. Returns true when it belongs to a new one: this one is then to be dropped. */
-  repeatedSyn(syn: Packet, now: Instant): boolean {
-    if (!this.incoming) return false;
-    const meaning = this.#opening.judgeSyn(syn, now);
-    if (meaning === 'answer') this.#sendSynAck(now);
-    return meaning === 'new';
-  }
-
-  #newSender(): Sender {
-    return new Sender(add(this.#opening.iss, 1), this.#config, this.#noDelay, this.#outgoing);
-  }
-
-  #openHalves(peerSlots: number, now: Instant): void {
-    const wanted = this.#config.initialReceiveBuffer;
-    const limit = this.#grow(wanted) ? wanted : Math.min(wanted, LEAST_WINDOW);
-    const first = add(this.#opening.irs, 1);
-    const receiver = new Receiver(first, this.#config, this.#orderly, this.#grow, limit);
-    this.#receiver = receiver;
-    this.#outgoing.receiver = receiver;
-    const segmentLimit = this.#host.segmentLimit(this.ends.remote.node);
-    this.#sender.establish(peerSlots, this.#opening.options, segmentLimit, now);
-  }
-
-  readonly #grow = (bytes: Bytes): boolean => {
-    if (!this.#host.grow(bytes)) return false;
-    this.reserved += bytes;
-    return true;
-  };
-
-  #sendSynAck(now: Instant): void {
-    const receiver = this.#receiver!;
-    receiver.acknowledged(receiver.slots, now);
-    this.#opening.sendSynAck(receiver.slots, now);
-  }
-
-  #onSynAck(packet: Packet, now: Instant): void {
-    this.#liveness.heard(now);
-    if (this.#phase !== 'dialing') {
-      // Our ACK of it was lost, and an incoming stream at the peer waits for a sign of life.
-      // With another number it is from a peer that has restarted: an answer makes it say so.
-      const known = packet.seq === this.#opening.irs;
-      if (this.#phase === 'open' && (known || (this.#orderly && this.#liveness.takeAnswer(now))))
-        this.#sendAck(now);
-      return;
-    }
-    if (!this.#opening.answers(packet)) {
-      this.#startOver(packet, now);
-      return;
-    }
-    this.#phase = 'open';
-    this.#opening.opened(packet, now);
-    this.#openHalves(packet.window, now);
-    this.#opening.measure(this.#sender.rtt, now);
-    this.#owner.connected();
-    const sent = this.#sender.segmentsSent;
-    this.#sender.flush(now, this.#owner.closeCalled);
-    if (this.#sender.segmentsSent === sent) this.#sendAck(now);
-    this.#finishIfDone(now);
-  }
-
-  /** A stale connection answered in our name: it is reset, and the dial goes on from another port. spec/03 §10 rule 9 */
-  #startOver(synAck: Packet, now: Instant): void {
-    this.#host.output({ type: 'packet', to: synAck.source.node, packet: resetFor(synAck) });
-    if (!this.#opening.restart(this.#host.initialSeq()) || !this.#host.redial(this)) {
-      this.fail('refused', now);
-      return;
-    }
-    const unsent = this.#sender;
-    this.#sender = this.#newSender();
-    this.#sender.inherit(unsent);
-    this.#opening.sendSyn(now);
-  }
-
-  /** The peer knows of the stream now. */
-  #confirm(now: Instant): void {
-    if (this.#opening.confirmedAt !== undefined) return;
-    this.#opening.confirmedAt = now;
-    // Karn: the word may answer a repetition, and the time since the first one is that of an outage.
-    if (this.#sender.retransmits === 0) this.#opening.measure(this.#sender.rtt, now);
-  }
-
   /** What the path carries changed. */
   setSegmentLimit(bytes: Bytes, now: Instant): void {
-    if (this.#phase === 'open') this.#sender.setSegmentLimit(bytes, now);
+    if (this.phase === 'open') this.sender.setSegmentLimit(bytes, now);
   }
 
   // ---- packets in
 
   onPacket(packet: Packet, now: Instant): void {
     const { flags } = packet;
-    if ((flags & FLAG_SYN) !== 0) this.#onSynAck(packet, now);
+    if ((flags & FLAG_SYN) !== 0) this.onSynAck(packet, now);
     else if ((flags & FLAG_FIN) !== 0) this.#onFin(packet, now);
     else if ((flags & FLAG_RST) !== 0) this.#onReset(packet, now);
     else if ((flags & FLAG_ACK) !== 0) this.#onAck(packet, now);
   }
 
   #onAck(packet: Packet, now: Instant): void {
-    if (this.#phase === 'dialing') return;
-    const sender = this.#sender;
+    if (this.phase === 'dialing') return;
+    const sender = this.sender;
     // An acknowledgment of what was never sent is another connection's: nothing of the packet can be trusted (rule 13).
-    const { confirmedAt, iss } = this.#opening;
-    const never = after(packet.ack, this.#ending.nextSeq(sender));
+    const { confirmedAt, iss } = this.opening;
+    const never = after(packet.ack, this.ending.nextSeq(sender));
     if (never || (confirmedAt === undefined && !after(packet.ack, iss))) {
       // Its sender may wait for a stream that died with our former life (RFC 9293 §3.10.7.4).
       if (confirmedAt === undefined)
-        this.#host.output({ type: 'packet', to: packet.source.node, packet: resetFor(packet) });
+        this.host.output({ type: 'packet', to: packet.source.node, packet: resetFor(packet) });
       return;
     }
-    const silence = this.#liveness.heard(now);
-    this.#confirm(now);
-    if (this.#phase === 'time_wait') {
-      if (packet.payload.length > 0 && this.#orderly) this.#sendAck(now);
+    const silence = this.liveness.heard(now);
+    this.confirm(now);
+    if (this.phase === 'time_wait') {
+      if (packet.payload.length > 0 && this.orderly) this.sendAck(now);
       return;
     }
-    const blocks = selectiveAck(packet.payload, sender.next, this.#orderly);
+    const blocks = selectiveAck(packet.payload, sender.next, this.orderly);
     if (!before(packet.ack, sender.una)) this.#onCurrentAck(packet, blocks, silence, now);
     if (blocks === undefined) {
       if (packet.payload.length > 0) this.#onData(packet, now);
       else this.#onEmpty(packet, now);
     }
     if (this.#inTrain) return;
-    sender.flush(now, this.#owner.closeCalled);
+    sender.flush(now, this.owner.closeCalled);
     this.#afterProgress(now);
   }
 
   /** Packets up to `endTrain` came together. True for the first; false also where each is answered at once, as old senders need it. */
   joinTrain(): boolean {
-    if (this.#inTrain || this.#phase !== 'open' || !this.#orderly) return false;
+    if (this.#inTrain || this.phase !== 'open' || !this.orderly) return false;
     this.#inTrain = true;
     return true;
   }
 
   endTrain(now: Instant): void {
     this.#inTrain = false;
-    if (this.#phase !== 'open') return;
-    const sent = this.#sender.segmentsSent;
-    this.#sender.flush(now, this.#owner.closeCalled);
-    const told = this.#sender.segmentsSent > sent && !this.#receiver!.hasBlocks;
-    if (this.#ackDue && !told) this.#sendAck(now);
+    if (this.phase !== 'open') return;
+    const sent = this.sender.segmentsSent;
+    this.sender.flush(now, this.owner.closeCalled);
+    const told = this.sender.segmentsSent > sent && !this.receiver!.hasBlocks;
+    if (this.#ackDue && !told) this.sendAck(now);
     this.#ackDue = false;
     this.#afterProgress(now);
   }
@@ -240,7 +90,7 @@ export class Connection implements Deadlined {
     silence: Millis,
     now: Instant,
   ): void {
-    const sender = this.#sender;
+    const sender = this.sender;
     const { una } = sender;
     const ack = after(packet.ack, sender.next) ? sender.next : packet.ack;
     const isKeepAlive = packet.window === 0 && packet.payload.length === 0 && ack === una;
@@ -248,247 +98,250 @@ export class Connection implements Deadlined {
     sender.acknowledge(ack, blocks, now);
     const back = silence > NOTABLE_SILENCE && sender.peerWindow > 1;
     if (sender.backOff > 0 && (opened || back)) sender.retryNow(now);
-    if (ack !== una) this.#ending.dataAcknowledged(sender, now);
-    if (this.#ending.acknowledged(packet.ack, now) && this.#ending.remote !== 'finished') {
-      this.#owner.finished();
+    if (ack !== una) this.ending.dataAcknowledged(sender, now);
+    if (this.ending.acknowledged(packet.ack, now) && this.ending.remote !== 'finished') {
+      this.owner.finished();
     }
   }
 
   #onData(packet: Packet, now: Instant): void {
-    if (this.#ending.remote === 'finished') {
-      this.#sendAck(now);
+    if (this.ending.remote === 'finished') {
+      this.sendAck(now);
       return;
     }
     this.#dataAt = now;
-    const receiver = this.#receiver!;
+    const receiver = this.receiver!;
     const { buffer } = receiver;
     const need = receiver.onData(packet.seq, packet.payload, now);
-    if (this.#ending.dataReceived(buffer.next)) this.#endOfPeer();
-    if (this.unread > 0) this.#owner.readable();
+    if (this.ending.dataReceived(buffer.next)) this.#endOfPeer();
+    if (this.unread > 0) this.owner.readable();
     if (need !== 'now') return;
     if (this.#inTrain) this.#ackDue = true;
-    else this.#sendAck(now);
+    else this.sendAck(now);
   }
 
   /** Empty ACKs need no answer, except the probes of old peers, which die of silence. spec/03 §10 rule 11 */
   #onEmpty(packet: Packet, now: Instant): void {
-    const isKeepAlive = packet.window === 0 && packet.ack === this.#ending.nextSeq(this.#sender);
-    const isProbe = isKeepAlive || (!this.#orderly && this.#receiver!.owesUpdate);
-    if (isProbe && this.#liveness.takeAnswer(now)) this.#sendAck(now);
+    const isKeepAlive = packet.window === 0 && packet.ack === this.ending.nextSeq(this.sender);
+    const isProbe = isKeepAlive || (!this.orderly && this.receiver!.owesUpdate);
+    if (isProbe && this.liveness.takeAnswer(now)) this.sendAck(now);
   }
 
   #onFin(packet: Packet, now: Instant): void {
-    if (this.#phase === 'dialing') return;
-    this.#liveness.heard(now);
-    this.#confirm(now);
-    const ending = this.#ending;
+    if (this.phase === 'dialing') return;
+    this.liveness.heard(now);
+    this.confirm(now);
+    const ending = this.ending;
     const before = ending.remote;
-    const { next } = this.#receiver!.buffer;
-    if (this.#orderly) ending.onOrderlyFin(packet, next);
-    else ending.onOldFin(packet, next, this.#sender, now);
-    if (this.#orderly && (packet.flags & FLAG_ACK) === 0) this.#sendAck(now);
+    const { next } = this.receiver!.buffer;
+    if (this.orderly) ending.onOrderlyFin(packet, next);
+    else ending.onOldFin(packet, next, this.sender, now);
+    if (this.orderly && (packet.flags & FLAG_ACK) === 0) this.sendAck(now);
     if (before !== 'finished' && ending.remote === 'finished') this.#endOfPeer();
     this.#afterProgress(now);
   }
 
   #onReset(packet: Packet, now: Instant): void {
-    if (this.#phase === 'dialing') {
-      if (refuses(packet, add(this.#opening.iss, 1))) this.fail('refused', now);
-    } else if (this.#phase === 'open' && isCurrentReset(packet, this.#receiver!.buffer.next, this.#orderly)) {
-      this.fail(this.#ending.lacksOnlyAck(this.#sender) ? 'finished' : 'reset', now);
+    if (this.phase === 'dialing') {
+      if (refuses(packet, add(this.opening.iss, 1))) this.fail('refused', now);
+    } else if (this.phase === 'open' && isCurrentReset(packet, this.receiver!.buffer.next, this.orderly)) {
+      this.fail(this.ending.lacksOnlyAck(this.sender) ? 'finished' : 'reset', now);
     }
   }
 
   #afterProgress(now: Instant): void {
-    const sender = this.#sender;
-    this.#ending.settleCut(sender, now);
-    if (this.#owner.wantsRoom && !this.#owner.closeCalled && sender.hasRoom) this.#owner.writable();
-    this.#finishIfDone(now);
+    const sender = this.sender;
+    this.ending.settleCut(sender, now);
+    if (this.owner.wantsRoom && !this.owner.closeCalled && sender.hasRoom) this.owner.writable();
+    this.finishIfDone(now);
   }
 
   // ---- ending
 
   #endOfPeer(): void {
-    this.#receiver!.buffer.dropOutOfOrder();
-    this.#owner.ended();
+    this.receiver!.buffer.dropOutOfOrder();
+    this.owner.ended();
   }
 
-  #finishIfDone(now: Instant): void {
-    if (this.#phase === 'open') {
-      this.#ending.sendFinWhenDue(this.#sender, this.#opening, now);
-      if (this.#ending.complete) this.#enterTimeWait(now);
+  protected override redial(): boolean {
+    return this.host.redial(this);
+  }
+
+  protected override finishIfDone(now: Instant): void {
+    if (this.phase === 'open') {
+      this.ending.sendFinWhenDue(this.sender, this.opening, now);
+      if (this.ending.complete) this.#enterTimeWait(now);
     }
     this.#emitClosedWhenDue(now);
   }
 
   #enterTimeWait(now: Instant): void {
-    this.#phase = 'time_wait';
-    this.#timeWaitUntil = now + (this.#orderly ? this.#config.deadAfter : this.#config.timeWait);
-    this.#sender.clear();
-    this.#host.ended(this);
-    this.#host.lingers(this);
+    this.phase = 'time_wait';
+    this.#timeWaitUntil = now + (this.orderly ? this.config.deadAfter : this.config.timeWait);
+    this.sender.clear();
+    this.host.ended(this);
+    this.host.lingers(this);
   }
 
   /** Tells the owner, once nothing is left for it to read or it has asked for nothing more. */
   #emitClosedWhenDue(now: Instant): void {
-    if (this.#owner.closedSent || this.#phase !== 'time_wait' || this.unread > 0) return;
-    if (!this.#owner.closeCalled && !this.#owner.endSeen && this.#verdict === 'finished') return;
-    this.#owner.closed(this.#verdict);
+    if (this.owner.closedSent || this.phase !== 'time_wait' || this.unread > 0) return;
+    if (!this.owner.closeCalled && !this.owner.endSeen && this.#verdict === 'finished') return;
+    this.owner.closed(this.#verdict);
     if (now >= this.#timeWaitUntil) this.#die();
   }
 
   /** Forgets everything, except what the owner may still read. */
   #die(): void {
-    if (this.#phase === 'dialing' || this.#phase === 'open') this.#host.ended(this);
-    this.#phase = 'dead';
-    this.#sender.clear();
-    const keeps = !this.#owner.closeCalled && this.unread > 0;
-    if (!keeps) this.#receiver?.buffer.clear();
-    this.#host.remove(this, keeps);
+    if (this.phase === 'dialing' || this.phase === 'open') this.host.ended(this);
+    this.phase = 'dead';
+    this.sender.clear();
+    const keeps = !this.owner.closeCalled && this.unread > 0;
+    if (!keeps) this.receiver?.buffer.clear();
+    this.host.remove(this, keeps);
   }
 
   /** Ends at once without a word to the peer. What arrived in order before stays readable for a while. */
-  fail(reason: CloseReason, now: Instant): void {
-    if (this.#phase === 'dead') return;
-    if (this.#phase === 'dialing') this.#owner.dialFailed(reason);
-    else this.#owner.closed(reason);
-    this.#timeWaitUntil = now + this.#config.unreadLinger;
+  override fail(reason: CloseReason, now: Instant): void {
+    if (this.phase === 'dead') return;
+    if (this.phase === 'dialing') this.owner.dialFailed(reason);
+    else this.owner.closed(reason);
+    this.#timeWaitUntil = now + this.config.unreadLinger;
     this.#die();
   }
 
   /** Ends at once and tells the peer. */
   abort(reason: CloseReason, now: Instant): void {
-    if (this.#phase === 'dead') this.forget();
-    if (this.#phase === 'dialing' || this.#phase === 'open') this.#outgoing.reset(this.#sender);
-    if (reason === 'aborted') this.#owner.closeCalled = true;
+    if (this.phase === 'dead') this.forget();
+    if (this.phase === 'dialing' || this.phase === 'open') this.outgoing.reset(this.sender);
+    if (reason === 'aborted') this.owner.closeCalled = true;
     this.fail(reason, now);
   }
 
   // ---- the application's side
 
   write(data: Uint8Array, now: Instant, keeps: boolean): number {
-    const takes = this.#phase === 'dialing' || (this.#phase === 'open' && this.#ending.local === 'open');
-    if (!takes || this.#owner.closeCalled) return 0;
-    const accepted = this.#sender.write(data, keeps);
-    if (accepted < data.length) this.#owner.wantsRoom = true;
-    this.#sender.flush(now, false);
+    const takes = this.phase === 'dialing' || (this.phase === 'open' && this.ending.local === 'open');
+    if (!takes || this.owner.closeCalled) return 0;
+    const accepted = this.sender.write(data, keeps);
+    if (accepted < data.length) this.owner.wantsRoom = true;
+    this.sender.flush(now, false);
     return accepted;
   }
 
   read(limit: Bytes, now: Instant): Uint8Array | undefined {
-    const chunk = this.#receiver?.buffer.read(limit);
+    const chunk = this.receiver?.buffer.read(limit);
     this.#afterRead(chunk?.length ?? 0, now);
     return chunk;
   }
 
   readInto(out: Uint8Array, at: number, limit: Bytes, now: Instant): number {
-    const length = this.#receiver?.buffer.readInto(out, at, limit) ?? 0;
+    const length = this.receiver?.buffer.readInto(out, at, limit) ?? 0;
     this.#afterRead(length, now);
     return length;
   }
 
   #afterRead(length: Bytes, now: Instant): void {
-    const receiver = this.#receiver;
+    const receiver = this.receiver;
     if (receiver === undefined) return;
-    if (length > 0) receiver.taken(length, this.#sender.rtt.smoothed, now);
-    this.#owner.readAt = now;
-    if (length === 0 && this.#ending.remote === 'finished') this.#owner.endSeen = true;
+    if (length > 0) receiver.taken(length, this.sender.rtt.smoothed, now);
+    this.owner.readAt = now;
+    if (length === 0 && this.ending.remote === 'finished') this.owner.endSeen = true;
     if (this.unread === 0) {
-      this.#owner.drained();
-      if (this.#phase === 'dead') this.#host.remove(this, false);
+      this.owner.drained();
+      if (this.phase === 'dead') this.host.remove(this, false);
       this.#emitClosedWhenDue(now);
     }
-    if (this.#phase === 'open' && this.#ending.remote === 'open' && receiver.takeUpdate(now))
-      this.#sendAck(now);
+    if (this.phase === 'open' && this.ending.remote === 'open' && receiver.takeUpdate(now)) this.sendAck(now);
   }
 
   /** Bytes in order that the owner has not taken. */
   get unread(): Bytes {
-    return this.#receiver?.buffer.unread ?? 0;
+    return this.receiver?.buffer.unread ?? 0;
   }
 
   get atEnd(): boolean {
-    return this.#ending.remote === 'finished' && this.unread === 0;
+    return this.ending.remote === 'finished' && this.unread === 0;
   }
 
   /** No more writes. FIN follows once everything written is on its way (to old peers: acknowledged). */
   close(now: Instant): void {
-    if (this.#owner.closeCalled) return;
-    this.#owner.closeCalled = true;
-    this.#owner.readAt = now;
-    if (this.#ending.local === 'open') this.#ending.local = 'closing';
-    this.#sender.flush(now, true);
-    this.#finishIfDone(now);
+    if (this.owner.closeCalled) return;
+    this.owner.closeCalled = true;
+    this.owner.readAt = now;
+    if (this.ending.local === 'open') this.ending.local = 'closing';
+    this.sender.flush(now, true);
+    this.finishIfDone(now);
   }
 
   /** The path to the peer works again. */
   retryNow(now: Instant): void {
-    if (this.#phase === 'dialing') this.#opening.sendSyn(now);
-    if (this.#phase !== 'open') return;
-    if (this.#sender.backOff > 0) this.#sender.retryNow(now);
-    this.#ending.resendFin(this.#sender, now);
+    if (this.phase === 'dialing') this.opening.sendSyn(now);
+    if (this.phase !== 'open') return;
+    if (this.sender.backOff > 0) this.sender.retryNow(now);
+    this.ending.resendFin(this.sender, now);
   }
 
   // ---- timers
 
   nextDeadline(): Instant {
-    switch (this.#phase) {
+    switch (this.phase) {
       case 'dialing':
-        return this.#opening.nextDeadline();
+        return this.opening.nextDeadline();
       case 'open':
         return Math.min(
-          this.#sender.nextDeadline(),
-          this.#receiver!.nextDeadline(),
-          this.#ending.nextDeadline(),
+          this.sender.nextDeadline(),
+          this.receiver!.nextDeadline(),
+          this.ending.nextDeadline(),
           this.#silenceDeadline(),
           this.#lingerDeadline(),
         );
       case 'time_wait':
-        return this.#owner.forgottenAt(this.#timeWaitUntil, this.#config.unreadLinger);
+        return this.owner.forgottenAt(this.#timeWaitUntil, this.config.unreadLinger);
       case 'dead':
         return this.unread > 0 ? this.#timeWaitUntil : NEVER;
       default:
-        return this.#phase satisfies never;
+        return this.phase satisfies never;
     }
   }
 
   /** To be called at or after `nextDeadline`. */
   onTimer(now: Instant): void {
-    if (this.#phase === 'dialing') {
-      if (this.#opening.expired(now)) this.fail('timeout', now);
-      else this.#opening.sendSyn(now);
-    } else if (this.#phase === 'open') {
+    if (this.phase === 'dialing') {
+      if (this.opening.expired(now)) this.fail('timeout', now);
+      else this.opening.sendSyn(now);
+    } else if (this.phase === 'open') {
       this.#onOpenTimer(now);
     } else this.forget();
   }
 
   /** Ends TIME_WAIT, and the wait for a reader. */
   forget(): void {
-    this.#owner.closed(this.#verdict);
-    this.#owner.closeCalled = true;
+    this.owner.closed(this.#verdict);
+    this.owner.closeCalled = true;
     this.#die();
   }
 
   #onOpenTimer(now: Instant): void {
-    const sender = this.#sender;
-    if (this.#receiver!.onTimer(now)) this.#sendAck(now);
+    const sender = this.sender;
+    if (this.receiver!.onTimer(now)) this.sendAck(now);
     if (sender.nextDeadline() <= now) sender.onTimer(now);
-    if (this.#ending.nextDeadline() <= now) this.#onEndingTimer(now);
-    if (this.#phase === 'open' && this.#silenceDeadline() <= now) this.#onSilence(now);
-    if (this.#phase === 'open' && this.#lingerDeadline() <= now) {
+    if (this.ending.nextDeadline() <= now) this.#onEndingTimer(now);
+    if (this.phase === 'open' && this.#silenceDeadline() <= now) this.#onSilence(now);
+    if (this.phase === 'open' && this.#lingerDeadline() <= now) {
       // Our direction is delivered; what the peer still had to say is either unwanted or overdue.
       this.abort(this.unread > 0 ? 'finished' : 'timeout', now);
       return;
     }
-    this.#finishIfDone(now);
+    this.finishIfDone(now);
   }
 
   #onEndingTimer(now: Instant): void {
-    const before = this.#ending.remote;
-    const outcome = this.#ending.onTimer(this.#sender, this.#receiver!.buffer.next, this.#orderly, now);
-    if (before !== 'finished' && this.#ending.remote === 'finished') this.#endOfPeer();
+    const before = this.ending.remote;
+    const outcome = this.ending.onTimer(this.sender, this.receiver!.buffer.next, this.orderly, now);
+    if (before !== 'finished' && this.ending.remote === 'finished') this.#endOfPeer();
     if (outcome !== 'cut') return;
-    if (this.#ending.remote !== 'finished') {
+    if (this.ending.remote !== 'finished') {
       this.fail('reset', now);
       return;
     }
@@ -499,41 +352,37 @@ export class Connection implements Deadlined {
 
   /** When silence calls for a probe or for the end. */
   #silenceDeadline(): Instant {
-    const waitingSince = this.#sender.oldestSentAt ?? this.#ending.waitingSince;
-    return this.#liveness.deadline(this.#opening.confirmedAt !== undefined, waitingSince);
+    const waitingSince = this.sender.oldestSentAt ?? this.ending.waitingSince;
+    return this.liveness.deadline(this.opening.confirmedAt !== undefined, waitingSince);
   }
 
   #onSilence(now: Instant): void {
     if (
-      this.#liveness.judge(this.#silenceDeadline(), this.#opening.confirmedAt !== undefined, now) === 'dead'
+      this.liveness.judge(this.#silenceDeadline(), this.opening.confirmedAt !== undefined, now) === 'dead'
     ) {
       this.abort('timeout', now);
       return;
     }
-    if (this.#opening.confirmedAt === undefined) this.#sendSynAck(now);
-    this.#outgoing.probe(this.#sender);
+    if (this.opening.confirmedAt === undefined) this.sendSynAck(now);
+    this.outgoing.probe(this.sender);
   }
 
   /** When an end that nobody at this side waits for is cut short. */
   #lingerDeadline(): Instant {
-    if (!this.#owner.closeCalled || this.#ending.local !== 'finished') return NEVER;
-    if (this.unread > 0) return this.#owner.readAt + this.#config.unreadLinger;
-    return Math.max(this.#ending.finishedAt, this.#dataAt) + this.#config.halfCloseTimeout;
-  }
-
-  #sendAck(now: Instant): void {
-    this.#outgoing.ack(this.#sender, now);
+    if (!this.owner.closeCalled || this.ending.local !== 'finished') return NEVER;
+    if (this.unread > 0) return this.owner.readAt + this.config.unreadLinger;
+    return Math.max(this.ending.finishedAt, this.#dataAt) + this.config.halfCloseTimeout;
   }
 
   status(): ConnStatus {
     return describeConnection(
       this.id,
-      streamState(this.#phase, this.#ending, this.#opening),
+      streamState(this.phase, this.ending, this.opening),
       this.ends,
-      this.#sender,
-      this.#receiver,
-      this.#opening,
-      this.#outgoing.sacksSent,
+      this.sender,
+      this.receiver,
+      this.opening,
+      this.outgoing.sacksSent,
     );
   }
 }
