@@ -171,6 +171,19 @@ describe('an explanation', () => {
     assert.deepEqual(explain(given({ paths: usual }), NOW).remarks, []);
   });
 
+  it('believes the peer more than a beacon that remembers where it was', () => {
+    const before: CandidateFacts = {
+      ...TRIED,
+      endpoint: { host: '2001:db8::20', port: 5000 },
+      origin: 'commanded',
+    };
+    const own = { addresses: ['2001:db8::2'] };
+    const causeOf = (candidates: readonly CandidateFacts[]): string =>
+      explain(given({ own, paths: { candidates } }), NOW).cause;
+    assert.equal(causeOf([RELAY, TRIED, before]), 'no_common_family');
+    assert.equal(causeOf([RELAY, before]), 'no_direct_answer');
+  });
+
   it('names the side that is blocked, whichever asks', () => {
     const here = explain(given({ paths: { own: BLOCKED, peer: EASY } }), NOW);
     const there = explain(given({ paths: { own: EASY, peer: BLOCKED } }), NOW);

@@ -85,7 +85,9 @@ function whyRelayed(input: ExplainInput, facts: PathFacts, selected: CandidateFa
 
 /** What leads out on our side meets an address of the peer that is good anywhere; local ones say nothing. */
 function shareFamily(own: OwnFacts, direct: readonly CandidateFacts[]): boolean {
-  const hosts = direct.map(({ endpoint }) => endpoint.host);
+  // A beacon may name a place that the peer has left: what the peer says itself counts more.
+  const current = direct.filter(({ origin }) => origin !== 'commanded');
+  const hosts = (current.length > 0 ? current : direct).map(({ endpoint }) => endpoint.host);
   const outside = hosts.filter((host) => !isLocal(host));
   const told = outside.length > 0 ? outside : hosts;
   return told.length === 0 || told.some((host) => families(own).has(familyOf(host)));
