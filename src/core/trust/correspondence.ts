@@ -182,6 +182,7 @@ export class Correspondence {
       if (ok && kind === 'revoke' && typeof subject === 'number')
         this.#tombstoneTold(subject, 'tellRegistry');
       this.#finish(this.#errands.relaySettled(`${kind}:${subject}`, ok));
+      if (ok && kind === 'revoke' && typeof subject === 'number') this.#errands.withdrawn(subject, now);
     }
     this.run(now);
   }

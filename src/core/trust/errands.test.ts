@@ -108,3 +108,25 @@ test('a way that is open again is taken at once, and the pauses begin anew', () 
   const at = errands.nextTimeout()!;
   assert.ok(at >= now + 2 && at <= now + 302);
 });
+
+test('a question goes to the registry only after the withdrawal before it', () => {
+  const errands = new Errands(seededRandom('w'));
+  errands.start(errand('revoke'), ['relay'], 0);
+  assert.deepEqual(due(errands, 0), ['revoke relay']);
+  errands.relaySettled('revoke:7', false);
+  errands.start(errand('request'), ['direct', 'relay'], 1);
+  let now = 1;
+  for (let round = 0; round < 6; round++) {
+    const { departures } = errands.due(now);
+    for (const { errand: each, leg, ref } of departures) {
+      assert.ok(each.kind === 'revoke' || leg === 'direct', `round ${round}`);
+      if (leg === 'direct') errands.directSettled(ref, false, now);
+      else errands.relaySettled('revoke:7', false);
+    }
+    now = errands.nextTimeout()!;
+  }
+  while (!due(errands, now).includes('revoke relay')) now = errands.nextTimeout()!;
+  errands.relaySettled('revoke:7', true);
+  errands.withdrawn(7, now);
+  assert.ok(due(errands, now).includes('request relay'));
+});

@@ -139,6 +139,15 @@ export class Errands {
     }
   }
 
+  /** The registry knows of our withdrawal from a peer: what we ask it since may follow. */
+  withdrawn(peer: NodeId, now: Instant): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.errand.kind !== 'request' || entry.errand.peer !== peer || entry.relay !== 'due') continue;
+      entry.nextAt = Math.min(entry.nextAt, now);
+      this.#stale = true;
+    }
+  }
+
   /** The legs to send now. Each is in flight until reported with `directSettled` or `relaySettled`. */
   due(now: Instant): { readonly departures: readonly Departure[]; readonly expired: readonly Errand[] } {
     const departures: Departure[] = [];
@@ -153,7 +162,7 @@ export class Errands {
         this.#beginRound(entry, now, departures);
       } else if (entry.relayAt !== undefined && entry.relayAt <= now) {
         entry.relayAt = undefined;
-        if (entry.relay === 'due') this.#fly(entry, 'relay', now, departures);
+        if (this.#isDue(entry, 'relay', now)) this.#fly(entry, 'relay', now, departures);
       } else continue;
       this.#stale = true;
     }
@@ -214,7 +223,15 @@ export class Errands {
   }
 
   #isDue(entry: Entry, leg: Leg, now: Instant): boolean {
+    if (leg === 'relay' && this.#isHeldBack(entry)) return false;
     return entry[leg] === 'due' || (entry[leg] === 'flying' && now - entry.flewAt[leg] >= FLIGHT_LIMIT);
+  }
+
+  /** A withdrawal that reaches the registry after a question takes the question with it. */
+  #isHeldBack({ errand }: Entry): boolean {
+    if (errand.kind !== 'request' || errand.peer === undefined) return false;
+    const relay = this.#entries.get(`revoke:${errand.peer}`)?.relay;
+    return relay === 'due' || relay === 'flying';
   }
 
   #fly(entry: Entry, leg: Leg, now: Instant, departures: Departure[]): void {
