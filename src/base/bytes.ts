@@ -24,6 +24,19 @@ export function fromUtf8Strict(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Moves at most `limit` bytes from the front of `chunks` to `out` at `at`; returns how many. What is left of a chunk stays. */
+export function moveInto(chunks: Uint8Array[], out: Uint8Array, at: number, limit: number): number {
+  let length = 0;
+  for (let chunk = chunks[0]; chunk !== undefined && length < limit; chunk = chunks[0]) {
+    const part = chunk.subarray(0, limit - length);
+    out.set(part, at + length);
+    length += part.length;
+    if (part.length === chunk.length) chunks.shift();
+    else chunks[0] = chunk.subarray(part.length);
+  }
+  return length;
+}
+
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -72,11 +72,12 @@ export abstract class NodeReach extends NodeTrust {
 
   /** The same for a train: datagrams of `segment` bytes one behind the other. Its bytes are the node's from now on. */
   handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
-    if (this.peerRelay === undefined || via !== 0) this.tunnel.handleTrain(from, train, segment, now, via);
-    else {
+    if (this.peerRelay !== undefined && via === 0) {
       for (let at = 0; at < train.length; at += segment)
         this.handleDatagram(from, train.subarray(at, at + segment), now);
+      return;
     }
+    this.tunnel.handleTrain(from, train, segment, now, via);
     this.settled(undefined, now);
   }
 
@@ -87,6 +88,10 @@ export abstract class NodeReach extends NodeTrust {
 
   peers(): readonly PeerStatus[] {
     return this.tunnel.peers();
+  }
+  /** There is a tunnel to the peer, under a key that it has proven. */
+  isConnected(node: NodeId): boolean {
+    return this.tunnel.isEstablished(node);
   }
   peer(node: NodeId): PeerStatus | undefined {
     return this.tunnel.peer(node);

@@ -101,7 +101,7 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
       isPublic: options.public ?? false,
       self: () => this.#node,
       ready: (peer, now) => {
-        if (this.tunnel.peer(peer)?.keyAt !== undefined) return true;
+        if (this.tunnel.isEstablished(peer)) return true;
         this.tunnel.connect(peer, now);
         return false;
       },

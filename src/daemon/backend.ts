@@ -12,7 +12,7 @@ export function daemonBackend(context: CallContext): IpcBackend {
     resolveTarget: async (target, signal) => {
       const likely = targets.remembered(target);
       // It will be talked to: the way there is opened while the registry looks its name up.
-      if (likely !== undefined && node.isTrusted(likely) && node.peer(likely)?.established !== true)
+      if (likely !== undefined && node.isTrusted(likely) && !node.isConnected(likely))
         context.run(() => node.connectPeer(likely, clock.now()));
       const found = await targets.find(target, signal);
       return { network: found.network, node: found.node };

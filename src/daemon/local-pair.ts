@@ -1,3 +1,4 @@
+import { moveInto } from '../base/bytes.ts';
 import type { LocalStream, StreamEnd, StreamObserver } from '../ipc/backend.ts';
 
 /** Bytes that wait at each end. */
@@ -67,14 +68,7 @@ class PairEnd implements LocalStream {
   }
 
   readInto(out: Uint8Array, at: number, limit: number): number {
-    let length = 0;
-    for (let chunk = this.#incoming[0]; chunk !== undefined && length < limit; chunk = this.#incoming[0]) {
-      const part = chunk.subarray(0, limit - length);
-      out.set(part, at + length);
-      length += part.length;
-      if (part.length === chunk.length) this.#incoming.shift();
-      else this.#incoming[0] = chunk.subarray(part.length);
-    }
+    const length = moveInto(this.#incoming, out, at, limit);
     this.#incomingBytes -= length;
     if (length > 0) this.#peer.#wasRead();
     return length;

@@ -2,6 +2,7 @@ import { isCarrier } from '../base/endpoint.ts';
 import type { Endpoint } from '../base/units.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import type { Log } from '../runtime/ports.ts';
+import { eachDatagram } from '../runtime/trains.ts';
 import type { Assembly } from './assemble.ts';
 
 type NodeEvent = Extract<NodeOutput, { type: 'event' }>['event'];
@@ -87,6 +88,6 @@ export class Outputs {
       if (byStream) carriers.send(to, data);
       else sockets.send(via, to, data);
     } else if (!byStream) sockets.sendTrain(via, to, data, segment);
-    else for (let at = 0; at < data.length; at += segment) carriers.send(to, data.slice(at, at + segment));
+    else eachDatagram(data.slice(), segment, (datagram) => carriers.send(to, datagram));
   }
 }

@@ -1,6 +1,7 @@
 import { asPilotError } from '../api/errors.ts';
 import type { Bytes, Endpoint, Millis } from '../base/units.ts';
 import type { Clock, Log, Net, UdpSocket } from '../runtime/ports.ts';
+import { eachDatagram } from '../runtime/trains.ts';
 
 /** Sockets besides the tunnel's own. */
 const MOST = 300;
@@ -71,7 +72,7 @@ export class Sockets {
     const extra = via === 0 ? undefined : this.#extras.get(via);
     const socket = via === 0 ? this.#main : extra?.state === 'open' ? extra.socket : undefined;
     if (socket !== undefined) socket.sendTrain(train, segment, to);
-    else for (let at = 0; at < train.length; at += segment) this.send(via, to, train.slice(at, at + segment));
+    else eachDatagram(train.slice(), segment, (datagram) => this.send(via, to, datagram));
   }
 
   /** A socket that cannot be opened is one whose datagrams are lost. */

@@ -1,4 +1,5 @@
 import { PilotError } from '../api/errors.ts';
+import { moveInto } from '../base/bytes.ts';
 import type { Address, Instant, NodeId, Port } from '../base/units.ts';
 import type { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
@@ -296,21 +297,12 @@ class NodeStream implements LocalStream {
   }
 
   readInto(out: Uint8Array, at: number, limit: number): number {
+    if (this.#over !== undefined) return moveInto(this.#rest, out, at, limit);
+    const { node } = this.#host;
     let length = 0;
-    if (this.#over === undefined) {
-      const { node } = this.#host;
-      this.#host.run(() => {
-        length = node.readInto(this.id, out, at, limit, this.#host.now());
-      });
-      return length;
-    }
-    for (let chunk = this.#rest[0]; chunk !== undefined && length < limit; chunk = this.#rest[0]) {
-      const part = chunk.subarray(0, limit - length);
-      out.set(part, at + length);
-      length += part.length;
-      if (part.length === chunk.length) this.#rest.shift();
-      else this.#rest[0] = chunk.subarray(part.length);
-    }
+    this.#host.run(() => {
+      length = node.readInto(this.id, out, at, limit, this.#host.now());
+    });
     return length;
   }
 

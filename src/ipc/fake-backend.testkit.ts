@@ -1,4 +1,5 @@
 import { PilotError } from '../api/errors.ts';
+import { moveInto } from '../base/bytes.ts';
 import type { Address, Port } from '../base/units.ts';
 import { parseAddress } from '../wire/address.ts';
 import type {
@@ -178,14 +179,7 @@ export class FakeStream implements LocalStream {
   }
 
   readInto(out: Uint8Array, at: number, limit: number): number {
-    let length = 0;
-    for (let chunk = this.#incoming[0]; chunk !== undefined && length < limit; chunk = this.#incoming[0]) {
-      const part = chunk.subarray(0, limit - length);
-      out.set(part, at + length);
-      length += part.length;
-      if (part.length === chunk.length) this.#incoming.shift();
-      else this.#incoming[0] = chunk.subarray(part.length);
-    }
+    const length = moveInto(this.#incoming, out, at, limit);
     this.#incomingBytes -= length;
     if (length > 0) this.#peer.#room();
     return length;

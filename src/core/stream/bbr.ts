@@ -6,14 +6,13 @@ import {
   type CongestionController,
   initialWindow,
   type LossSample,
+  queueBuilds,
 } from './congestion.ts';
 
 /** Doubles the rate per round trip. */
 const STARTUP_GAIN = 2.77;
-/** Near the rate: when a round's fastest trip is this much slower than the floor. */
+/** Near the rate, when a queue builds up. */
 const SLOW_GAIN = 1.5;
-const SLOW_LEAST: Millis = 4;
-const SLOW_MOST: Millis = 16;
 const DRAIN_GAIN = 0.5;
 /** A startup that gains less than this for so many rounds has found the path's rate. */
 const FULL_GROWTH = 1.25;
@@ -226,8 +225,7 @@ export class Bbr implements CongestionController {
   #watchStartup(rtt: Millis): void {
     if (this.#phase !== 'startup') return;
     if (rtt < this.#roundFastest) this.#roundFastest = rtt;
-    const slack = Math.min(SLOW_MOST, Math.max(SLOW_LEAST, this.#floor / 8));
-    if (++this.#samples >= 8 && this.#roundFastest >= this.#floor + slack) this.#startupGain = SLOW_GAIN;
+    if (queueBuilds(++this.#samples, this.#roundFastest, this.#floor)) this.#startupGain = SLOW_GAIN;
   }
 
   #judgeStartup(now: Instant): void {

@@ -68,8 +68,19 @@ export interface CongestionController {
   idle(duration: Millis, timeout: Millis): void;
 }
 
+/** A round trip of so many samples that is this much slower than the floor tells of a queue. RFC 9406 §4.2 */
+const QUEUE_SAMPLES = 8;
+const QUEUE_LEAST: Millis = 4;
+const QUEUE_MOST: Millis = 16;
+
+/** Whether a queue builds up while the rate still grows: `fastest` of `samples` trips of this round, above the path's floor. */
+export function queueBuilds(samples: number, fastest: Millis, floor: Millis): boolean {
+  const slack = Math.min(QUEUE_MOST, Math.max(QUEUE_LEAST, floor / 8));
+  return samples >= QUEUE_SAMPLES && fastest >= floor + slack;
+}
+
 /** RFC 6928. */
-export const INITIAL_SEGMENTS = 10;
+const INITIAL_SEGMENTS = 10;
 const INITIAL_MOST: Bytes = 14_600;
 /** No window is larger: more than this in flight helps no path this product will see. */
 export const CEILING: Bytes = 64 * 1024 * 1024;

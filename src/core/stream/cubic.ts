@@ -6,15 +6,13 @@ import {
   type CongestionController,
   initialWindow,
   type LossSample,
+  queueBuilds,
 } from './congestion.ts';
 
 /** RFC 9438 §4.1, §4.6. */
 const CUBIC_C = 0.4;
 const CUBIC_BETA = 0.7;
 const CUBIC_FRIENDLY = (3 * (1 - CUBIC_BETA)) / (1 + CUBIC_BETA);
-/** Slow start ends when a round's fastest trip is this much slower than the floor. RFC 9406 §4.2 */
-const HYSTART_LEAST = 4;
-const HYSTART_MOST = 16;
 /**
  * Loss without a queue is noise (radio, fragments, a burst at a socket), and halving for it is what makes old
  * senders crawl at 1 % loss. It is ignored up to two segments and 2 % of a flight per round trip, as long as the
@@ -94,13 +92,10 @@ export class Cubic implements CongestionController {
   sample(rtt: Millis, floor: Millis): void {
     if (rtt < this.#roundFastest) this.#roundFastest = rtt;
     this.#samplesInRound++;
-    if (this.inSlowStart && this.#samplesInRound >= 8 && this.window >= 16 * this.#segment) {
-      const slack = Math.min(HYSTART_MOST, Math.max(HYSTART_LEAST, floor / 8));
-      if (this.#roundFastest >= floor + slack) {
-        this.threshold = this.window;
-        this.#epoch = undefined;
-      }
-    }
+    if (!this.inSlowStart || this.window < 16 * this.#segment) return;
+    if (!queueBuilds(this.#samplesInRound, this.#roundFastest, floor)) return;
+    this.threshold = this.window;
+    this.#epoch = undefined;
   }
 
   /** `limited`: the window, not the application, bounded what was in flight. */

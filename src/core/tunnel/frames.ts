@@ -151,7 +151,6 @@ export class Frames {
   }
 
   /** Strangers get no answer that would tell them that we are here. */
-  /** Strangers get no answer that would tell them that we are here. */
   admits(node: NodeId, now: Instant): boolean {
     return this.#isAdmitted(node, this.#parts.peers.get(node), now);
   }

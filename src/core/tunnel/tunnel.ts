@@ -363,6 +363,11 @@ export class Tunnel implements Machine<TunnelOutput> {
     return [...this.#peers.all()].map((peer) => peer.status());
   }
 
+  /** There is a key that the peer has proven. */
+  isEstablished(node: NodeId): boolean {
+    return this.#peers.get(node)?.established === true;
+  }
+
   peer(node: NodeId): PeerStatus | undefined {
     return this.#peers.get(node)?.status();
   }
