@@ -154,6 +154,61 @@ export function nodesContract(check: Check): void {
     assert.equal((await store.node(1))!.lastSeen, T0 + 50);
   });
 
+  check('counts who was heard of lately and did not say goodbye', async (store) => {
+    await add(store, 1);
+    await add(store, 2, { at: T0 + 10 });
+    await add(store, 3, { at: T0 + 20 });
+    assert.equal(await store.onlineCount(T0 - 1), 3);
+    assert.equal(await store.onlineCount(T0), 2);
+    store.touch(1, T0 + 30);
+    assert.equal(await store.onlineCount(T0 + 15), 2);
+    await store.deregister(1);
+    await store.deregister(3);
+    assert.equal(await store.onlineCount(0), 1);
+    assert.equal((await store.node(1))!.lastSeen, T0 + 30);
+    await add(store, 3, { at: T0 + 40 });
+    assert.equal(await store.onlineCount(0), 2);
+  });
+
+  check('knows of an identity what the record says, after every change', async (store) => {
+    assert.equal(await store.identity(1), undefined);
+    await add(store, 1);
+    await agree(1);
+    await store.patchNode(1, { keyExpiresAt: T0 + 9 }, T0);
+    await agree(1);
+    await store.patchNode(1, { keyExpiresAt: null }, T0);
+    await add(store, 1, { proven: true });
+    await agree(1);
+    await store.rotateKey(1, key(200), T0 + 1);
+    await agree(1);
+    await store.deregister(1);
+    await agree(1);
+    await store.register(registration(200, { proven: true }));
+    await agree(1);
+
+    async function agree(id: number): Promise<void> {
+      // Asked twice: the second answer may come from what the first one left behind.
+      for (let times = 0; times < 2; times++) {
+        const [identity, node] = [(await store.identity(id))!, (await store.node(id))!];
+        const { publicKey, proven, registered, keyExpiresAt } = node;
+        assert.deepEqual(
+          [identity.publicKey, identity.proven, identity.registered, identity.keyExpiresAt],
+          [publicKey, proven, registered, keyExpiresAt],
+        );
+      }
+    }
+  });
+
+  check('an identity asked for while it changes is the one before or the one after', async (store) => {
+    await add(store, 1);
+    await store.identity(1);
+    const rotated = store.rotateKey(1, key(200), T0 + 1);
+    const during = store.identity(1);
+    await rotated;
+    assert.ok([1, 200].includes((await during)!.publicKey[0]!));
+    assert.equal((await store.identity(1))!.publicKey[0], 200);
+  });
+
   check('changes attributes and nothing else', async (store) => {
     await add(store, 1);
     assert.equal((await store.patchNode(1, { poloScore: -5 }, T0 + 1))!.poloScore, -5);

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import Database from 'libsql';
 import { nodeClock } from '../../platform/index.ts';
+import { ManualClock, settle } from '../registry.testkit.ts';
 import { storeContract } from './contract.testkit.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { key, newNetwork, registration, request, response, T0 } from './fixtures.testkit.ts';
@@ -147,6 +148,38 @@ test('refuses a store of a newer version', async () => {
     (error: { code: string; message: string }) =>
       error.code === 'unavailable' && /newer version/.test(error.message),
   );
+});
+
+test('refuses last-seen times that are none', async () => {
+  const path = freshPath();
+  await filled(path);
+  const db = new Database(path);
+  db.prepare('UPDATE seen_pages SET times = ?').run([new Uint8Array(4000).fill(0xff)]);
+  db.close();
+  await assert.rejects(open(path), { code: 'state_corrupt', message: /last-seen times is damaged/ });
+});
+
+test('last-seen times reach the disk some seconds after they were heard', async () => {
+  const path = freshPath();
+  const manual = new ManualClock();
+  const store = await openEmbeddedStore({ path, clock: manual, log, defer: setImmediate });
+  for (let n = 1; n <= 3; n++) await store.register(registration(n));
+  store.touch(2, T0 + 99);
+  const before = statSync(`${path}-wal`).size;
+  await manual.advance(4999);
+  assert.equal(statSync(`${path}-wal`).size, before);
+  await manual.advance(1);
+  await settle();
+  assert.ok(statSync(`${path}-wal`).size > before);
+  const copy = freshPath();
+  mkdirSync(join(copy, '..'), { recursive: true });
+  copyFileSync(path, copy);
+  copyFileSync(`${path}-wal`, `${copy}-wal`);
+  const again = await open(copy);
+  assert.equal((await again.node(2))!.lastSeen, T0 + 99);
+  await again.close();
+  void store.close();
+  await manual.advance(1000);
 });
 
 test('a file with damaged structure is refused, whichever page it is', async () => {

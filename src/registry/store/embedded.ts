@@ -2,24 +2,22 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PilotError } from '../../api/errors.ts';
-import type { Bytes, Millis } from '../../base/units.ts';
-import type { Clock, Log, Timer } from '../../runtime/ports.ts';
+import type { Bytes, NodeId } from '../../base/units.ts';
+import type { Clock, Log } from '../../runtime/ports.ts';
 import { DocumentTable } from './embedded/documents.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
+import { IdentityIndex } from './embedded/identity-index.ts';
 import { InboxTable } from './embedded/inbox.ts';
 import { InviteTable } from './embedded/invites.ts';
 import { NetworkTable } from './embedded/networks.ts';
 import { NodeTable } from './embedded/nodes.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
+import { SeenPages } from './embedded/seen-pages.ts';
 import { Sql, storeError } from './embedded/sql.ts';
 import { TrustTables } from './embedded/trust.ts';
-import type { Store } from './store.ts';
+import { WriteBehind } from './embedded/write-behind.ts';
+import type { NodeIdentity, Store } from './store.ts';
 import { TrustLedger } from './trust-ledger.ts';
-
-/** How long a heartbeat may stay in memory only. */
-const SOFT_DELAY: Millis = 5000;
-/** Heartbeats written in one go; more would hold up requests. */
-const SOFT_BATCH = 5000;
 
 /** Files up to this size are checked in depth when opened; larger ones for structure only. */
 const DEEP_CHECK_LIMIT: Bytes = 64 * 1024 * 1024;
@@ -126,52 +124,60 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
   const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
   const commit = new GroupCommit(sql, path, nextTurn, beforeFirst);
+  const seen = new SeenPages();
+  const behind = new WriteBehind({ sql, pages: seen, commit, clock, log, path });
+  const identities = new IdentityIndex();
   const documents = new DocumentTable(sql);
-  const nodes = new NodeTable(sql, documents);
+  const nodes = new NodeTable(sql, documents, seen);
   const inbox = new InboxTable(sql);
   const trustRows = new TrustTables(sql);
   const trust = new TrustLedger(trustRows, inbox);
   const networks = new NetworkTable(sql);
   const invites = new InviteTable(sql, networks);
-  let softTimer: Timer | undefined;
 
-  /** Moves remembered heartbeats to disk. What can't be written stays in memory for the next time. */
-  async function flushSoft(): Promise<void> {
-    try {
-      while (nodes.unflushed > 0) nodes.forgetSeen(await commit.write(() => nodes.writeSeen(SOFT_BATCH)));
-    } catch (error) {
-      log.event('warn', 'registry.store.soft_write_failed', { error: storeError(error, path).message });
-    }
-  }
-  function armSoft(): void {
-    softTimer ??= clock.at(clock.now() + SOFT_DELAY, () => {
-      softTimer = undefined;
-      void flushSoft().then(() => {
-        if (nodes.unflushed > 0) armSoft();
-      });
+  /** Changes a node in a way that heartbeats have to know of. */
+  function changing<T>(id: NodeId, work: () => T): Promise<T> {
+    return commit.write(() => {
+      identities.drop(id);
+      return work();
     });
+  }
+  function readIdentity(id: NodeId): NodeIdentity | undefined {
+    const node = nodes.byId(id);
+    if (node !== undefined) identities.put(node);
+    return node;
   }
 
   return {
     node: (id) => commit.read(() => nodes.byId(id)),
+    async identity(id) {
+      return identities.find(id) ?? commit.read(() => readIdentity(id));
+    },
     nodeByKey: (publicKey) => commit.read(() => nodes.byKey(publicKey)),
     nodeByHostname: (hostname) => commit.read(() => nodes.byHostname(hostname)),
     listNodes: (after, limit) => commit.read(() => nodes.list(after, limit)),
     counts: () => commit.read(() => ({ nodes: nodes.count(), networks: networks.count() })),
-    register: (registration) => commit.write(() => nodes.register(registration)),
-    patchNode: (id, patch, at) => commit.write(() => nodes.patch(id, patch, at)),
+    onlineCount: async (since) => seen.countSince(since),
+    register: (registration) =>
+      commit.write(() => {
+        const outcome = nodes.register(registration);
+        if ('node' in outcome) identities.drop(outcome.node.id);
+        behind.arm();
+        return outcome;
+      }),
+    patchNode: (id, patch, at) => changing(id, () => nodes.patch(id, patch, at)),
     setHostname: (id, hostname, release) => commit.write(() => nodes.setHostname(id, hostname, release)),
     rotateKey: (id, publicKey, at, document) =>
-      commit.write(() => nodes.rotateKey(id, publicKey, at, document)),
+      changing(id, () => nodes.rotateKey(id, publicKey, at, document)),
     nodeDocuments: (id) => commit.read(() => documents.documents(id)),
     nodeByRetiredKey: (publicKey) => commit.read(() => documents.ownerOfRetired(publicKey)),
     publishRecord: (id, record) => commit.write(() => nodes.publish(id, record)),
     findNodes: (term, after, limit) => commit.read(() => nodes.describe(documents.find(term, after, limit))),
     describeNodes: (ids) => commit.read(() => nodes.describe(ids)),
-    deregister: (id) => commit.write(() => nodes.deregister(id)),
+    deregister: (id) => changing(id, () => nodes.deregister(id)),
     touch(id, at) {
-      nodes.touch(id, at);
-      armSoft();
+      seen.note(id, at);
+      behind.arm();
     },
     trusted: (a, b, at) => commit.read(() => trust.trusted(a, b, at)),
     gaveWord: (giver, peer) => commit.read(() => trust.gaveWord(giver, peer)),
@@ -218,10 +224,8 @@ function storeOver(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions):
     declineInvite: (id, target, expiredBefore) =>
       commit.write(() => invites.decline(id, target, expiredBefore)),
     async close() {
-      softTimer?.cancel();
       commit.commit();
-      await flushSoft();
-      softTimer?.cancel();
+      await behind.finish();
       commit.close();
       release(sql);
     },

@@ -45,6 +45,10 @@ export class MemoryNodes {
       .slice(0, limit);
   }
 
+  onlineCount(since: UnixMillis): number {
+    return [...this.#nodes.values()].filter((node) => node.registered && node.lastSeen > since).length;
+  }
+
   register(input: Registration): RegistrationOutcome {
     const key = toHex(input.publicKey);
     const known = this.byKey(input.publicKey);

@@ -18,10 +18,12 @@ export function memoryStore(): Store {
 
   return {
     node: async (id) => nodes.byId(id),
+    identity: async (id) => nodes.byId(id),
     nodeByKey: async (publicKey) => nodes.byKey(publicKey),
     nodeByHostname: async (hostname) => nodes.byHostname(hostname),
     listNodes: async (after, limit) => nodes.list(after, limit),
     counts: async () => ({ nodes: nodes.size, networks: networks.size }),
+    onlineCount: async (since) => nodes.onlineCount(since),
     register: async (registration) => nodes.register(registration),
     patchNode: async (id, patch, at) => nodes.patch(id, patch, at),
     setHostname: async (id, hostname, release) => nodes.setHostname(id, hostname, release),

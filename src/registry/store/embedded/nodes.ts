@@ -1,4 +1,5 @@
 import type { NodeId, UnixMillis } from '../../../base/units.ts';
+import type { LastSeen } from '../last-seen.ts';
 import { hasMoved, mayTakeHostname } from '../rules.ts';
 import type {
   DescribedNode,
@@ -15,20 +16,18 @@ import { bytesOf, type Row, type Sql, type Value } from './sql.ts';
 /** Largest node id; the one above means "everyone". spec/01 §1.3 */
 const LAST_NODE: NodeId = 0xffff_fffe;
 
-/** Node records. `lastSeen` of recent heartbeats lives in memory until `flushSeen`. */
+/** Node records. The row's `last_seen` is of the last registration; `LastSeen` has the heartbeats since. */
 export class NodeTable {
   readonly #sql: Sql;
   readonly #documents: DocumentTable;
-  readonly #seen = new Map<NodeId, UnixMillis>();
+  readonly #seen: LastSeen;
 
-  constructor(sql: Sql, documents: DocumentTable) {
+  constructor(sql: Sql, documents: DocumentTable, seen: LastSeen) {
     this.#sql = sql;
     this.#documents = documents;
+    this.#seen = seen;
   }
 
-  get unflushed(): number {
-    return this.#seen.size;
-  }
   byId(id: NodeId): NodeRecord | undefined {
     return this.#record(this.#sql.one('SELECT * FROM nodes WHERE id = ?', id));
   }
@@ -76,8 +75,6 @@ export class NodeTable {
         this.#sql.run('DELETE FROM nodes WHERE id = ?', id);
         return { kind: 'full' };
       }
-      // A time remembered for an id nobody had is not this node's.
-      this.#seen.delete(id);
     } else {
       id = known.id;
       moved = hasMoved(known, input);
@@ -96,8 +93,8 @@ export class NodeTable {
         input.at,
         id,
       );
-      this.#seen.delete(id);
     }
+    this.#seen.set(id, input.at);
     const holder = input.hostname === undefined ? undefined : this.#claim(id, input.hostname, input.release);
     const node = this.byId(id)!;
     if (node.public) this.#documents.index(node);
@@ -118,7 +115,7 @@ export class NodeTable {
     if (patch.keyExpiresAt !== undefined) columns.push(['key_expires_at', patch.keyExpiresAt]);
     for (const [column, value] of columns)
       this.#sql.run(`UPDATE nodes SET ${column} = ? WHERE id = ?`, value, id);
-    if (patch.poloScore !== undefined) this.touch(id, at);
+    if (patch.poloScore !== undefined && this.byId(id) !== undefined) this.#seen.note(id, at);
     const node = this.byId(id);
     if (node !== undefined && (patch.public !== undefined || patch.tags !== undefined))
       this.#documents.index(node);
@@ -156,7 +153,7 @@ export class NodeTable {
       at,
       id,
     );
-    this.#seen.delete(id);
+    this.#seen.set(id, at);
     const rotated = this.byId(id)!;
     this.#documents.index(rotated);
     return rotated;
@@ -165,6 +162,7 @@ export class NodeTable {
   deregister(id: NodeId): boolean {
     if (this.#sql.run('UPDATE nodes SET registered = 0 WHERE id = ? AND registered = 1', id) === 0)
       return false;
+    this.#seen.leave(id);
     this.#documents.index(this.byId(id)!);
     return true;
   }
@@ -182,23 +180,6 @@ export class NodeTable {
         record: this.#documents.record(node!.id),
         terms: this.#documents.terms(node!),
       }));
-  }
-
-  touch(id: NodeId, at: UnixMillis): void {
-    if (at > (this.#seen.get(id) ?? 0)) this.#seen.set(id, at);
-  }
-  /** Writes up to `limit` of the remembered times; they are forgotten only by `forgetSeen`, after the commit. */
-  writeSeen(limit: number): ReadonlyMap<NodeId, UnixMillis> {
-    const written = new Map<NodeId, UnixMillis>();
-    for (const [id, at] of this.#seen) {
-      if (written.size >= limit) break;
-      this.#sql.run('UPDATE nodes SET last_seen = ? WHERE id = ? AND last_seen < ?', at, id, at);
-      written.set(id, at);
-    }
-    return written;
-  }
-  forgetSeen(written: ReadonlyMap<NodeId, UnixMillis>): void {
-    for (const [id, at] of written) if (this.#seen.get(id) === at) this.#seen.delete(id);
   }
 
   /** Gives the name to `id`, or returns who holds it. */
@@ -234,7 +215,7 @@ export class NodeTable {
       relayOnly: row.relay_only === 1,
       proven: row.proven === 1,
       registered: row.registered === 1,
-      lastSeen: Math.max(Number(row.last_seen), this.#seen.get(id) ?? 0),
+      lastSeen: Math.max(Number(row.last_seen), this.#seen.at(id)),
       keyCreatedAt: Number(row.key_created_at),
       keyRotatedAt: optionalNumber(row.key_rotated_at),
       keyRotations: Number(row.key_rotations),

@@ -3,13 +3,14 @@ import { FIRST } from './migrations/001-first.ts';
 import { IDENTITY } from './migrations/002-identity.ts';
 import { NETWORKS } from './migrations/003-networks.ts';
 import { BEACONS } from './migrations/004-beacons.ts';
+import { SEEN } from './migrations/006-seen.ts';
 import type { Sql } from './sql.ts';
 
 /** "PLTR": says that a SQLite file is ours. */
 const APPLICATION_ID = 0x504c5452;
 
 /** Each entry takes the schema from its index to the next. Entries are never changed, only added. */
-export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS];
+export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS, SEEN];
 
 /** Refuses files of other programs and of newer versions, reading only. Errors: `state_corrupt`, `unavailable`. */
 export function checkOurs(sql: Sql, path: string, migrations: readonly string[] = MIGRATIONS): void {
