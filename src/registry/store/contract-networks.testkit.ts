@@ -88,6 +88,20 @@ export function networksContract(check: Check): void {
     assert.deepEqual(await ids(2, 1, 2), [3, 4]);
   });
 
+  check('lists all networks, in parts', async (store) => {
+    for (const [name, joinRule] of [
+      ['a', 'invite'],
+      ['b', 'open'],
+      ['c', 'token'],
+    ] as const) {
+      await store.createNetwork(newNetwork(name, 1, { joinRule }));
+    }
+    await store.deleteNetwork(2);
+    const ids = async (after: number, limit: number): Promise<number[]> =>
+      (await store.allNetworks(after, limit)).map(({ id }) => id);
+    assert.deepEqual([await ids(0, 10), await ids(0, 1), await ids(1, 10)], [[1, 3], [1], [3]]);
+  });
+
   check('changes what is given of a network, and its name', async (store) => {
     await store.createNetwork(newNetwork('a', 1));
     await store.createNetwork(newNetwork('b', 1));

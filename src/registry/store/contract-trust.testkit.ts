@@ -269,4 +269,21 @@ export function trustContract(check: Check): void {
       [1, 2],
     );
   });
+
+  check('lists pairs that have not ended, in order and in parts', async (store) => {
+    await store.certifyTrust(certified(5, 2, 1));
+    await store.certifyTrust(certified(1, 9, 1));
+    await store.certifyTrust(certified(1, 3, 1, { notAfter: T0 }));
+    await store.certifyTrust(certified(1, 4, 1, { notAfter: T0 + 1 }));
+    await store.reportTrust(7, 8, T0, 0);
+    const all = [
+      { low: 1, high: 4 },
+      { low: 1, high: 9 },
+      { low: 2, high: 5 },
+    ];
+    assert.deepEqual(await store.listTrust({ low: 0, high: 0 }, 10, T0), all);
+    assert.deepEqual(await store.listTrust({ low: 0, high: 0 }, 1, T0), all.slice(0, 1));
+    assert.deepEqual(await store.listTrust(all[0]!, 10, T0), all.slice(1));
+    assert.deepEqual(await store.listTrust(all[2]!, 10, T0), []);
+  });
 }

@@ -1,37 +1,40 @@
 import type { NodeId } from '../../base/units.ts';
+import { given, type Steps } from './steps.ts';
 import type { InboxEntry, InboxKind } from './store.ts';
+import type { InboxRows, NewEntry } from './trust-ledger.ts';
 
-interface Stored extends InboxEntry {
-  readonly target: NodeId;
-  readonly source: string;
-}
+type Stored = InboxEntry & NewEntry;
 
 /** Inboxes of all nodes, in order of arrival. */
-export class MemoryInbox {
+export class MemoryInbox implements InboxRows {
   #entries: Stored[] = [];
   #next = 1;
 
-  add(entry: Omit<Stored, 'sequence'>): void {
+  add(entry: NewEntry): Steps<void> {
     this.#entries.push({ ...entry, sequence: this.#next++ });
+    return given(undefined);
   }
-  has(target: NodeId, kind: InboxKind, from: NodeId): boolean {
-    return this.#entries.some((entry) => matches(entry, target, kind) && entry.from === from);
+  has(target: NodeId, kind: InboxKind, from: NodeId): Steps<boolean> {
+    return given(this.#entries.some((entry) => matches(entry, target, kind) && entry.from === from));
   }
-  remove(target: NodeId, kind: InboxKind, from: NodeId): void {
+  remove(target: NodeId, kind: InboxKind, from: NodeId): Steps<void> {
     this.#entries = this.#entries.filter((entry) => !(matches(entry, target, kind) && entry.from === from));
+    return given(undefined);
   }
-  count(target: NodeId, kind: InboxKind): number {
-    return this.#entries.filter((entry) => matches(entry, target, kind)).length;
+  count(target: NodeId, kind: InboxKind): Steps<number> {
+    return given(this.#count(target, kind));
   }
-  countOf(target: NodeId, kind: InboxKind, source: string): number {
-    return this.#entries.filter((entry) => matches(entry, target, kind) && entry.source === source).length;
+  countOf(target: NodeId, kind: InboxKind, source: string): Steps<number> {
+    return given(
+      this.#entries.filter((entry) => matches(entry, target, kind) && entry.source === source).length,
+    );
   }
   /** Keeps the newest `limit` entries of a kind. */
-  trim(target: NodeId, kind: InboxKind, limit: number): void {
-    const surplus = this.count(target, kind) - limit;
-    if (surplus <= 0) return;
+  trim(target: NodeId, kind: InboxKind, limit: number): Steps<void> {
+    const surplus = this.#count(target, kind) - limit;
     let dropped = 0;
     this.#entries = this.#entries.filter((entry) => !(matches(entry, target, kind) && dropped++ < surplus));
+    return given(undefined);
   }
   take(target: NodeId): InboxEntry[] {
     const taken = this.#entries.filter((entry) => entry.target === target && entry.kind !== 'revocation');
@@ -44,6 +47,10 @@ export class MemoryInbox {
       .filter((entry) => entry.target === target)
       .slice(0, limit)
       .map(visible);
+  }
+
+  #count(target: NodeId, kind: InboxKind): number {
+    return this.#entries.filter((entry) => matches(entry, target, kind)).length;
   }
 }
 

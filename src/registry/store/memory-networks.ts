@@ -77,6 +77,10 @@ export class MemoryNetworks {
       .slice(0, limit)
       .map(({ record }) => this.record(record.id)!);
   }
+  listAll(after: NetworkId, limit: number): NetworkRecord[] {
+    const ids = [...this.#networks.keys()].filter((id) => id > after).sort((a, b) => a - b);
+    return ids.slice(0, limit).map((id) => this.record(id)!);
+  }
   patch(id: NetworkId, patch: NetworkPatch): NetworkRecord | 'no_network' | { readonly members: number } {
     const found = this.#networks.get(id);
     if (found === undefined) return 'no_network';

@@ -5,6 +5,7 @@ import { MemoryInvites } from './memory-invites.ts';
 import { MemoryNetworks } from './memory-networks.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 import { MemoryTrust } from './memory-trust.ts';
+import { runNow, type Steps } from './steps.ts';
 import type { Store } from './store.ts';
 import { TrustLedger } from './trust-ledger.ts';
 
@@ -35,22 +36,24 @@ export function memoryStore(): Store {
     describeNodes: async (ids) => nodes.describe(ids),
     deregister: async (id) => nodes.deregister(id),
     touch: (id, at) => nodes.touch(id, at),
-    trusted: async (a, b, at) => trust.trusted(a, b, at),
-    gaveWord: async (giver, peer) => trust.gaveWord(giver, peer),
-    trustProof: async (a, b) => trust.proof(a, b),
-    trustDocuments: async (a, b) => trust.documents(a, b),
+    trusted: async (a, b, at) => settled(trust.trusted(a, b, at)),
+    gaveWord: async (giver, peer) => settled(trust.gaveWord(giver, peer)),
+    trustProof: async (a, b) => settled(trust.proof(a, b)),
+    trustDocuments: async (a, b) => settled(trust.documents(a, b)),
+    listTrust: async (after, limit, at) => trustRows.list(after, limit, at),
     trustPeers: async (id, limit, at) => trustRows.peers(id, limit, at),
-    certifyTrust: async (certified) => trust.certify(certified),
-    reportTrust: async (from, peer, at, askedAfter) => trust.report(from, peer, at, askedAfter),
-    revokeTrust: async (revocation) => trust.revoke(revocation),
-    requestHandshake: async (request) => trust.request(request),
-    respondHandshake: async (response) => trust.respond(response),
+    certifyTrust: async (certified) => settled(trust.certify(certified)),
+    reportTrust: async (from, peer, at, askedAfter) => settled(trust.report(from, peer, at, askedAfter)),
+    revokeTrust: async (revocation) => settled(trust.revoke(revocation)),
+    requestHandshake: async (request) => settled(trust.request(request)),
+    respondHandshake: async (response) => settled(trust.respond(response)),
     takeInbox: async (node) => inbox.take(node),
     pollInbox: async (node, ack, limit) => inbox.poll(node, ack, limit),
     createNetwork: async (network) => networks.create(network),
     network: async (id: NetworkId) => networks.record(id),
     networkByName: async (name) => networks.byName(name),
     listNetworks: async (limit, viewer = 0, after = 0) => networks.list(limit, viewer, after),
+    allNetworks: async (after, limit) => networks.listAll(after, limit),
     patchNetwork: async (id, patch) => networks.patch(id, patch),
     renameNetwork: async (id, name) => networks.rename(id, name),
     deleteNetwork: async (id) => networks.delete(id),
@@ -71,4 +74,9 @@ export function memoryStore(): Store {
     declineInvite: async (id, target, expiredBefore) => invites.decline(id, target, expiredBefore),
     close: async () => {},
   };
+}
+
+/** The steps of rows in memory need no statement. */
+function settled<T>(steps: Steps<T>): T {
+  return runNow(steps, () => ({ rows: [], changes: 0 }));
 }

@@ -190,6 +190,8 @@ async function everything(store: Store): Promise<unknown> {
   const peers = await Promise.all(ids.map((id) => store.trustPeers(id, 100, T0)));
   const named = await Promise.all(['alpha', 'beta', 'gamma'].map((name) => store.nodeByHostname(name)));
   const networks = await everythingOfNetworks(store);
+  const trust = await store.listTrust({ low: 0, high: 0 }, 100, T0);
+  const allNetworks = await store.allNetworks(0, 100);
   return {
     nodes,
     documents,
@@ -201,6 +203,8 @@ async function everything(store: Store): Promise<unknown> {
     peers,
     named,
     networks,
+    trust,
+    allNetworks,
     counts: await store.counts(),
   };
 }

@@ -3,6 +3,7 @@ import { FIRST } from './migrations/001-first.ts';
 import { IDENTITY } from './migrations/002-identity.ts';
 import { NETWORKS } from './migrations/003-networks.ts';
 import { BEACONS } from './migrations/004-beacons.ts';
+import { COUNTERS } from './migrations/005-counters.ts';
 import { SEEN } from './migrations/006-seen.ts';
 import type { Sql } from './sql.ts';
 
@@ -10,7 +11,7 @@ import type { Sql } from './sql.ts';
 const APPLICATION_ID = 0x504c5452;
 
 /** Each entry takes the schema from its index to the next. Entries are never changed, only added. */
-export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS, SEEN];
+export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS, COUNTERS, SEEN];
 
 /** Refuses files of other programs and of newer versions, reading only. Errors: `state_corrupt`, `unavailable`. */
 export function checkOurs(sql: Sql, path: string, migrations: readonly string[] = MIGRATIONS): void {

@@ -1,5 +1,5 @@
 import type { NodeId, UnixMillis } from '../../../base/units.ts';
-import type { LastSeen } from '../last-seen.ts';
+import type { LastSeen } from '../sql/last-seen.ts';
 
 /** Nodes of one page: their times fill one page of the database and no more. */
 export const PAGE_NODES = 500;

@@ -1,8 +1,8 @@
 import type Libsql from 'libsql';
 import { type ErrorCode, PilotError } from '../../../api/errors.ts';
+import type { Result, Row, Statement, Value } from '../steps.ts';
 
-export type Value = number | string | Uint8Array | null;
-export type Row = Readonly<Record<string, unknown>>;
+const NOTHING: Result = { rows: [], changes: 0 };
 
 /** The few things the store does with a database. Parameters always travel as one list: the library reads a lone byte array as named parameters. */
 export class Sql {
@@ -29,9 +29,22 @@ export class Sql {
   run(sql: string, ...values: readonly Value[]): number {
     return this.#prepared(sql).run([...values]).changes;
   }
-  /** Id of the row inserted. */
-  insert(sql: string, ...values: readonly Value[]): number {
-    return Number(this.#prepared(sql).run([...values]).lastInsertRowid);
+  /** A statement of the tables. There is one writer, so nothing has to be locked. */
+  execute({ kind, sql, values }: Statement): Result {
+    switch (kind) {
+      case 'row': {
+        const row = this.one(sql, ...values);
+        return { rows: row === undefined ? [] : [row], changes: 0 };
+      }
+      case 'rows':
+        return { rows: this.all(sql, ...values), changes: 0 };
+      case 'run':
+        return { rows: [], changes: this.run(sql, ...values) };
+      case 'lock':
+        return NOTHING;
+      default:
+        return kind satisfies never;
+    }
   }
   close(): void {
     this.#statements.clear();
@@ -46,11 +59,6 @@ export class Sql {
     }
     return statement;
   }
-}
-
-/** The library hands out byte columns as Buffer or ArrayBuffer, depending on the method. */
-export function bytesOf(value: unknown): Uint8Array {
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : Uint8Array.from(value as Uint8Array);
 }
 
 /** What a failing statement means to callers. */

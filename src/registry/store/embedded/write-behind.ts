@@ -1,9 +1,10 @@
 import { PilotError } from '../../../api/errors.ts';
 import type { Millis } from '../../../base/units.ts';
 import type { Clock, Log, Timer } from '../../../runtime/ports.ts';
+import { bytesOf } from '../steps.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { SeenPages } from './seen-pages.ts';
-import { bytesOf, type Sql, storeError } from './sql.ts';
+import { type Sql, storeError } from './sql.ts';
 
 /** How long a heartbeat may stay in memory only. */
 const DELAY: Millis = 5000;

@@ -107,6 +107,8 @@ export interface NetworkStore {
   networkByName(name: string): Promise<NetworkRecord | undefined>;
   /** Open ones and those of `viewer`, ascending ids above `after`. */
   listNetworks(limit: number, viewer?: NodeId, after?: NetworkId): Promise<NetworkRecord[]>;
+  /** All of them, whoever may join, by ascending ids above `after`. */
+  allNetworks(after: NetworkId, limit: number): Promise<NetworkRecord[]>;
   patchNetwork(
     id: NetworkId,
     patch: NetworkPatch,

@@ -65,6 +65,12 @@ export interface TrustDocuments {
   readonly revocation: string;
 }
 
+/** A pair, the lower id first. */
+export interface TrustKey {
+  readonly low: NodeId;
+  readonly high: NodeId;
+}
+
 export interface TrustStore {
   /** True while there is a pair whose certificate, if any, has not ended before `at`. */
   trusted(a: NodeId, b: NodeId, at: UnixMillis): Promise<boolean>;
@@ -72,6 +78,8 @@ export interface TrustStore {
   gaveWord(giver: NodeId, peer: NodeId): Promise<boolean>;
   trustProof(a: NodeId, b: NodeId): Promise<TrustProof | undefined>;
   trustDocuments(a: NodeId, b: NodeId): Promise<TrustDocuments>;
+  /** Pairs that have not ended, ascending, above `after`. */
+  listTrust(after: TrustKey, limit: number, at: UnixMillis): Promise<TrustKey[]>;
   /** Nodes in a pair with `id` that has not ended before `at`, ascending. */
   trustPeers(id: NodeId, limit: number, at: UnixMillis): Promise<NodeId[]>;
   /**

@@ -1,4 +1,4 @@
-import type { NodeId, UnixMillis } from '../../base/units.ts';
+import type { NodeId, UnixMillis } from '../../../base/units.ts';
 
 /** When nodes were last heard of: soft state that a heartbeat changes without a word to the database. */
 export interface LastSeen {
