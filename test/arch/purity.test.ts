@@ -6,8 +6,8 @@ import { findings, isTest, layerOf, parse, type Source, sources } from './source
 const PURE = ['base', 'wire', 'api', 'core', 'runtime'];
 /** And nothing that waits for another turn of the event loop: a result that does makes a simulation unrepeatable. */
 const SYNCHRONOUS = ['base', 'wire', 'core'];
-/** Time and randomness come from the outside everywhere but here. */
-const OUTSIDE = ['platform'];
+/** Time and randomness come from the outside everywhere but here; the dashboard runs in a browser. */
+const OUTSIDE = ['platform', 'dashboard'];
 
 const word = (names: string) => new RegExp(`(?<![.\\w$#])(?:${names})\\b(?!\\s*\\??:)`, 'g');
 const AMBIENT = word(

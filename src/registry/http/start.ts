@@ -1,0 +1,185 @@
+import type { Overview } from '../../api/dashboard.ts';
+import { asPilotError } from '../../api/errors.ts';
+import type { Endpoint, Millis } from '../../base/units.ts';
+import type { Clock, Log, Net, Storage, Timer, TlsServerOptions } from '../../runtime/ports.ts';
+import type { RegistryService } from '../service/service.ts';
+import type { Store } from '../store/store.ts';
+import type { FindOperator } from './access.ts';
+import { BeaconWatch, type OwnBeacon } from './beacon-watch.ts';
+import { Census } from './census.ts';
+import { addDashboard, type PageFiles } from './dashboard.ts';
+import { Health } from './health.ts';
+import { SampleHistory } from './history.ts';
+import { collect, type ServerStats } from './collect.ts';
+import { Meters } from './meters.ts';
+import { addOperations } from './operations.ts';
+import { RequestMeter } from './request-meter.ts';
+import { bindHttp, httpServer } from './server.ts';
+
+/** How often pages are told of what is new, and rates are taken. */
+const TICK: Millis = 2000;
+const SAMPLE: Millis = 15_000;
+const SAVE: Millis = 5 * 60_000;
+
+export interface HttpOptions {
+  readonly bind: Endpoint;
+  /** @default plaintext, for a web server in front or for this machine */
+  readonly tls?: TlsServerOptions | undefined;
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: Store;
+  /** Keeps the curves of the dashboard over a restart. */
+  readonly storage: Storage;
+  readonly version: string;
+  /** The files of the dashboard's page; without them there is none. */
+  readonly page?: PageFiles | undefined;
+  readonly staleAfter: Millis;
+  readonly findOperator: FindOperator;
+  readonly serverStats: () => ServerStats;
+  readonly ownBeacon: OwnBeacon;
+  /** Beacons that announced themselves, `host:port` each. */
+  readonly otherBeacons: () => Promise<readonly string[]>;
+}
+
+export interface Http {
+  readonly endpoint: Endpoint;
+  /** From now on `/readyz` says that clients should go elsewhere. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/** Counts what the service answers from the moment it is made, and serves once told to. */
+export interface HttpMeters {
+  wrap(service: RegistryService): RegistryService;
+  /** Errors: `port_in_use`, `io_error`. */
+  serve(options: HttpOptions): Promise<Http>;
+}
+
+export function httpMeters(clock: Clock): HttpMeters {
+  const meters = new Meters();
+  const requests = new RequestMeter(meters, clock);
+  return {
+    wrap: (service) => requests.wrap(service),
+    serve: (options) => serve(options, meters, requests),
+  };
+}
+
+async function serve(options: HttpOptions, meters: Meters, requests: RequestMeter): Promise<Http> {
+  const { clock, log, store, storage, version } = options;
+  const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
+  const uptime = (): number => (clock.now() - startedAt.monotonic) / 1000;
+  const health = new Health(store, clock);
+  const census = new Census({ store, clock, log, staleAfter: options.staleAfter });
+  const history = new SampleHistory();
+  await history.load(storage);
+  const beacons = new BeaconWatch(options);
+  const server = httpServer({ clock, meters, tls: options.tls });
+
+  let rate = { at: clock.now(), total: 0, perSecond: 0 };
+  let records = 0;
+  const overview = (): Overview => {
+    const found = census.latest;
+    return {
+      at: clock.wallNow(),
+      version,
+      started_at: startedAt.wall,
+      nodes: {
+        records,
+        registered: found?.registered ?? 0,
+        online: found?.online ?? 0,
+        public: found?.public ?? 0,
+        executors: found?.executors ?? 0,
+      },
+      trust: { links: found?.links ?? 0, degrees: found?.degrees ?? [] },
+      networks: { count: found?.networks ?? 0, open: found?.openNetworks ?? 0 },
+      requests: { total: requests.total, per_second: rate.perSecond },
+      connections: options.serverStats().connections,
+      versions: found?.versions ?? [],
+      tags: found?.tags ?? [],
+      census_at: found?.at ?? 0,
+    };
+  };
+  const dashboard = addDashboard(server, { ...options, census, history, beacons, overview });
+  addOperations(server, {
+    version,
+    health,
+    findOperator: options.findOperator,
+    uptime,
+    online: () => census.latest?.online ?? 0,
+    async metrics() {
+      const ready = await health.readiness();
+      records = (await health.records()) ?? records;
+      collect(meters, {
+        version,
+        uptime: uptime(),
+        ready: ready === 'ready',
+        records,
+        census: census.latest,
+        now: clock.wallNow(),
+        server: options.serverStats(),
+        beacon: options.ownBeacon.stats(),
+        rtts: beacons.rtts(),
+        streams: dashboard.streams(),
+      });
+      return { type: meters.contentType, text: await meters.text() };
+    },
+  });
+
+  const endpoint = await bindHttp(server, options.bind);
+  census.start();
+  await beacons.start();
+  let timer: Timer | undefined;
+  let [sampleAt, saveAt] = [0, clock.now() + SAVE];
+  const tick = async (): Promise<void> => {
+    const now = clock.now();
+    const seconds = Math.max(0.001, (now - rate.at) / 1000);
+    rate = { at: now, total: requests.total, perSecond: (requests.total - rate.total) / seconds };
+    records = (await health.records()) ?? records;
+    const shown = overview();
+    if (now >= sampleAt && shown.census_at > 0) {
+      sampleAt = now + SAMPLE;
+      history.add({
+        at: shown.at,
+        online: shown.nodes.online,
+        registered: shown.nodes.registered,
+        links: shown.trust.links,
+        requests: Math.round(rate.perSecond * 10) / 10,
+      });
+    }
+    dashboard.tell(shown);
+    if (now >= saveAt) {
+      saveAt = now + SAVE;
+      await save();
+    }
+  };
+  const save = async (): Promise<void> => {
+    try {
+      await history.save(storage);
+    } catch (error) {
+      log.event('warn', 'registry.history_not_saved', { error: asPilotError(error).message });
+    }
+  };
+  const repeat = (): void => {
+    void tick().finally(() => {
+      if (timer !== undefined) timer = clock.at(clock.now() + TICK, repeat);
+    });
+  };
+  timer = clock.at(clock.now(), repeat);
+  log.event('info', 'registry.http_started', { host: endpoint.host, port: endpoint.port });
+  return {
+    endpoint,
+    drain: () => health.drain(),
+    async close() {
+      health.drain();
+      timer?.cancel();
+      timer = undefined;
+      census.stop();
+      dashboard.close();
+      await beacons.close();
+      await server.close();
+      meters.close();
+      await save();
+    },
+  };
+}
