@@ -32,13 +32,13 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
   let lock: Claim | undefined;
   try {
     lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
-    const { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl } = launch;
+    const { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http } = launch;
     const config = {
       adminToken: await adminToken(host, launch.adminTokenFile),
       networkCreation: launch.networkCreation,
       legacySignatures: !launch.requireProof,
     };
-    const places = { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl };
+    const places = { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http };
     const serving = await serve({ host, log, ...places, config }).catch((thrown: unknown) => {
       throw portExplained(thrown);
     });
@@ -47,6 +47,7 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       registry: formatEndpoint(registryEndpoint),
       beacon: formatEndpoint(beaconEndpoint),
       fingerprint,
+      http: serving.httpEndpoint === undefined ? '' : formatEndpoint(serving.httpEndpoint),
       store: launch.store,
       log_file: launch.foreground ? '' : home.rendezvous.log,
       hosts:

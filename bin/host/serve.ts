@@ -5,6 +5,7 @@ import type { RegistryConfig } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
 import type { Log } from '../../src/runtime/ports.ts';
+import { pageFiles } from './page-files.ts';
 
 /** What is served, and where. */
 export interface ServeOptions {
@@ -19,6 +20,8 @@ export interface ServeOptions {
   /** Where WebSockets without TLS are taken, for a front; and the URL at which that front is. */
   readonly webSocket?: Endpoint | undefined;
   readonly webSocketUrl?: string | undefined;
+  /** Where health, metrics and the dashboard are served. @default nowhere */
+  readonly http?: Endpoint | undefined;
   /** Host to announce the beacon under; undefined: clients take the host they reached the registry at. */
   readonly publicHost?: string | undefined;
   readonly config?: Partial<RegistryConfig>;
@@ -46,6 +49,7 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       beaconAlternateOptional: options.beaconAlternate === undefined,
       webSocketBind: options.webSocket,
       carriers: carriersOf(options),
+      http: options.http && { bind: options.http, version: host.version, page: await pageFiles() },
       config: {
         ...(options.publicHost !== undefined && {
           beacons: [{ host: options.publicHost, port: options.beacon.port }],

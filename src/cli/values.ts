@@ -85,6 +85,13 @@ export const bindAddress = value('address', (input) => {
   return endpoint;
 });
 
+/** Where HTTP is bound: without a host, for programs of this machine. */
+export const httpAddress = value('address', (input) => {
+  const endpoint = parseHostPort(input.startsWith(':') ? `127.0.0.1${input}` : input);
+  if (endpoint === undefined) throw new RangeError('expected HOST:PORT or :PORT');
+  return endpoint;
+});
+
 /** Where the tunnel is bound: without a host, at every address of both families. */
 export const tunnelAddress = value('address', (input) => {
   const endpoint = parseHostPort(input.startsWith(':') ? `[::]${input}` : input);

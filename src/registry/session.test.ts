@@ -45,7 +45,13 @@ function slowService() {
         answer: () => resolve({ type: 'ok', n: fields.n, request_id: fields.request_id }),
       });
     });
-  const service = { handle, perform: handle, disconnected() {}, identityKey: async () => undefined };
+  const service = {
+    handle,
+    perform: handle,
+    disconnected() {},
+    identityKey: async () => undefined,
+    beacons: async () => [],
+  };
   return { open, service: service as RegistryService };
 }
 
@@ -248,6 +254,7 @@ describe('a session', () => {
       perform: async () => ({}),
       disconnected() {},
       identityKey: async () => undefined,
+      beacons: async () => [],
     };
     const pipe = world({}, huge).connect();
     pipe.send({ type: 'x' });

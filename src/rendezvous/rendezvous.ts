@@ -4,8 +4,11 @@ import { formatEndpoint } from '../base/endpoint.ts';
 import type { Random } from '../base/random.ts';
 import type { Endpoint } from '../base/units.ts';
 import { type Beacon, type StreamLimits, type StreamStats, Streams, startBeacon } from '../beacon/index.ts';
+import type { Http, PageFiles } from '../registry/http/index.ts';
+import { operatorByToken } from '../registry/http/operator-token.ts';
 import {
   createRegistryService,
+  DEFAULT_CONFIG,
   memoryStore,
   persistedCertificate,
   type RegistryConfig,
@@ -54,8 +57,17 @@ export interface RendezvousOptions {
    */
   readonly tls?: 'persisted' | (TlsServerOptions & { readonly fingerprint: string });
   readonly config?: Partial<RegistryConfig>;
+  /** Serves health, metrics and the dashboard. @default not */
+  readonly http?: RendezvousHttp | undefined;
   /** Puts something between clients and the registry: tests let it lie. */
   readonly decorate?: (service: RegistryService) => RegistryService;
+}
+
+export interface RendezvousHttp {
+  readonly bind: Endpoint;
+  readonly version: string;
+  /** Without it there is no page. */
+  readonly page?: PageFiles | undefined;
 }
 
 export interface Rendezvous {
@@ -64,9 +76,12 @@ export interface Rendezvous {
   /** SHA-256 of the registry's certificate, lower-case hex; empty without TLS. */
   readonly fingerprint: string;
   readonly beacon: Beacon;
+  readonly httpEndpoint: Endpoint | undefined;
   /** Where `webSocketBind` listens. */
   readonly webSocketEndpoint: Endpoint | undefined;
   streams(): StreamStats;
+  /** `/readyz` says from now on that clients should go elsewhere. */
+  drain(): void;
   close(): Promise<void>;
 }
 
@@ -105,7 +120,9 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     onOpen: (pipe) => streams.accept(pipe),
   };
   const carriers = [...(options.carriers ?? [])];
-  const service = createRegistryService({
+  // A web server is loaded by nobody who does not serve it.
+  const meters = options.http && (await import('../registry/http/index.ts')).httpMeters(clock);
+  const created = createRegistryService({
     store,
     clock,
     random: random.fork('registry'),
@@ -113,13 +130,17 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     log,
     config: { beacons: [beacon.endpoint], carriers, fingerprint, ...options.config },
   });
-  lookup.key = (node) => service.identityKey(node);
+  lookup.key = (node) => created.identityKey(node);
+  const service = meters?.wrap(created) ?? created;
+  let http: Http | undefined;
   let server: RegistryServer | undefined;
   let front: PipeServer | undefined;
   const close = async (): Promise<void> => {
+    http?.drain();
     await front?.close();
     await server?.close();
     streams.close();
+    await http?.close();
     await beacon.close();
   };
   try {
@@ -134,6 +155,20 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     });
     if (options.webSocketBind !== undefined)
       front = await net.listen(options.webSocketBind, (pipe) => pipe.destroy(), { webSocket });
+    if (options.http !== undefined && meters !== undefined)
+      http = await meters.serve({
+        ...options.http,
+        net,
+        clock,
+        log,
+        store,
+        storage,
+        staleAfter: options.config?.staleAfter ?? DEFAULT_CONFIG.staleAfter,
+        findOperator: operatorByToken(options.config?.adminToken ?? '', crypto),
+        serverStats: () => server!.stats(),
+        ownBeacon: beacon,
+        otherBeacons: () => service.beacons(),
+      });
   } catch (error) {
     await close();
     throw error;
@@ -144,8 +179,10 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     beaconEndpoint: beacon.endpoint,
     fingerprint,
     beacon,
+    httpEndpoint: http?.endpoint,
     webSocketEndpoint: front?.local,
     streams: () => streams.stats(),
+    drain: () => http?.drain(),
     close,
   };
 }

@@ -62,19 +62,16 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   pino: 'src/platform/',
   selfsigned: 'src/registry/',
   libsql: 'src/registry/store/',
-  fastify: 'src/registry/http/',
-  'prom-client': 'src/registry/http/',
-  uplot: 'src/dashboard/',
   ws: 'src/platform/',
   'fast-xml-parser': 'src/wire/',
   postgres: 'src/registry/store/',
   fastify: 'src/registry/http/',
   'prom-client': 'src/registry/http/',
-  uplot: 'src/registry/http/',
+  uplot: 'src/dashboard/',
 };
 
 /** Declared before what uses them has landed. */
-const AWAITED: ReadonlySet<string> = new Set(['postgres', 'fastify', 'prom-client', 'uplot']);
+const AWAITED: ReadonlySet<string> = new Set(['postgres', 'uplot']);
 
 /** Shells that need a Node module because a library does. */
 const NODE_EXCEPTIONS: Readonly<Record<string, string>> = {

@@ -43,6 +43,8 @@ export interface RendezvousLaunch {
   /** Where WebSockets without TLS are taken, and how nodes come there. */
   readonly webSocket: Endpoint | undefined;
   readonly webSocketUrl: string | undefined;
+  /** Where health, metrics and the dashboard are served. */
+  readonly http: Endpoint | undefined;
   /** Host to announce beacons under; undefined: the host each client reached us at. */
   readonly publicHost: string | undefined;
   readonly adminTokenFile: string | undefined;
@@ -59,6 +61,8 @@ export interface RendezvousFacts {
   readonly registry: string;
   readonly beacon: string;
   readonly fingerprint: string;
+  /** Where the dashboard is, `host:port`; "" without one. */
+  readonly http: string;
   readonly store: string;
   readonly log_file: string;
   /** Hosts under which other machines may reach it, best first. */

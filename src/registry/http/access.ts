@@ -101,7 +101,11 @@ export async function demand(
   if (operator === undefined)
     throw new HttpRefusal(401, 'permission_denied', 'This needs a token of an operator', 'log in first');
   if (operator.networks.length > 0 || !operator.scopes.has(scope))
-    throw new HttpRefusal(403, 'permission_denied', `This token does not have the scope ${scope} for everything`);
+    throw new HttpRefusal(
+      403,
+      'permission_denied',
+      `This token does not have the scope ${scope} for everything`,
+    );
   return operator;
 }
 

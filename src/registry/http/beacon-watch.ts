@@ -123,7 +123,8 @@ export class BeaconWatch {
     wanted.set(named, { own: true, target });
     for (const address of others.slice(0, MAX_WATCHED)) {
       const endpoint = parseHostPort(address);
-      if (endpoint !== undefined && !wanted.has(address)) wanted.set(address, { own: false, target: endpoint });
+      if (endpoint !== undefined && !wanted.has(address))
+        wanted.set(address, { own: false, target: endpoint });
     }
     for (const address of this.#watched.keys()) if (!wanted.has(address)) this.#watched.delete(address);
     for (const [address, each] of wanted) {

@@ -1,5 +1,5 @@
-import { asPilotError } from '../../api/errors.ts';
 import type { Tally } from '../../api/dashboard.ts';
+import { asPilotError } from '../../api/errors.ts';
 import type { Millis, NodeId, UnixMillis } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import type { NetworkRecord, NodeRecord, Store } from '../store/store.ts';
@@ -21,7 +21,6 @@ export interface CensusResult {
   readonly at: UnixMillis;
   readonly took: Millis;
   readonly registered: number;
-  readonly online: number;
   readonly public: number;
   readonly executors: number;
   readonly versions: Tally;
@@ -46,7 +45,6 @@ export interface CensusOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
-  readonly staleAfter: Millis;
 }
 
 /**
@@ -88,15 +86,14 @@ export class Census {
   }
 
   async #take(): Promise<CensusResult | undefined> {
-    const { store, clock, staleAfter } = this.#options;
+    const { store, clock } = this.#options;
     const begun = clock.now();
-    const people = { registered: 0, online: 0, public: 0, executors: 0 };
+    const people = { registered: 0, public: 0, executors: 0 };
     const [versions, tags, beacons] = [new Counts(1000), new Counts(10_000), new Counts(1000)];
     const degrees = new Degrees();
-    const see = (node: NodeRecord, seenAfter: UnixMillis): void => {
+    const see = (node: NodeRecord): void => {
       if (!node.registered) return;
       people.registered++;
-      if (node.lastSeen > seenAfter) people.online++;
       if (node.public) people.public++;
       if (node.taskExec) people.executors++;
       versions.add(versionName(node.version));
@@ -106,8 +103,7 @@ export class Census {
     };
     const nodes = await this.#walk(0, async (after: NodeId) => {
       const rows = await store.listNodes(after, SLICE);
-      const seenAfter = clock.wallNow() - staleAfter;
-      for (const node of rows) see(node, seenAfter);
+      for (const node of rows) see(node);
       return rows.length < SLICE ? undefined : rows.at(-1)!.id;
     });
     const pairs = await this.#walk({ low: 0, high: 0 }, async (after) => {

@@ -24,6 +24,7 @@ export interface Collected {
   readonly uptime: number;
   readonly ready: boolean;
   readonly records: number;
+  readonly online: number;
   readonly census: CensusResult | undefined;
   readonly now: UnixMillis;
   readonly server: ServerStats;
@@ -40,6 +41,7 @@ export function collect(meters: Meters, found: Collected): void {
   meters.gauge('pilot_uptime_seconds').set(found.uptime);
   meters.gauge('pilot_store_ready').set(found.ready ? 1 : 0);
   meters.gauge('pilot_nodes_total').set(found.records);
+  meters.gauge('pilot_nodes_online').set(found.online);
   meters.gauge('pilot_dashboard_streams').set(found.streams);
   meters.gauge('pilot_registry_connections').set(server.connections);
   meters.counted('pilot_registry_connections_refused_total', server.refused);
@@ -55,7 +57,6 @@ export function collect(meters: Meters, found: Collected): void {
   for (const [beaconAt, milliseconds] of found.rtts) rtt.set({ beacon: beaconAt }, milliseconds / 1000);
   if (census === undefined) return;
   meters.gauge('pilot_nodes_registered').set(census.registered);
-  meters.gauge('pilot_nodes_online').set(census.online);
   meters.gauge('pilot_nodes_public').set(census.public);
   meters.gauge('pilot_task_executors').set(census.executors);
   meters.gauge('pilot_trust_links').set(census.links);

@@ -18,9 +18,9 @@ import { badge } from './badge.ts';
 import type { BeaconWatch } from './beacon-watch.ts';
 import type { Census } from './census.ts';
 import type { SampleHistory } from './history.ts';
+import { legacyStats } from './legacy-stats.ts';
 import { nodeDetails } from './node-details.ts';
 import { searchNodes } from './node-search.ts';
-import { legacyStats } from './legacy-stats.ts';
 import { PageStreams } from './page-streams.ts';
 import { trustGraph } from './trust-graph.ts';
 
@@ -114,7 +114,9 @@ export function addDashboard(server: FastifyInstance, options: DashboardOptions)
   server.get('/api/stats', async (request, reply) => {
     const all = await seesAll(request, find);
     // Pages of others show these figures; they are nobody's secret.
-    void reply.header('access-control-allow-origin', '*').header('cross-origin-resource-policy', 'cross-origin');
+    void reply
+      .header('access-control-allow-origin', '*')
+      .header('cross-origin-resource-policy', 'cross-origin');
     const stats = legacyStats(options.overview(), options.history, clock.wallNow());
     return fresh(reply).send({
       ...stats,
@@ -195,7 +197,16 @@ function fresh(reply: FastifyReply): FastifyReply {
   return reply.header('cache-control', 'no-store');
 }
 
-function networkRow({ id, name, joinRule, members, exprPolicy, ports, maxMembers, description }: NetworkRecord) {
+function networkRow({
+  id,
+  name,
+  joinRule,
+  members,
+  exprPolicy,
+  ports,
+  maxMembers,
+  description,
+}: NetworkRecord) {
   const policy = exprPolicy !== '' || ports.length > 0 || maxMembers > 0;
   return { id, name, join_rule: joinRule, members, policy, description };
 }

@@ -14,6 +14,7 @@ export class Health {
   readonly #store: Store;
   readonly #clock: Clock;
   #draining = false;
+  #answers = true;
   #asked: { readonly at: number; readonly answer: Promise<number | undefined> } | undefined;
 
   constructor(store: Store, clock: Clock) {
@@ -21,6 +22,10 @@ export class Health {
     this.#clock = clock;
   }
 
+  /** True when the store answered the last question in time. */
+  get answers(): boolean {
+    return this.#answers;
+  }
   /** From now on not ready. */
   drain(): void {
     this.#draining = true;
@@ -40,9 +45,10 @@ export class Health {
 
   #ask(): Promise<number | undefined> {
     return new Promise((resolve) => {
-      const timer = this.#clock.at(this.#clock.now() + PATIENCE, () => resolve(undefined));
+      const timer = this.#clock.at(this.#clock.now() + PATIENCE, () => done(undefined));
       const done = (records: number | undefined): void => {
         timer.cancel();
+        this.#answers = records !== undefined;
         resolve(records);
       };
       this.#store.counts().then(

@@ -1,6 +1,6 @@
 /** What Prometheus reads, made from the catalogue; nothing is counted unless somebody serves it. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { REGISTRY_METRICS, type RegistryMetricName, REQUEST_BUCKETS } from '../../api/registry-metrics.ts';
+import { REGISTRY_METRICS, REQUEST_BUCKETS, type RegistryMetricName } from '../../api/registry-metrics.ts';
 
 type NamesOf<Type> = {
   [Name in RegistryMetricName]: (typeof REGISTRY_METRICS)[Name]['type'] extends Type ? Name : never;

@@ -32,7 +32,7 @@ async function forOperators(
   const memberships = await store.membershipsOf(node.id, MAX_NETWORKS);
   const networks: { id: number; name: string; role: string }[] = [];
   for (const { network, role } of memberships) {
-    networks.push({ id: network, role, name: (await store.network(network))?.name ?? '' });
+    networks.push({ id: network.id, name: network.name, role });
   }
   const peers = await store.trustPeers(node.id, MAX_PEERS + 1, now);
   return {

@@ -15,16 +15,16 @@ const MAX_SCANNED = 1000;
  * Nodes by id, address, hostname, whole words and tags, in order of id. Public nodes come from the index of terms;
  * who may see all walks over all of them instead.
  */
-export async function searchNodes(
-  sight: Sight,
-  query: Readonly<Record<string, unknown>>,
-): Promise<NodePage> {
+export async function searchNodes(sight: Sight, query: Readonly<Record<string, unknown>>): Promise<NodePage> {
   const text = textOf(query.q);
   const tag = textOf(query.tag).replace(/^#/, '').toLowerCase();
   const limit = Math.max(1, Math.min(MAX_PAGE, numberOf(query.limit) || 25));
   const after = numberOf(query.after);
   const words = text.split(/\s+/).filter((word) => word !== '');
-  const tags = [...words.filter((word) => word.startsWith('#')).map((word) => word.slice(1).toLowerCase()), tag];
+  const tags = [
+    ...words.filter((word) => word.startsWith('#')).map((word) => word.slice(1).toLowerCase()),
+    tag,
+  ];
   const said = words.filter((word) => !word.startsWith('#')).join(' ');
   const wanted = [...tags.filter((each) => each !== '').map((each) => `tag:${each}`), ...wordTerms([said])];
   const exact = after === 0 && tag === '' ? await exactly(sight, text) : undefined;

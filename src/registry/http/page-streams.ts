@@ -24,7 +24,12 @@ export class PageStreams {
     const source = sourceOf(host);
     const others = this.#perHost.get(source) ?? 0;
     if (this.#open.size >= MAX_STREAMS || others >= PER_HOST)
-      throw new HttpRefusal(503, 'unavailable', 'Too many pages are open', 'close some, or ask /api/overview');
+      throw new HttpRefusal(
+        503,
+        'unavailable',
+        'Too many pages are open',
+        'close some, or ask /api/overview',
+      );
     reply.hijack();
     const { raw } = reply;
     // Sent by hand: fastify does not end this answer.

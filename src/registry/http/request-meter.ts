@@ -97,9 +97,7 @@ export class RequestMeter {
         if (role !== undefined) meters.counter('pilot_rbac_operations_total').inc({ op: role });
         if (type === 'respond_invite') {
           const followed = reply.accepted === true;
-          meters
-            .counter(followed ? 'pilot_invites_accepted_total' : 'pilot_invites_rejected_total')
-            .inc();
+          meters.counter(followed ? 'pilot_invites_accepted_total' : 'pilot_invites_rejected_total').inc();
         }
       },
     };

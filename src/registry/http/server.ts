@@ -89,7 +89,9 @@ export async function bindHttp(server: FastifyInstance, { host, port }: Endpoint
     throw new PilotError(code, `Cannot serve HTTP at ${host}:${port}: ${text}`, { cause: error });
   }
   const bound = server.server.address();
-  return typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : { host, port };
+  return typeof bound === 'object' && bound !== null
+    ? { host: bound.address, port: bound.port }
+    : { host, port };
 }
 
 function refuse(reply: FastifyReply, { status, code, message, hint }: HttpRefusal): void {
@@ -99,6 +101,7 @@ function refuse(reply: FastifyReply, { status, code, message, hint }: HttpRefusa
 /** What fastify refused by itself keeps its status; what failed on our side says nothing of why. */
 function asRefusal(error: unknown): HttpRefusal {
   const status = (error as { statusCode?: number }).statusCode ?? 500;
-  if (status >= 400 && status < 500) return new HttpRefusal(status, 'invalid_argument', 'The request is not valid');
+  if (status >= 400 && status < 500)
+    return new HttpRefusal(status, 'invalid_argument', 'The request is not valid');
   return new HttpRefusal(503, 'unavailable', 'The registry cannot do that now', 'try again later');
 }

@@ -7,10 +7,10 @@ import type { Store } from '../store/store.ts';
 import type { FindOperator } from './access.ts';
 import { BeaconWatch, type OwnBeacon } from './beacon-watch.ts';
 import { Census } from './census.ts';
+import { collect, type ServerStats } from './collect.ts';
 import { addDashboard, type PageFiles } from './dashboard.ts';
 import { Health } from './health.ts';
 import { SampleHistory } from './history.ts';
-import { collect, type ServerStats } from './collect.ts';
 import { Meters } from './meters.ts';
 import { addOperations } from './operations.ts';
 import { RequestMeter } from './request-meter.ts';
@@ -70,14 +70,20 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
   const uptime = (): number => (clock.now() - startedAt.monotonic) / 1000;
   const health = new Health(store, clock);
-  const census = new Census({ store, clock, log, staleAfter: options.staleAfter });
+  const census = new Census({ store, clock, log });
   const history = new SampleHistory();
   await history.load(storage);
   const beacons = new BeaconWatch(options);
   const server = httpServer({ clock, meters, tls: options.tls });
 
   let rate = { at: clock.now(), total: 0, perSecond: 0 };
-  let records = 0;
+  let [records, online] = [0, 0];
+  /** What can be counted without a walk. A store that does not answer leaves what was known. */
+  const count = async (): Promise<void> => {
+    records = (await health.records()) ?? records;
+    if (!health.answers) return;
+    online = await store.onlineCount(clock.wallNow() - options.staleAfter).catch(() => online);
+  };
   const overview = (): Overview => {
     const found = census.latest;
     return {
@@ -87,7 +93,7 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
       nodes: {
         records,
         registered: found?.registered ?? 0,
-        online: found?.online ?? 0,
+        online,
         public: found?.public ?? 0,
         executors: found?.executors ?? 0,
       },
@@ -106,15 +112,16 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
     health,
     findOperator: options.findOperator,
     uptime,
-    online: () => census.latest?.online ?? 0,
+    online: () => online,
     async metrics() {
       const ready = await health.readiness();
-      records = (await health.records()) ?? records;
+      await count();
       collect(meters, {
         version,
         uptime: uptime(),
         ready: ready === 'ready',
         records,
+        online,
         census: census.latest,
         now: clock.wallNow(),
         server: options.serverStats(),
@@ -135,7 +142,7 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
     const now = clock.now();
     const seconds = Math.max(0.001, (now - rate.at) / 1000);
     rate = { at: now, total: requests.total, perSecond: (requests.total - rate.total) / seconds };
-    records = (await health.records()) ?? records;
+    await count();
     const shown = overview();
     if (now >= sampleAt && shown.census_at > 0) {
       sampleAt = now + SAMPLE;

@@ -10,7 +10,10 @@ const PEERS = 48;
 const MAX_ASKED = 96;
 
 /** The surroundings of some nodes: their peers, and as many of those peers' own as there is room. */
-export async function trustGraph({ store, now, staleAfter }: Sight, from: readonly NodeId[]): Promise<TrustGraph> {
+export async function trustGraph(
+  { store, now, staleAfter }: Sight,
+  from: readonly NodeId[],
+): Promise<TrustGraph> {
   const degrees = new Map<NodeId, number>(from.map((id) => [id, 0]));
   const links = new Map<string, readonly [NodeId, NodeId]>();
   const queue = [...from];

@@ -38,6 +38,8 @@ export interface RegistryService {
   disconnected(connection: ConnectionState): void;
   /** The registered key of a node, for the beacon beside us. */
   identityKey(node: NodeId): Promise<Uint8Array | undefined>;
+  /** Beacons that announced themselves lately, `host:port` each. */
+  beacons(): Promise<readonly string[]>;
 }
 
 /** The registry without sockets: every request of spec/10, over a store. */
@@ -110,6 +112,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
       }
     },
     disconnected: (connection) => shared.subscribers.dropConnection(connection),
+    beacons: async () => shared.beacons.list(clock.now()).map(({ addr }) => addr),
     async identityKey(id) {
       const node = await store.node(id);
       return node?.registered ? node.publicKey : undefined;

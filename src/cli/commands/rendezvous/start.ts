@@ -7,7 +7,7 @@ import { defineCommand } from '../../command.ts';
 import { BEACON_PORT, carrierAddress, REGISTRY_PORT } from '../../config/keys.ts';
 import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
-import { bindAddress, oneOf, path, text } from '../../values.ts';
+import { bindAddress, httpAddress, oneOf, path, text } from '../../values.ts';
 
 export const rendezvousStart = defineCommand({
   name: 'rendezvous start',
@@ -40,6 +40,11 @@ export const rendezvousStart = defineCommand({
         'taken at --registry-addr in any case',
     },
     wsUrl: { value: carrierAddress, summary: 'how nodes reach that web server: wss://HOST[:PORT]' },
+    http: {
+      value: httpAddress,
+      summary:
+        'serve the dashboard, /metrics, /healthz and /readyz here, without TLS; a port alone is for this machine only',
+    },
     publicHost: { value: text, summary: 'name or address under which others reach this machine' },
     store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
     adminTokenFile: {
@@ -59,10 +64,14 @@ export const rendezvousStart = defineCommand({
   },
   timeout: '30s',
   returns:
-    '{pid, registry, beacon, fingerprint, store, log_file, hosts, init}; init is the command for other machines',
+    '{pid, registry, beacon, fingerprint, http, store, log_file, hosts, init}; init is the command for other machines',
   examples: [
     { line: 'pilotctl rendezvous start', about: 'On a machine that the others can reach' },
     { line: 'pilotctl rendezvous start --public-host pilot.example.net', about: 'Known under a name' },
+    {
+      line: 'pilotctl rendezvous start --http :8080',
+      about: 'With the dashboard for browsers of this machine',
+    },
     {
       line: 'pilotctl rendezvous start --registry-addr 0.0.0.0:443 --public-host pilot.example.net',
       about: 'In reach of networks that let nothing out but TCP 443: registry and beacon on that one port',
@@ -89,6 +98,7 @@ export const rendezvousStart = defineCommand({
       beaconAlternate: flags.beaconAlternateAddr,
       webSocket: flags.wsAddr,
       webSocketUrl: flags.wsUrl,
+      http: flags.http,
       publicHost: flags.publicHost,
       adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
       networkCreation: flags.networkCreation,
@@ -131,6 +141,7 @@ export function describeRendezvous(facts: RendezvousFacts): string {
         ['Registry', `${facts.registry} (TCP)`],
         ['Beacon', `${facts.beacon} (UDP)`],
         ['Fingerprint', facts.fingerprint],
+        ['Dashboard', facts.http === '' ? undefined : `http://${facts.http}/`],
         ['Store', facts.store],
         ['Logs', facts.log_file === '' ? undefined : facts.log_file],
       ],

@@ -12,7 +12,7 @@ export const rendezvousStatus = defineCommand({
   summary: 'Show whether the registry and beacon run, and how other machines join',
   timeout: '10s',
   returns:
-    '{running, responsive, pid, registry?, beacon?, fingerprint?, store?, log_file, uptime_secs?, init?}',
+    '{running, responsive, pid, registry?, beacon?, fingerprint?, http?, store?, log_file, uptime_secs?, init?}',
   examples: [{ line: 'pilotctl rendezvous status', about: 'Fingerprint and join command again' }],
   async run(context) {
     const { host, home } = context;
