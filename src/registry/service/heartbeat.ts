@@ -1,5 +1,5 @@
 import { signedString } from '../../wire/registry-signatures.ts';
-import { authenticate } from './authenticate.ts';
+import { authenticateIdentity } from './authenticate.ts';
 import type { Handler } from './call.ts';
 import { u32 } from './fields.ts';
 import { refusal } from './refusal.ts';
@@ -13,7 +13,7 @@ const DAY = 24 * 60 * 60 * 1000;
  */
 export const heartbeat: Handler = async (call) => {
   const id = u32(call.request.node_id);
-  const { node } = await authenticate(call, id, signedString.heartbeat(id), { connection: true });
+  const { node } = await authenticateIdentity(call, id, signedString.heartbeat(id), { connection: true });
   const expires = node.keyExpiresAt;
   if (expires !== undefined && expires <= call.at) {
     throw refusal('permission_denied', `node ${id}: key expired at ${rfc3339(expires)}`);
