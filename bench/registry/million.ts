@@ -2,17 +2,18 @@
  * One registry process on the embedded store with a million nodes: what a node costs in memory and on disk, how fast it
  * starts, what a live connection costs, and how many requests of each kind it answers, beside what the database and a
  * bare TCP server do by themselves. The load comes from the same machine.
- * Run: node dist/bench/registry/million.js [--nodes 1000000] [--connections 50000] [--seconds 10] [--short]
+ * Run: node dist/bench/registry/million.js [--nodes 1000000] [--connections 50000] [--seconds 10] [--short] [--only-fill]
+ * `--store FILE` keeps the store of so many nodes there and takes it when it is there.
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeBase64 } from '../../src/wire/base64.ts';
 import { table } from '../measure.ts';
-import { flag, number } from '../options.ts';
+import { flag, number, text } from '../options.ts';
 import { closedLoop, type Rate } from './drive.ts';
 import { fill } from './fill.ts';
 import { keyOf, Line } from './line.ts';
@@ -27,6 +28,8 @@ const wanted = number('connections', short ? 100 : 50_000);
 const WORKERS = 32;
 const NEW_KEYS = 1e9;
 const SOURCES = 4;
+/** Nodes that are looked up. */
+const LISTED = 50_000;
 
 const directory = mkdtempSync(join(tmpdir(), 'pilot-million-'));
 const served: Served[] = [];
@@ -41,11 +44,14 @@ async function main(): Promise<void> {
   const allowed = socketsAllowed() - WORKERS * 8;
   const connections = Math.min(wanted, allowed, nodes - WORKERS);
   const real = connections + WORKERS;
+  const path = text('store') ?? join(directory, 'registry.db');
+  const listed = Math.min(nodes, LISTED);
+  const filled = existsSync(path) ? undefined : await fill(path, nodes, real, listed);
+  if (filled !== undefined)
+    console.log(`${nodes} nodes registered, ${filled.perSecond.toFixed(0)} per second`);
+  if (flag('only-fill')) return;
   const raw = rawSpeed(join(directory, 'raw.db'), nodes, seconds / 5);
   rmSync(join(directory, 'raw.db'));
-  const path = join(directory, 'registry.db');
-  const listed = Math.min(nodes, 50_000);
-  const filled = await fill(path, nodes, real, listed);
   const disk = statSync(path).size;
 
   const empty = await start(join(directory, 'empty.db'));
@@ -100,12 +106,16 @@ async function main(): Promise<void> {
     ],
   ]);
 
-  await rates(registry, raw, filled.perSecond);
+  await rates(registry, raw, filled?.perSecond);
   crowd.kill();
   await registry.stop();
 }
 
-async function rates(registry: Served, raw: ReturnType<typeof rawSpeed>, filled: number): Promise<void> {
+async function rates(
+  registry: Served,
+  raw: ReturnType<typeof rawSpeed>,
+  filled: number | undefined,
+): Promise<void> {
   const server = registry.child.pid!;
   const echo = await start(undefined);
   const bare = await Promise.all(Array.from({ length: WORKERS }, () => Line.open(echo.port, keyOf(1))));
@@ -122,7 +132,7 @@ async function rates(registry: Served, raw: ReturnType<typeof rawSpeed>, filled:
       return line;
     }),
   );
-  const target = (): number => 1 + Math.floor(Math.random() * Math.min(nodes, 50_000));
+  const target = (): number => 1 + Math.floor(Math.random() * Math.min(nodes, LISTED));
   const lookups = await closedLoop(lines, seconds, server, (line) =>
     line.ask({ type: 'lookup', node_id: target() }),
   );
@@ -185,6 +195,7 @@ async function rates(registry: Served, raw: ReturnType<typeof rawSpeed>, filled:
       : [row('heartbeats, binary', beats, raw.updates, 'updates, 1,000 at a time')]),
     row('bare TCP server that sends back what it gets', echoed, undefined, ''),
   ]);
+  if (filled === undefined) return;
   print('store without sockets and signatures', [
     ['', 'per second', 'the database alone, 2,000 rows at a time', '× that'],
     [

@@ -88,10 +88,10 @@ export class GroupCommit {
 
   /** A change that fails takes nothing else of its group with it, unless the database gave up the whole group. */
   #attempt<T>(work: () => T): T {
-    this.#sql.exec('SAVEPOINT change');
+    this.#sql.run('SAVEPOINT change');
     try {
       const value = work();
-      this.#sql.exec('RELEASE change');
+      this.#sql.run('RELEASE change');
       return value;
     } catch (thrown) {
       if (!this.#undoneAlone()) this.#undo(storeError(thrown, this.#path));

@@ -72,11 +72,13 @@ export class NodeTable {
       this.#seen.set(known.id, input.at);
       return { kind: 'known', node: { ...known, lastSeen: input.at }, moved: false };
     }
+    let fresh: NodeRecord | undefined;
     let id: NodeId;
     if (known === undefined) {
       if ((yield* this.#documents.ownerOfRetired(input.publicKey)) !== undefined) return { kind: 'retired' };
       if ((yield* this.count()) >= input.maxNodes) return { kind: 'full' };
-      id = yield* this.#insert(input);
+      fresh = yield* this.#insert(input);
+      id = fresh.id;
       if (id > LAST_NODE) {
         yield* run('DELETE FROM nodes WHERE id = ?', id);
         return { kind: 'full' };
@@ -89,7 +91,10 @@ export class NodeTable {
     this.#identities.drop(id);
     const holder =
       input.hostname === undefined ? undefined : yield* this.#claim(id, input.hostname, input.release);
-    const node = (yield* this.byId(id))!;
+    const node =
+      fresh !== undefined && input.hostname === undefined
+        ? { ...fresh, lastSeen: input.at }
+        : (yield* this.byId(id))!;
     if (node.public) yield* this.#documents.index(node);
     return {
       kind: known === undefined ? 'created' : 'known',
@@ -201,10 +206,10 @@ export class NodeTable {
   *#held(id: NodeId): Steps<NodeRecord | undefined> {
     return this.#record(yield* hold('SELECT * FROM nodes WHERE id = ?', id));
   }
-  *#insert(input: Registration): Steps<NodeId> {
+  *#insert(input: Registration): Steps<NodeRecord> {
     const row = yield* one(
       `INSERT INTO nodes (public_key, owner, endpoint, lan, beacons, version, relay_only, proven, last_seen,
-         key_created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+         key_created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
       input.publicKey,
       input.owner,
       input.endpoint,
@@ -216,7 +221,7 @@ export class NodeTable {
       input.at,
       input.at,
     );
-    return Number(row!.id);
+    return this.#record(row)!;
   }
   *#renew(id: NodeId, input: Registration): Steps<void> {
     yield* run(
