@@ -49,9 +49,9 @@ export class ShapedPath {
     }
   }
 
-  /** `roundTrip` in ms; `loss` is a share, in each direction. */
-  set(roundTrip: number, loss: number): void {
-    this.#network.link('a', 'eth0', { delayMs: roundTrip / 2, loss, mbps: RATE_MBPS });
+  /** `roundTrip` and the queue before the line in ms; `loss` is a share, in each direction. */
+  set(roundTrip: number, loss: number, queueMs = 300): void {
+    this.#network.link('a', 'eth0', { delayMs: roundTrip / 2, loss, mbps: RATE_MBPS, queueMs });
   }
 
   /** TCP of the kernel. Undefined when it does not have this congestion control. */

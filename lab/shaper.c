@@ -4,11 +4,11 @@
  *
  *   shaper run SOCKET           serve until killed; SOCKET is the path of the control socket
  *   shaper tell SOCKET LINE     one control line, waits for the answer:
- *       join A B DELAY JITTER LOSS RATE      a new cable
- *       set A DELAY JITTER LOSS RATE         change the cable whose first interface is A
+ *       join A B  DELAY JITTER LOSS RATE QUEUE     a new cable
+ *       set A  DELAY JITTER LOSS RATE QUEUE        change the cable whose first interface is A
  *   shaper single IFACE         make an interface send single frames with complete checksums
  *
- * DELAY and JITTER in microseconds, LOSS in frames of a million, RATE in bits per second (0: none).
+ * DELAY, JITTER and QUEUE (before the line) in microseconds, LOSS in frames of a million, RATE in bits per second (0: none).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CABLES = 64, FRAME = 2048, QUEUE = 8192, BATCH = 64, BACKLOG_NS = 300000000 };
+enum { CABLES = 64, FRAME = 2048, QUEUE = 8192, BATCH = 64 };
 
 struct frame {
   int64_t due;
@@ -46,7 +46,7 @@ struct lane { /* one direction of a cable */
 
 struct cable {
   char name[IFNAMSIZ];
-  int64_t delay, jitter, rate;
+  int64_t delay, jitter, rate, queue;
   uint32_t loss;
   struct lane lanes[2];
 };
@@ -99,10 +99,10 @@ static struct cable *find(const char *name) {
 
 static const char *control(char *line) {
   char a[IFNAMSIZ], b[IFNAMSIZ];
-  long long delay, jitter, rate;
+  long long delay, jitter, rate, queue;
   unsigned loss;
   struct cable *cable;
-  if (sscanf(line, "join %15s %15s %lld %lld %u %lld", a, b, &delay, &jitter, &loss, &rate) == 6) {
+  if (sscanf(line, "join %15s %15s %lld %lld %u %lld %lld", a, b, &delay, &jitter, &loss, &rate, &queue) == 7) {
     cable = find(a);
     if (cable == NULL && cable_count == CABLES) return "too many cables";
     int in = open_interface(a), out = open_interface(b);
@@ -115,7 +115,7 @@ static const char *control(char *line) {
       *lane = (struct lane){.in = i ? out : in, .out = i ? in : out, .ring = ring};
     }
     strcpy(cable->name, a);
-  } else if (sscanf(line, "set %15s %lld %lld %u %lld", a, &delay, &jitter, &loss, &rate) == 5) {
+  } else if (sscanf(line, "set %15s %lld %lld %u %lld %lld", a, &delay, &jitter, &loss, &rate, &queue) == 6) {
     cable = find(a);
     if (cable == NULL) return "no such cable";
   } else {
@@ -125,6 +125,7 @@ static const char *control(char *line) {
   cable->jitter = jitter * 1000;
   cable->loss = loss;
   cable->rate = rate;
+  cable->queue = queue * 1000;
   return "ok";
 }
 
@@ -143,7 +144,7 @@ static void take(struct cable *cable, struct lane *lane, int64_t at) {
     int64_t sent = at;
     if (cable->rate > 0) {
       if (lane->line_free < at) lane->line_free = at;
-      if (lane->line_free - at > BACKLOG_NS) continue; /* the queue before the line is full */
+      if (lane->line_free - at > cable->queue) continue; /* the queue before the line is full */
       lane->line_free += length * 8000000000ll / cable->rate;
       sent = lane->line_free;
     }

@@ -16,6 +16,8 @@ export interface Link {
   /** Share of frames lost, 0 to 1. */
   readonly loss?: number;
   readonly mbps?: number;
+  /** What waits before a line of `mbps` at most; the rest is dropped. @default 300 */
+  readonly queueMs?: number;
 }
 
 /** Why cables can't be shaped here, or undefined when they can. */
@@ -77,6 +79,6 @@ export class Shaper {
   }
 }
 
-function figures({ delayMs = 0, jitterMs = 0, loss = 0, mbps = 0 }: Link): string {
-  return [delayMs * 1e3, jitterMs * 1e3, loss * 1e6, mbps * 1e6].map(Math.round).join(' ');
+function figures({ delayMs = 0, jitterMs = 0, loss = 0, mbps = 0, queueMs = 300 }: Link): string {
+  return [delayMs * 1e3, jitterMs * 1e3, loss * 1e6, mbps * 1e6, queueMs * 1e3].map(Math.round).join(' ');
 }

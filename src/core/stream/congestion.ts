@@ -69,7 +69,7 @@ export interface CongestionController {
 }
 
 /** A round trip of so many samples that is this much slower than the floor tells of a queue. RFC 9406 §4.2 */
-const QUEUE_SAMPLES = 8;
+export const QUEUE_SAMPLES = 8;
 const QUEUE_LEAST: Millis = 4;
 const QUEUE_MOST: Millis = 16;
 

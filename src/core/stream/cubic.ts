@@ -6,6 +6,7 @@ import {
   type CongestionController,
   initialWindow,
   type LossSample,
+  QUEUE_SAMPLES,
   queueBuilds,
 } from './congestion.ts';
 
@@ -31,7 +32,11 @@ const CALM_LEAST: Millis = 1;
 const CALM_ROUNDS = 4;
 const CALM_GROWTH = 0.125;
 
-/** CUBIC (RFC 9438) in bytes with HyStart-like slow start and, if wanted, tolerance for loss that no queue explains. */
+/** RFC 9406 §4.3: once a queue builds up, growth is a quarter for so many rounds, and then careful. */
+const CAUTIOUS_GROWTH = 0.25;
+const CAUTIOUS_ROUNDS = 5;
+
+/** CUBIC (RFC 9438) in bytes with HyStart++ (RFC 9406) and, if wanted, tolerance for loss that no queue explains. */
 export class Cubic implements CongestionController {
   window: Bytes;
   threshold: Bytes = Number.POSITIVE_INFINITY;
@@ -46,6 +51,8 @@ export class Cubic implements CongestionController {
   #lastRoundFastest: Millis = Number.POSITIVE_INFINITY;
   #samplesInRound = 0;
   #calmRounds = 0;
+  /** Slow start that saw a queue build up: the fastest round trip then, and the rounds since. */
+  #cautious: { readonly baseline: Millis; rounds: number } | undefined;
   readonly #background: BackgroundLoss;
   #before: { window: Bytes; threshold: Bytes; maximum: Bytes } | undefined;
 
@@ -70,7 +77,8 @@ export class Cubic implements CongestionController {
 
   /** Twice the window per round trip while it still doubles, a quarter more than it otherwise. */
   pace(smoothed: Millis): number {
-    return ((this.inSlowStart ? 2 : 1.25) * this.window) / smoothed;
+    const doubles = this.inSlowStart && this.#cautious === undefined;
+    return ((doubles ? 2 : 1.25) * this.window) / smoothed;
   }
 
   acked({ rtt, floor, roundEnded, limited, fresh, smoothed, now }: AckSample): void {
@@ -87,15 +95,26 @@ export class Cubic implements CongestionController {
     this.#roundFastest = Number.POSITIVE_INFINITY;
     this.#samplesInRound = 0;
     this.#lostInRound = 0;
+    if (this.#cautious !== undefined && ++this.#cautious.rounds >= CAUTIOUS_ROUNDS) this.#endSlowStart();
   }
 
   sample(rtt: Millis, floor: Millis): void {
     if (rtt < this.#roundFastest) this.#roundFastest = rtt;
     this.#samplesInRound++;
     if (!this.inSlowStart || this.window < 16 * this.#segment) return;
-    if (!queueBuilds(this.#samplesInRound, this.#roundFastest, floor)) return;
+    const queue = queueBuilds(this.#samplesInRound, this.#roundFastest, floor);
+    if (this.#cautious === undefined) {
+      if (queue) this.#cautious = { baseline: this.#roundFastest, rounds: 0 };
+    } else if (this.#samplesInRound >= QUEUE_SAMPLES && this.#roundFastest < this.#cautious.baseline) {
+      // What looked like a queue was jitter.
+      this.#cautious = undefined;
+    }
+  }
+
+  #endSlowStart(): void {
     this.threshold = this.window;
     this.#epoch = undefined;
+    this.#cautious = undefined;
   }
 
   /** `limited`: the window, not the application, bounded what was in flight. */
@@ -107,7 +126,8 @@ export class Cubic implements CongestionController {
     }
     if (this.window >= CEILING) return;
     if (this.inSlowStart) {
-      this.window = Math.min(CEILING, this.window + bytes);
+      const growth = this.#cautious === undefined ? bytes : CAUTIOUS_GROWTH * bytes;
+      this.window = Math.min(CEILING, this.window + growth);
       return;
     }
     this.#avoid(bytes, smoothedRtt, now);
@@ -176,6 +196,7 @@ export class Cubic implements CongestionController {
     this.threshold = Math.max(CUBIC_BETA * this.window, 2 * this.#segment);
     this.#epoch = undefined;
     this.#calmRounds = 0;
+    this.#cautious = undefined;
   }
 
   #avoid(bytes: Bytes, smoothedRtt: Millis, now: Instant): void {

@@ -163,12 +163,32 @@ test('the window starts at ten segments and doubles per round trip', () => {
   assert.equal(round(congestion, 50, 50), 40 * SEGMENT);
 });
 
-test('slow start ends when the round trip grows, before anything is lost', () => {
+test('slow start turns careful when the round trip grows, and ends five rounds later when it stays so', () => {
   const congestion = new Cubic(SEGMENT);
-  for (let i = 0; i < 4; i++) round(congestion, 50, 50 * i);
-  const window = round(congestion, 60, 250);
+  let now = 0;
+  for (; congestion.window < 40 * SEGMENT; now += 50) round(congestion, 50, now);
+  const before = congestion.window;
+  // A round that shows the queue at its start grows by little more than a quarter.
+  assert.ok(round(congestion, 80, now) < 1.5 * before);
+  for (let i = 0; i < 4; i++) {
+    assert.equal(congestion.inSlowStart, true);
+    round(congestion, 80, (now += 80));
+  }
   assert.equal(congestion.inSlowStart, false);
-  assert.ok(window < 2 * 160 * SEGMENT);
+  assert.ok(congestion.window < 4 * before);
+});
+
+test('a round trip that was slow once does not end slow start', () => {
+  const congestion = new Cubic(SEGMENT);
+  let now = 0;
+  for (; congestion.window < 40 * SEGMENT; now += 50) round(congestion, 50, now);
+  round(congestion, 80, now);
+  for (let i = 0; i < 2; i++) {
+    const before = congestion.window;
+    const grown = round(congestion, 50, (now += 80));
+    if (i > 0) assert.equal(grown, 2 * before);
+  }
+  assert.equal(congestion.inSlowStart, true);
 });
 
 test('a loss with a queue shrinks the window to seven tenths, once per flight', () => {
