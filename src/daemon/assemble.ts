@@ -31,8 +31,6 @@ import { Surroundings } from './surroundings.ts';
 import { Targets } from './targets.ts';
 import { TrustEffects } from './trust-effects.ts';
 
-const DEFAULT_HEARTBEAT = 60_000;
-
 /** What the daemon itself decides on, beyond its parts. */
 export interface AssemblyHost {
   onOutput(output: NodeOutput): void;
@@ -240,7 +238,7 @@ export function assemble(options: DaemonOptions, opened: Parts, host: AssemblyHo
     clock,
     random: random.fork('registration'),
     log,
-    heartbeatInterval: config.heartbeatInterval ?? DEFAULT_HEARTBEAT,
+    heartbeatInterval: config.heartbeatInterval,
     host: {
       presence: () => ({
         listenEndpoint: reachedAt() ?? { host: '0.0.0.0', port: socket.local.port },

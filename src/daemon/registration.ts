@@ -13,8 +13,12 @@ const ENDPOINT_DEBOUNCE = 500;
 /** A NAT that gives a new port every time must not make us register all the time. */
 const QUICK_CHANGES = 3;
 const CHANGE_PAUSE = 15_000;
-/** A registry that tells what it holds for us is asked for it with every so many heartbeats. */
-const POLL_EVERY = 5;
+/** How often a registry is told that we are there, unless it says when it wants to hear of us. */
+const HEARTBEAT_INTERVAL = 60_000;
+/** A registry that tells what it holds for us is asked for it this often all the same. */
+const POLL_INTERVAL = 300_000;
+/** The same where a new connection begins with whether there is something. */
+const LONG_POLL_INTERVAL = 1_800_000;
 /** A known node waits this long for the beacon, so that its first registration has the right endpoint. */
 const OBSERVE_WAIT = 700;
 
@@ -54,14 +58,19 @@ export class Registration {
   readonly #random: Random;
   readonly #log: Log;
   readonly #host: RegistrationHost;
-  readonly #interval: Millis;
+  /** Chosen here; undefined leaves it to the registry. */
+  readonly #interval: Millis | undefined;
+  /** When the registry wants the next heartbeat. */
+  #wanted: Millis = HEARTBEAT_INTERVAL;
+  #polledAt = 0;
+  /** What the registry holds for us is said at each registration. */
+  #saysWaiting = false;
   #timer: Timer | undefined;
   #running = false;
   #again = false;
   #failures = 0;
   /** Changes of our endpoint since the last heartbeat. */
   #changes = 0;
-  #heartbeats = 0;
   /** What it was told last; undefined makes the next turn a registration. */
   #told: Presence | undefined;
   #registered = false;
@@ -77,7 +86,8 @@ export class Registration {
     random: Random;
     log: Log;
     host: RegistrationHost;
-    heartbeatInterval: Millis;
+    /** @default what the registry wants, else a minute */
+    heartbeatInterval: Millis | undefined;
   }) {
     this.#registry = options.registry;
     this.#clock = options.clock;
@@ -137,8 +147,9 @@ export class Registration {
 
   /** The connection to the registry is back: it may have restarted without us. */
   reconnected(): void {
-    if (this.#told !== undefined) this.#arm(0);
-    else if (this.#attempted) this.#arm(0);
+    // What it told meanwhile went nowhere.
+    if (this.#registry.registered?.waiting !== false) this.#polledAt = Number.NEGATIVE_INFINITY;
+    if (this.#attempted) this.#arm(0);
   }
 
   /** The user took us out of the registry: stay out until started again. */
@@ -168,7 +179,8 @@ export class Registration {
       if (this.#told === undefined) await this.#register();
       else await this.#heartbeat();
       this.#failures = 0;
-      delay = this.#interval * (0.9 + 0.2 * this.#random.fraction());
+      // Never later than wanted.
+      delay = (this.#interval ?? this.#wanted) * (0.8 + 0.2 * this.#random.fraction());
     } catch (thrown) {
       delay = this.#failed(asPilotError(thrown));
     }
@@ -200,6 +212,8 @@ export class Registration {
       beacons: presence.beacons,
       version: presence.version,
       ...(presence.hostname !== '' && { hostname: presence.hostname }),
+      public: presence.public,
+      tags: presence.tags,
       ...(presence.owner !== undefined && { owner: presence.owner }),
       ...(presence.relayOnly && { relayOnly: true }),
     });
@@ -208,8 +222,12 @@ export class Registration {
     this.#node = result.node;
     await this.#host.registered(result);
     // Old registries forget visibility and tags with each registration.
-    await this.#registry.setVisibility(presence.public);
-    if (presence.tags.length > 0) await this.#registry.setTags(presence.tags);
+    if (result.presence !== true) {
+      await this.#registry.setVisibility(presence.public);
+      if (presence.tags.length > 0) await this.#registry.setTags(presence.tags);
+    }
+    this.#wanted = result.heartbeat ?? HEARTBEAT_INTERVAL;
+    this.#saysWaiting = result.waiting !== undefined;
     this.#told = presence;
     this.#registered = true;
     this.#log.event('info', isFirst ? 'node.registered' : 'node.reregistered', {
@@ -218,16 +236,23 @@ export class Registration {
     });
     for (const resolve of this.#firstAttempt.splice(0)) resolve();
     this.#host.told();
-    this.#host.poll();
+    this.#poll();
     this.presenceChanged();
   }
 
   async #heartbeat(): Promise<void> {
     this.#changes = 0;
-    const { warning } = (await this.#registry.heartbeat()) as { warning?: boolean };
+    const { warning, next } = await this.#registry.heartbeat();
+    this.#wanted = next ?? HEARTBEAT_INTERVAL;
     if (warning === true) this.#log.event('warn', 'node.key_expires_soon');
-    if (this.#registry.pushes !== true || ++this.#heartbeats % POLL_EVERY === 0) this.#host.poll();
+    const between = this.#saysWaiting ? LONG_POLL_INTERVAL : POLL_INTERVAL;
+    if (this.#registry.pushes !== true || this.#clock.now() - this.#polledAt >= between) this.#poll();
     this.presenceChanged();
+  }
+
+  #poll(): void {
+    this.#polledAt = this.#clock.now();
+    this.#host.poll();
   }
 }
 

@@ -4,6 +4,7 @@ import type { RecordRequests } from '../directory/record-requests.ts';
 import type {
   DirectoryState,
   HandshakeTarget,
+  HeartbeatReply,
   NamedNode,
   NodeInfo,
   PeerEndpoints,
@@ -27,16 +28,20 @@ export interface RegistryClient {
   readonly state: DirectoryState;
   /** The registry tells at once what concerns us. */
   readonly pushes?: boolean;
+  /** What it said to the registration on the connection of now. */
+  readonly registered?: Registered | undefined;
   start(): void;
   close(): void;
   /** The host may be on another network. */
   networkChanged(): void;
   /** The connection may have died unnoticed. */
   check(): void;
+  /** A user waits for what the registry says. */
+  hurry?(): void;
   onPush(receiver: (push: RegistryPush) => void): void;
   onState(receiver: (state: DirectoryState) => void): void;
   register(options: RegisterOptions): Promise<Registered>;
-  heartbeat(): Promise<unknown>;
+  heartbeat(): Promise<HeartbeatReply>;
   lookup(node: NodeId, claimed?: Uint8Array): Promise<NodeInfo>;
   /** `claimed` is the key under which the node presented itself. */
   identityKey(node: NodeId, claimed?: Uint8Array): Promise<Uint8Array | undefined>;

@@ -13,8 +13,16 @@ const CONNECT_TIMEOUT: Millis = 5000;
 export const REQUEST_TIMEOUT: Millis = 10_000;
 /** How soon a connection has to answer after the network may have changed. Chosen. */
 const PROBE_TIMEOUT: Millis = 2000;
-const FIRST_RETRY: Millis = 300;
+/** A connection that was lost is made anew within this time, at random: whoever shared the server lost it as well. */
+const FIRST_RETRY: Millis = 1000;
+/** Between tries at the addresses of one round. */
+const NEXT_ADDRESS: Millis = 200;
 const LONGEST_RETRY: Millis = 30_000;
+/** The longest that a server may ask us to wait before we register. */
+const LONGEST_WAIT: Millis = 120_000;
+/** What a user asks for is tried at once: this often in a row, and then once in so long. */
+const HURRIES = 3;
+const HURRY_INTERVAL: Millis = 10_000;
 /** The proxy refused our credentials, which are not repeated; others may be there by now. */
 const CREDENTIALS_RETRY: Millis = 2_000;
 
@@ -26,6 +34,8 @@ export interface Session {
   readonly traits: ServerTraits;
   /** From the last `challenge`, usable once. */
   challenge: string | undefined;
+  /** How long the server asks us to wait before we register. */
+  readonly wait: Millis;
 }
 
 export interface ConnectionOptions {
@@ -78,6 +88,8 @@ export class Connection {
   #failures = 0;
   /** The next attempt does not wait. */
   #hurries = false;
+  /** Tries for users that are left, as of a time. */
+  #budget: { readonly left: number; readonly at: number } | undefined;
   #lastError: PilotError | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -123,6 +135,19 @@ export class Connection {
     if (!isLoopback(local) && !this.#options.net.localAddresses().includes(local))
       this.#session?.link.close();
     else this.check();
+  }
+
+  /**
+   * A user waits: what would be tried later is tried now, within a budget that keeps many users from calling a server
+   * that is coming back all at once.
+   */
+  hurry(): void {
+    if (this.#wake === undefined) return;
+    const now = this.#options.clock.now();
+    const before = this.#budget ?? { left: HURRIES, at: now };
+    const left = Math.min(HURRIES, before.left + (now - before.at) / HURRY_INTERVAL);
+    this.#budget = { left: left < 1 ? left : left - 1, at: now };
+    if (left >= 1) this.#wake();
   }
 
   /** A live connection has to answer soon, or another takes its place. */
@@ -180,11 +205,18 @@ export class Connection {
         this.#hurries = false;
         continue;
       }
-      const isProxyClosed = this.#failures > 0 && this.#lastError?.code === 'proxy_auth_required';
-      const most = isProxyClosed ? CREDENTIALS_RETRY : LONGEST_RETRY;
-      const longest = Math.min(most, FIRST_RETRY * 2 ** Math.min(this.#failures, 10));
-      if (!this.#stopped) await this.#pause(longest * (0.5 + random.fraction() / 2));
+      if (!this.#stopped) await this.#pause(this.#delay(addresses.length, random.fraction()));
     }
+  }
+
+  /** Time to the next try. Every address is tried before we wait for longer. */
+  #delay(addresses: number, fraction: number): Millis {
+    if (this.#failures === 0) return FIRST_RETRY * fraction;
+    if (this.#failures % addresses !== 0) return NEXT_ADDRESS * fraction;
+    const rounds = this.#failures / addresses;
+    const isProxyClosed = this.#lastError?.code === 'proxy_auth_required';
+    const most = isProxyClosed ? CREDENTIALS_RETRY : LONGEST_RETRY;
+    return Math.min(most, (FIRST_RETRY / 2) * 2 ** Math.min(rounds, 10)) * (0.5 + fraction / 2);
   }
 
   /** Opens a session, lets everybody use it, and says when it is gone. */
@@ -206,6 +238,7 @@ export class Connection {
     try {
       if (this.#stopped) throw unreachable('closed');
       const session = await introduce(link, clock, tls?.fingerprint);
+      await this.#turn(link, session.wait);
       await onSession(session);
       if (link.closed) throw unreachable('the connection was closed');
       this.#session = session;
@@ -225,7 +258,13 @@ export class Connection {
     };
   }
 
-  #pause(delay: Millis): Promise<void> {
+  /** Waits until the server wants us, a user does, or the link is gone. */
+  async #turn(link: Link, wait: Millis): Promise<void> {
+    if (wait > 0) await this.#pause(wait, link);
+    if (link.closed || this.#stopped) throw unreachable('the connection was closed');
+  }
+
+  #pause(delay: Millis, link?: Link): Promise<void> {
     const { clock } = this.#options;
     return new Promise((resolve) => {
       const finish = (): void => {
@@ -233,6 +272,7 @@ export class Connection {
         this.#wake = undefined;
         resolve();
       };
+      void link?.ended.then(finish);
       const timer = clock.at(clock.now() + delay, finish);
       this.#wake = finish;
     });
@@ -246,7 +286,10 @@ function isLoopback(host: string): boolean {
 /** Asks for a challenge; a server that does not know the request is an old one. */
 async function introduce(link: Link, clock: Clock, fingerprint: string | undefined): Promise<Session> {
   const reply = await link.request({ type: 'challenge' }, CONNECT_TIMEOUT);
-  return { link, ...readTraits(reply, clock, link.secure ? fingerprint?.toLowerCase() : undefined) };
+  const read = readTraits(reply, clock, link.secure ? fingerprint?.toLowerCase() : undefined);
+  if (read.traits.features.has('binary')) link.goBinary();
+  const { wait } = reply;
+  return { link, ...read, wait: typeof wait === 'number' && wait > 0 ? Math.min(wait, LONGEST_WAIT) : 0 };
 }
 
 /** What the answer to `challenge` says about a server. */

@@ -59,7 +59,7 @@ describe('the directory', () => {
       (await scene.run(a.directory.pollHandshakes())).revocations.map(({ from, message }) => [from, message]),
       [[2, 'gone']],
     );
-    assert.deepEqual(await scene.run(a.directory.heartbeat()), {});
+    assert.deepEqual(await scene.run(a.directory.heartbeat()), { next: 240_000 });
     assert.deepEqual(
       Buffer.from((await scene.run(a.directory.identityKey(2)))!),
       Buffer.from(b.identity.publicKey),
@@ -114,6 +114,93 @@ describe('the directory', () => {
       scene.states.filter((state) => state.startsWith('a')),
       ['a:connected', 'a:disconnected', 'a:connected'],
     );
+  });
+
+  it('brings back with a new connection what was changed since, not what was registered first', async () => {
+    const scene = new Scene();
+    await scene.startRegistry();
+    const { directory, register } = scene.daemon('a');
+    await scene.run(register({ hostname: 'alpha', public: true, tags: ['gpu'] }));
+    await scene.run(directory.setHostname('beta'));
+    await scene.run(directory.setTags(['web']));
+    await scene.run(directory.setVisibility(false));
+    scene.process!.kill('killed');
+    await scene.world.runFor(5000);
+    await scene.startRegistry();
+    await scene.run(directory.heartbeat());
+    const { hostname, public: isPublic, tags } = (await scene.store.node(1))!;
+    assert.deepEqual([hostname, isPublic, tags], ['beta', false, ['web']]);
+  });
+
+  it('stays private with a registry that could not be told so', async () => {
+    const scene = new Scene();
+    await scene.startRegistry();
+    const { directory, register } = scene.daemon('a');
+    await scene.run(register({ public: true }));
+    scene.process!.kill('killed');
+    assert.equal(await scene.refused(directory.setVisibility(false)), 'registry_unreachable');
+    await scene.startRegistry();
+    await scene.run(directory.heartbeat());
+    assert.equal((await scene.store.node(1))!.public, false);
+  });
+
+  it('says all of itself with one request, and hears what waits for it', async () => {
+    const scene = new Scene();
+    const types: unknown[] = [];
+    await scene.startRegistry((service) => ({
+      ...service,
+      handle: (request, context) => {
+        types.push((request as { type?: unknown }).type);
+        return service.handle(request, context);
+      },
+    }));
+    const [a, b] = [scene.daemon('a'), scene.daemon('b')];
+    const first = await scene.run(a.register({ public: true, tags: ['gpu'] }));
+    assert.deepEqual([first.presence, first.waiting, first.heartbeat], [true, false, 240_000]);
+    assert.deepEqual(types.splice(0), ['challenge', 'register']);
+    const { public: isPublic, tags } = (await scene.store.node(1))!;
+    assert.deepEqual([isPublic, tags], [true, ['gpu']]);
+    await scene.run(b.register({ public: false }));
+    await scene.run(b.directory.requestHandshake({ target: { node: 1 }, justification: '', message: '' }));
+    await scene.world.runFor(100);
+    assert.deepEqual(scene.pushes, ['a:handshake_request:2']);
+    assert.equal((await scene.run(a.register({ public: true }))).waiting, true);
+    assert.deepEqual(await scene.run(a.directory.heartbeat()), { next: 240_000 });
+  });
+
+  it('registers when the registry wants it to, or when a user asks', async () => {
+    const scene = new Scene();
+    await scene.startRegistry();
+    const { directory, register } = scene.daemon('a');
+    await scene.run(register());
+    scene.process!.kill('killed');
+    let registrations = 0;
+    await scene.startRegistry((service) => ({
+      ...service,
+      handle: async (request, context) => {
+        const { type } = request as { type?: unknown };
+        if (type === 'register') registrations++;
+        const reply = await service.handle(request, context);
+        return type === 'challenge' ? { ...reply, wait: 60_000 } : reply;
+      },
+    }));
+    await scene.world.runFor(40_000);
+    assert.deepEqual([directory.state, registrations], ['disconnected', 0]);
+    directory.hurry();
+    await scene.world.runFor(1000);
+    assert.deepEqual([directory.state, registrations], ['connected', 1]);
+    scene.process!.kill('killed');
+    await scene.startRegistry((service) => ({
+      ...service,
+      handle: async (request, context) => {
+        const reply = await service.handle(request, context);
+        return (request as { type?: unknown }).type === 'challenge' ? { ...reply, wait: 30_000 } : reply;
+      },
+    }));
+    await scene.world.runFor(20_000);
+    assert.equal(directory.state, 'disconnected');
+    await scene.world.runFor(30_000);
+    assert.equal(directory.state, 'connected');
   });
 
   it('repeats what was under way when the connection broke', async () => {

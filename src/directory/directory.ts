@@ -6,17 +6,20 @@ import type { Clock, Log, Net, TlsClientOptions } from '../runtime/ports.ts';
 import { encodeBase64 } from '../wire/base64.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { signedString } from '../wire/registry-signatures.ts';
-import { Connection } from './connection.ts';
+import { Connection, REQUEST_TIMEOUT } from './connection.ts';
 import { legacyString } from './legacy.ts';
+import type { Link } from './link.ts';
 import { NetworkRequests } from './network-requests.ts';
 import * as read from './read-reply.ts';
 import { RecordRequests } from './record-requests.ts';
+import { refusedBy } from './refused.ts';
 import { Registration } from './registration.ts';
-import { Requests } from './requests.ts';
+import { lostConnection, Requests } from './requests.ts';
 import { RequestSigner } from './signer.ts';
 import type {
   DirectoryState,
   HandshakeTarget,
+  HeartbeatReply,
   NamedNode,
   NodeInfo,
   PeerEndpoints,
@@ -94,6 +97,10 @@ export class Directory {
   get pushes(): boolean {
     return this.#connection.features.has('subscribe');
   }
+  /** What the registry said to the registration on the connection of now; undefined before, and where it was refused. */
+  get registered(): Registered | undefined {
+    return this.#registration.current;
+  }
   /** Connects and stays connected until `close`. Calls start it too. */
   start(): void {
     this.#connection.start();
@@ -104,6 +111,10 @@ export class Directory {
   /** The host may be on another network: nothing waits for time-outs of the old one. */
   networkChanged(): void {
     this.#connection.networkChanged();
+  }
+  /** A user waits for an answer: a registry that is away is tried at once, within a budget. */
+  hurry(): void {
+    this.#connection.hurry();
   }
   /** A connection that may have died unnoticed has to show soon that it lives. */
   check(): void {
@@ -120,20 +131,31 @@ export class Directory {
   register(options: RegisterOptions): Promise<Registered> {
     return this.#registration.register(options);
   }
-  async heartbeat(): Promise<{ readonly warning?: boolean }> {
+  async heartbeat(): Promise<HeartbeatReply> {
     const fields = { node_id: this.#self() };
     const ask = { type: 'heartbeat', fields, action: 'send a heartbeat', repeatable: true };
-    const { traits } = await this.#requests.session();
+    const { traits, link } = await this.#requests.session();
     const signed = { ...ask, signed: signedString.heartbeat(fields.node_id) };
     // A server that can prove its clients needs no signature on the connection they registered on.
+    const unsigned = (): Promise<JsonObject> =>
+      link.isBinary ? this.#alive(link, fields.node_id, ask.action) : this.#requests.ask(ask);
     const reply = traits.features.has('sig')
-      ? await this.#requests.ask(ask).catch((error: unknown) => {
-          if (error instanceof PilotError && error.code === 'permission_denied')
+      ? await unsigned().catch((error: unknown) => {
+          const isLost = lostConnection(error);
+          if (isLost || (error instanceof PilotError && error.code === 'permission_denied'))
             return this.#requests.ask(signed);
           throw error;
         })
       : await this.#requests.ask(signed);
-    return reply.key_expiry_warning === true ? { warning: true } : {};
+    return {
+      ...(reply.key_expiry_warning === true && { warning: true as const }),
+      ...read.heartbeatIn('next', reply.next),
+    };
+  }
+  async #alive(link: Link, node: NodeId, action: string): Promise<JsonObject> {
+    const reply = await link.alive(node, REQUEST_TIMEOUT);
+    if ('keyExpiryWarning' in reply) return { key_expiry_warning: reply.keyExpiryWarning, next: reply.next };
+    throw refusedBy(reply, action) ?? new PilotError('protocol_error', `Cannot ${action}`);
   }
   async deregister(): Promise<void> {
     const node = this.#self();
@@ -204,17 +226,22 @@ export class Directory {
       signedString.setHostname,
       `set the hostname "${name}"`,
     );
+    this.#registration.amend({ hostname: name });
   }
   async setVisibility(isPublic: boolean): Promise<void> {
+    // Whatever becomes of the request, no later registration makes public what was to be private.
+    if (!isPublic) this.#registration.amend({ public: false });
     await this.#change(
       'set_visibility',
       { public: isPublic },
       signedString.setVisibility,
       'change the visibility',
     );
+    this.#registration.amend({ public: isPublic });
   }
   async setTags(tags: readonly string[]): Promise<void> {
     await this.#change('set_tags', { tags }, signedString.setTags, 'set the tags');
+    this.#registration.amend({ tags });
   }
 
   /** Resolves alike whether or not a hostname exists. */

@@ -2,7 +2,7 @@
 
 import { PilotError } from '../api/errors.ts';
 import { parseHostPort } from '../base/endpoint.ts';
-import type { Address, Endpoint, NodeId } from '../base/units.ts';
+import type { Address, Endpoint, Millis, NodeId } from '../base/units.ts';
 import { parseAddress } from '../wire/address.ts';
 import { decodeBase64 } from '../wire/base64.ts';
 import { carrierUrl, parseCarrierUrl } from '../wire/compat.ts';
@@ -22,6 +22,10 @@ const HOST_NAME = /^(?=.{1,253}$)(?:[a-z0-9_-]{1,63}\.)*(?=[a-z0-9-]*[a-z])[a-z0
 
 /** Beacons of a peer that are of use. */
 const MAX_BEACONS = 4;
+
+/** Between two heartbeats, seconds. */
+const SHORTEST_HEARTBEAT = 10;
+const LONGEST_HEARTBEAT = 3600;
 
 /** Carriers that are read of one answer. */
 const MAX_CARRIERS = 8;
@@ -53,7 +57,19 @@ export function readRegistered(reply: JsonObject, registry: RegistryPlace): Regi
     ...(typeof reply.hostname_error === 'string' ? { hostnameError: reply.hostname_error } : {}),
     ...(beacons.length === 0 ? {} : { beacons }),
     ...(carriers.length === 0 ? {} : { carriers }),
+    ...(reply.presence === true && { presence: true as const }),
+    ...(typeof reply.waiting === 'boolean' && { waiting: reply.waiting }),
+    ...heartbeatIn('heartbeat', reply.heartbeat),
   };
+}
+
+/** `seconds` as a registry says when it wants to hear of us; what it can't mean is left out. */
+export function heartbeatIn<Name extends string>(
+  name: Name,
+  seconds: unknown,
+): { readonly [N in Name]?: Millis } {
+  if (typeof seconds !== 'number' || !(seconds >= SHORTEST_HEARTBEAT)) return {};
+  return { [name]: Math.min(seconds, LONGEST_HEARTBEAT) * 1000 } as { [N in Name]: Millis };
 }
 
 /** A URL speaks for itself; `host:port` is at the registry, or trusted as it is. */

@@ -18,6 +18,7 @@ export class Registration {
   readonly #log: Log;
   #options: RegisterOptions | undefined;
   #node: NodeId | undefined;
+  #current: { readonly session: Session; readonly registered: Registered } | undefined;
   /** A server keeps one challenge per connection, so registrations take turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -31,6 +32,20 @@ export class Registration {
   /** Our id, once a registry gave us one. */
   get node(): NodeId | undefined {
     return this.#node;
+  }
+
+  /** The answer to the last registration, while its connection lives. */
+  get current(): Registered | undefined {
+    return this.#current?.session.link.closed === false ? this.#current.registered : undefined;
+  }
+
+  /** What changed by another request since: a registration on a new connection must not undo it. */
+  amend(changes: Pick<RegisterOptions, 'hostname' | 'public' | 'tags'>): void {
+    if (this.#options === undefined) return;
+    const { public: isPublic, tags, ...rest } = { ...this.#options, ...changes };
+    // Who never said it with a registration does not begin to.
+    this.#options =
+      this.#options.public === undefined ? rest : { ...rest, public: isPublic!, tags: tags ?? [] };
   }
 
   async register(options: RegisterOptions): Promise<Registered> {
@@ -75,14 +90,18 @@ export class Registration {
   }
 
   async #registerOn(session: Session, options: RegisterOptions): Promise<Registered> {
-    const reply = await this.#prove(session, this.#fields(options));
+    const reply = await this.#prove(session, {
+      ...this.#fields(options),
+      ...(session.traits.features.has('presence') ? presence(options) : {}),
+    });
     const registered = readRegistered(reply, {
       host: session.link.host,
       secure: session.link.secure,
       fingerprint: session.traits.fingerprint,
     });
     this.#node = registered.node;
-    if (session.traits.features.has('subscribe')) {
+    this.#current = { session, registered };
+    if (registered.presence !== true && session.traits.features.has('subscribe')) {
       const fields = { node_id: registered.node };
       await this.#requests.askOn(session, { type: 'subscribe', fields, action: 'subscribe', signed: '' });
     }
@@ -127,8 +146,13 @@ export class Registration {
       public_key: encodeBase64(this.#identity.publicKey),
       version: options.version,
       ...(options.owner === undefined ? {} : { owner: options.owner }),
-      ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
+      ...(options.hostname === undefined || options.hostname === '' ? {} : { hostname: options.hostname }),
       ...(options.relayOnly === true ? { relay_only: true } : {}),
     };
   }
+}
+
+/** What a server that understands it takes together with the registration. */
+function presence({ public: isPublic, tags }: RegisterOptions): JsonObject {
+  return isPublic === undefined ? {} : { subscribe: true, public: isPublic, tags: tags ?? [] };
 }

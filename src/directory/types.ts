@@ -1,4 +1,4 @@
-import type { Address, Endpoint, NetworkId, NodeId, UnixMillis } from '../base/units.ts';
+import type { Address, Endpoint, Millis, NetworkId, NodeId, UnixMillis } from '../base/units.ts';
 
 export interface RegisterOptions {
   /** Where peers send UDP, as a beacon sees it; a wildcard host stands for "where this request comes from". */
@@ -11,6 +11,9 @@ export interface RegisterOptions {
   readonly version: string;
   /** Free text, for the operator. */
   readonly owner?: string;
+  /** With it, a registry that understands it also takes visibility and tags; see `Registered.presence`. */
+  readonly public?: boolean;
+  readonly tags?: readonly string[];
   /** Never give our endpoint to anybody. */
   readonly relayOnly?: boolean;
 }
@@ -25,6 +28,12 @@ export interface Registered {
   readonly hostnameError?: string;
   readonly beacons?: readonly Endpoint[];
   readonly carriers?: readonly CarrierAddress[];
+  /** Visibility and tags were taken, and this connection is pushed to: nothing else has to be told. */
+  readonly presence?: true;
+  /** Whether the registry keeps relayed messages for us; undefined when it does not say. */
+  readonly waiting?: boolean;
+  /** When it wants the next heartbeat; undefined when it does not say. */
+  readonly heartbeat?: Millis;
 }
 
 /** Where a beacon takes datagrams in a WebSocket. */
@@ -158,6 +167,14 @@ export interface RegistryPush {
   readonly event: string;
   readonly from?: NodeId;
   readonly network?: NetworkId;
+}
+
+/** What the answer to a heartbeat says. */
+export interface HeartbeatReply {
+  /** Our key expires within a day. */
+  readonly warning?: true;
+  /** When the next is wanted; undefined when the registry does not say. */
+  readonly next?: Millis;
 }
 
 export type DirectoryState = 'connected' | 'disconnected';

@@ -26,10 +26,15 @@ export class ConnectionState {
   readonly secure: boolean;
   /** The last challenge given out, single use. */
   challenge: { readonly nonce: string; readonly expires: Instant } | undefined;
+  /** When the daemon on it was told to register; asking again does not give it another place. */
+  slot: Instant | undefined;
+  /** A node it proved to be that has been here for a while: such a node has a share of the processor of its own. */
+  settled: NodeId | undefined;
   /** Nodes whose events this connection is told. */
   readonly subscriptions = new Set<NodeId>();
   readonly #push: ((message: object) => void) | undefined;
   readonly #identities = new Map<NodeId, Identity>();
+  #proven = false;
 
   constructor(remote: Endpoint, secure = false, push?: (message: object) => void) {
     this.remote = remote;
@@ -37,6 +42,10 @@ export class ConnectionState {
     this.#push = push;
   }
 
+  /** True once the client has proved a key. */
+  get proven(): boolean {
+    return this.#proven;
+  }
   get canPush(): boolean {
     return this.#push !== undefined;
   }
@@ -45,6 +54,7 @@ export class ConnectionState {
   }
 
   authenticate(node: NodeId, key: Uint8Array, level: Authentication): void {
+    if (level === 'proven') this.#proven = true;
     const known = this.#identities.get(node);
     if (known !== undefined && equal(known.key, key) && STRENGTH[known.level] >= STRENGTH[level]) return;
     this.#identities.delete(node);

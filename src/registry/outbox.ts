@@ -1,20 +1,34 @@
 import type { Clock, Pipe, Timer } from '../runtime/ports.ts';
 import type { ServerLimits } from './server-limits.ts';
 
+/** Bytes over all sessions of a server, and what became of those that took too many. */
+export interface SharedBytes {
+  /** Of unfinished frames. */
+  buffered: number;
+  /** Of replies and pushes that clients have not taken. */
+  unsent: number;
+  /** Clients cut off because they did not take what they were sent. */
+  dropped: number;
+}
+
+export interface OutboxHost {
+  readonly clock: Clock;
+  readonly limits: ServerLimits;
+  readonly shared: SharedBytes;
+}
+
 /** What goes out on one connection: in order, bounded, and not for ever to a client that does not read. */
 export class Outbox {
   readonly #pipe: Pipe;
-  readonly #clock: Clock;
-  readonly #limits: ServerLimits;
+  readonly #host: OutboxHost;
   readonly #onDrained: () => void;
   #unsent = 0;
   #stalled: Timer | undefined;
   #closed = false;
 
-  constructor(pipe: Pipe, clock: Clock, limits: ServerLimits, onDrained: () => void) {
+  constructor(pipe: Pipe, host: OutboxHost, onDrained: () => void) {
     this.#pipe = pipe;
-    this.#clock = clock;
-    this.#limits = limits;
+    this.#host = host;
     this.#onDrained = onDrained;
   }
 
@@ -28,21 +42,35 @@ export class Outbox {
     const flowing = this.#pipe.write(data);
     if (flowing && !this.blocked) return;
     this.#unsent += data.length;
-    if (this.#unsent > this.#limits.unsent) this.#pipe.destroy();
+    const { shared, limits } = this.#host;
+    shared.unsent += data.length;
+    if (this.#unsent > limits.unsent || shared.unsent > limits.unsentByAll) this.#drop();
     else if (!this.blocked) this.#wait();
   }
 
   close(): void {
     this.#closed = true;
     this.#stalled?.cancel();
+    this.#settle();
+  }
+
+  #drop(): void {
+    this.#host.shared.dropped++;
+    this.#pipe.destroy();
+  }
+
+  #settle(): void {
+    this.#host.shared.unsent -= this.#unsent;
+    this.#unsent = 0;
   }
 
   #wait(): void {
-    this.#stalled = this.#clock.at(this.#clock.now() + this.#limits.stalled, () => this.#pipe.destroy());
+    const { clock, limits } = this.#host;
+    this.#stalled = clock.at(clock.now() + limits.stalled, () => this.#drop());
     void this.#pipe.drained().then(() => {
       this.#stalled?.cancel();
       this.#stalled = undefined;
-      this.#unsent = 0;
+      this.#settle();
       if (!this.#closed) this.#onDrained();
     });
   }

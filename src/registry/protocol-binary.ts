@@ -1,9 +1,10 @@
-/** The binary fast path, for old clients that have it. spec/10 §8 */
+/** The binary fast path: for old clients that have it, and for our own, whose heartbeats need no signature. spec/10 §8 */
 import { fromUtf8 } from '../base/bytes.ts';
-import type { Bytes } from '../base/units.ts';
+import type { Bytes, Millis } from '../base/units.ts';
 import { decodeBase64, encodeBase64 } from '../wire/base64.ts';
-import { encodeJson, isJsonObject, parseJson } from '../wire/json.ts';
+import { encodeJson, isJsonObject, type JsonObject, parseJson } from '../wire/json.ts';
 import * as binary from '../wire/registry-binary.ts';
+import { costOf, REQUEST_COST, SIGNATURE_COST } from './cost.ts';
 import { fitReply } from './fit-reply.ts';
 import type { Protocol } from './protocol.ts';
 import type { CallContext, Reply } from './service/call.ts';
@@ -12,30 +13,48 @@ import type { RegistryService } from './service/service.ts';
 
 const { BINARY } = binary;
 
+interface Frame extends binary.BinaryFrame {
+  /** What a frame of JSON holds. */
+  readonly parsed?: ReturnType<typeof parseJson>;
+}
+
 export function binaryProtocol(limit: Bytes): Protocol {
   const reader = new binary.BinaryFrameReader(limit);
   return {
     push: (data) => reader.push(data),
-    next: () => reader.next(),
+    ready: () => reader.ready,
+    next: () => {
+      const frame = reader.next();
+      return frame?.type === BINARY.json ? { ...frame, parsed: parseJson(frame.payload) } : frame;
+    },
+    cost: (frame) => cost(frame as Frame),
     broken: () => reader.error !== undefined,
     buffered: () => reader.pendingBytes,
-    inOrder: () => true,
-    answer: (frame, service, context) => answer(frame as binary.BinaryFrame, service, context),
+    inOrder: (frame) => requestOf(frame as Frame)?.request_id === undefined,
+    answer: (frame, service, context) => answer(frame as Frame, service, context),
     encodePush: (message) => binary.encodeBinaryFrame(BINARY.json, encodeJson(message)),
   };
 }
 
-async function answer(
-  frame: binary.BinaryFrame,
-  service: RegistryService,
-  context: CallContext,
-): Promise<Uint8Array> {
+function requestOf({ parsed }: Frame): JsonObject | undefined {
+  return typeof parsed === 'object' && isJsonObject(parsed.value) ? parsed.value : undefined;
+}
+
+function cost(frame: Frame): Millis {
+  if (frame.type === BINARY.json) return costOf(requestOf(frame) ?? {});
+  const isSigned = frame.type === BINARY.heartbeat || frame.type === BINARY.resolve;
+  return isSigned ? REQUEST_COST + SIGNATURE_COST : REQUEST_COST;
+}
+
+async function answer(frame: Frame, service: RegistryService, context: CallContext): Promise<Uint8Array> {
   try {
     switch (frame.type) {
       case BINARY.json:
-        return await answerJson(frame.payload, service, context);
+        return await answerJson(frame, service, context);
       case BINARY.heartbeat:
         return await heartbeat(frame.payload, service, context);
+      case BINARY.alive:
+        return await alive(frame.payload, service, context);
       case BINARY.lookup:
         return await lookup(frame.payload, service, context);
       case BINARY.resolve:
@@ -51,12 +70,12 @@ async function answer(
 }
 
 async function answerJson(
-  payload: Uint8Array,
+  { payload, parsed }: Frame,
   service: RegistryService,
   context: CallContext,
 ): Promise<Uint8Array> {
-  const parsed = parseJson(payload);
-  if (typeof parsed === 'string') return refused(`json decode: ${whyNotJson(payload)}`);
+  if (parsed === undefined || typeof parsed === 'string')
+    return refused(`json decode: ${whyNotJson(payload)}`);
   const request = parsed.value ?? {};
   if (!isJsonObject(request)) return refused('json decode: not an object');
   if (request.type === 'subscribe_replication')
@@ -76,6 +95,19 @@ async function heartbeat(
   const reply = await service.perform({ type: 'heartbeat', node_id: asked.node, signature }, context);
   const ok = { time: Number(reply.time), keyExpiryWarning: reply.key_expiry_warning === true };
   return binary.encodeBinaryFrame(BINARY.heartbeatOk, binary.encodeBinaryHeartbeatOk(ok));
+}
+
+/** A heartbeat on a connection that proved the node: nothing to sign, and little to read. */
+async function alive(
+  payload: Uint8Array,
+  service: RegistryService,
+  context: CallContext,
+): Promise<Uint8Array> {
+  const asked = binary.decodeBinaryAlive(payload);
+  if (typeof asked === 'string') return refused(`heartbeat request too short: ${payload.length} bytes`);
+  const reply = await service.perform({ type: 'heartbeat', node_id: asked.node }, context);
+  const ok = { keyExpiryWarning: reply.key_expiry_warning === true, next: Number(reply.next) };
+  return binary.encodeBinaryFrame(BINARY.aliveOk, binary.encodeBinaryAliveOk(ok));
 }
 
 async function lookup(

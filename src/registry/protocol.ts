@@ -1,5 +1,5 @@
 import { concat, EMPTY } from '../base/bytes.ts';
-import type { Bytes } from '../base/units.ts';
+import type { Bytes, Millis } from '../base/units.ts';
 import {
   BINARY,
   BINARY_VERSION,
@@ -15,8 +15,14 @@ import type { RegistryService } from './service/service.ts';
 /** One of the two encodings a client may speak. */
 export interface Protocol {
   push(data: Uint8Array): void;
+  /** True when `next` has something to say. */
+  ready(): boolean;
   /** The next whole frame. */
   next(): object | undefined;
+  /** What the client speaks from here on, once `next` met the place where it changed. */
+  successor?(): Protocol | undefined;
+  /** What a frame costs beside reading it, as far as that is known before. */
+  cost(frame: object): Millis;
   /** True when the client broke the framing: nothing after that can be read. */
   broken(): boolean;
   /** Bytes that wait for the rest of their frame. */

@@ -78,6 +78,12 @@ export function keyText(key: { readonly publicKey: Uint8Array }): string {
   return encodeBase64(key.publicKey);
 }
 
+/** Adds time, nonce and the signature over everything. */
+export function signed(clock: Clock, key: SigningKey, request: object, changes: object = {}): object {
+  const content = { ...request, ts: clock.wallNow(), nonce: toHex(random.bytes(16)), ...changes };
+  return { ...content, sig: encodeBase64(key.sign(contentSignedBytes(content))) };
+}
+
 /** The request that rotates a node's key, with the document both keys sign. */
 export function rotation(
   oldKey: SigningKey,
@@ -141,8 +147,7 @@ export class TestConnection {
   }
   /** Adds time, nonce and the signature over everything. */
   sign(key: SigningKey, request: object, changes: object = {}): object {
-    const content = { ...request, ts: this.#clock.wallNow(), nonce: toHex(random.bytes(16)), ...changes };
-    return { ...content, sig: encodeBase64(key.sign(contentSignedBytes(content))) };
+    return signed(this.#clock, key, request, changes);
   }
   signed(key: SigningKey, request: object, changes: object = {}): Promise<Reply> {
     return this.send(this.sign(key, request, changes));

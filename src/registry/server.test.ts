@@ -9,7 +9,16 @@ import type { Net, Pipe } from '../runtime/ports.ts';
 import type { JsonObject } from '../wire/json.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { FakePipe } from './pipe.testkit.ts';
-import { crypto, log, ManualClock, testRegistry } from './registry.testkit.ts';
+import {
+  crypto,
+  identity,
+  keyText,
+  log,
+  ManualClock,
+  settle,
+  signed,
+  testRegistry,
+} from './registry.testkit.ts';
 import { RegistryServer, type RegistryServerOptions } from './server.ts';
 import { persistedCertificate } from './tls-certificate.ts';
 
@@ -51,28 +60,53 @@ describe('the server', () => {
       pipes.map(({ closed }) => closed),
       [false, false, true, false, true],
     );
-    assert.deepEqual(server.stats(), { connections: 3, refused: 2, bufferedBytes: 0 });
+    const { connections, refused, bufferedBytes } = server.stats();
+    assert.deepEqual(
+      { connections, refused, bufferedBytes },
+      { connections: 3, refused: 2, bufferedBytes: 0 },
+    );
     pipes[0]!.destroy();
     assert.equal(connect('a').closed, false);
   });
 
-  it('begins a thousand connections a second in its first minute', async () => {
-    const { connect, clock } = await world();
-    const pipes = Array.from({ length: 2500 }, () => connect());
-    for (const pipe of pipes) pipe.send({ type: 'lookup', node_id: 1 });
-    const answered = async (duration: number): Promise<number> => {
-      await clock.advance(duration);
-      return pipes.filter((pipe) => pipe.replies().length > 0).length;
+  it('counts connections that proved their node apart, so that a fleet behind one address is let in', async () => {
+    const { connect, clock, server } = await world({ limits: { connectionsPerHost: 2, provenPerHost: 4 } });
+    const key = identity(1);
+    const prove = async (): Promise<FakePipe> => {
+      const pipe = connect();
+      pipe.send({ type: 'challenge' });
+      await settle();
+      const [{ nonce: challenge } = {}] = pipe.replies();
+      const request = { type: 'register', listen_addr: ':4000', public_key: keyText(key), challenge };
+      pipe.send(signed(clock, key, request));
+      await settle();
+      assert.equal(pipe.replies()[0]!.type, 'register_ok');
+      return pipe;
     };
-    assert.equal(await answered(0), 1000);
-    assert.equal(await answered(999), 0);
-    assert.equal(await answered(1), 1000);
-    assert.equal(await answered(1000), 500);
-    await clock.advance(60_000);
-    const later = Array.from({ length: 1500 }, () => connect());
-    for (const pipe of later) pipe.send({ type: 'lookup', node_id: 1 });
-    await clock.advance(0);
-    assert.ok(later.every((pipe) => pipe.replies().length === 1));
+    const fleet = [await prove(), await prove(), await prove()];
+    assert.deepEqual([server.stats().proven, server.stats().connections], [3, 3]);
+    assert.equal(connect().closed, false);
+    assert.equal(connect().closed, true);
+    for (const pipe of fleet) pipe.destroy();
+    assert.deepEqual([server.stats().proven, server.stats().connections], [0, 1]);
+    assert.deepEqual([connect().closed, connect().closed], [false, true]);
+  });
+
+  it('bounds what all clients together leave unread', async () => {
+    const { connect, server } = await world({ limits: { unsentByAll: 5000 } });
+    const pipes = Array.from({ length: 40 }, () => connect());
+    for (const pipe of pipes) {
+      pipe.taking = false;
+      pipe.send({ type: 'challenge' }, { type: 'challenge' });
+    }
+    await settle();
+    const { unsentBytes, dropped } = server.stats();
+    assert.ok(unsentBytes <= 5000, `${unsentBytes}`);
+    assert.equal(dropped, pipes.filter(({ closed }) => closed).length);
+    assert.ok(dropped > 0 && dropped < 40);
+    for (const pipe of pipes) pipe.drain();
+    await settle();
+    assert.equal(server.stats().unsentBytes, 0);
   });
 
   it('closes what is open when it is closed', async () => {

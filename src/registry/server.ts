@@ -8,14 +8,13 @@ import type {
   TlsServerOptions,
   WebSocketServerOptions,
 } from '../runtime/ports.ts';
+import type { SharedBytes } from './outbox.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
-import { Session, type SharedBuffer } from './session.ts';
+import { Session, type SessionHost } from './session.ts';
+import { Sessions } from './sessions.ts';
 import { sourceOf } from './source.ts';
-
-/** For this long after the start, no more than this many connections a second are begun. spec/10 §1.5 */
-const START_PERIOD = 60_000;
-const START_RATE = 1000;
+import { Turns } from './turns.ts';
 
 export interface RegistryServerOptions {
   readonly net: Net;
@@ -30,22 +29,49 @@ export interface RegistryServerOptions {
   readonly limits?: Partial<ServerLimits>;
 }
 
+/** Counts of now, and of what happened since the start where the name says so. */
+export interface ServerStats {
+  readonly connections: number;
+  /** Of those, the ones that proved which node they are. */
+  readonly proven: number;
+  /** Connections refused since the start. */
+  readonly refused: number;
+  /** Clients cut since the start because they did not take what they were sent. */
+  readonly dropped: number;
+  /** Clients whose frame waits for its turn. */
+  readonly waiting: number;
+  /** Bytes of unfinished frames. */
+  readonly bufferedBytes: number;
+  /** Bytes that clients have not taken. */
+  readonly unsentBytes: number;
+}
+
 /** The registry's sockets. */
 export class RegistryServer {
-  readonly #options: RegistryServerOptions;
   readonly #limits: ServerLimits;
-  readonly #pipes = new Set<Pipe>();
-  readonly #perHost = new Map<string, number>();
-  readonly #shared: SharedBuffer = { bytes: 0 };
-  readonly #startedAt: number;
+  readonly #sessions: Sessions<Session>;
+  readonly #perHost = new Map<string, HostCount>();
+  readonly #turns: Turns;
+  readonly #shared: SharedBytes = { buffered: 0, unsent: 0, dropped: 0 };
+  readonly #sessionHost: SessionHost;
   #listener: PipeServer | undefined;
-  #second = { from: 0, begun: 0 };
   #refused = 0;
+  #proven = 0;
 
   private constructor(options: RegistryServerOptions) {
-    this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#startedAt = options.clock.now();
+    const { clock, service } = options;
+    this.#sessions = new Sessions(clock, Math.min(this.#limits.frame, this.#limits.idle));
+    this.#turns = new Turns(clock, (wait) => service.felt?.(wait));
+    this.#sessionHost = {
+      clock,
+      service,
+      limits: this.#limits,
+      shared: this.#shared,
+      turns: this.#turns,
+      proven: (session) => this.#provenIs(session),
+      closed: (session) => this.#forget(session),
+    };
   }
 
   /** Errors: `port_in_use`, `io_error`. */
@@ -62,50 +88,62 @@ export class RegistryServer {
   get endpoint(): Endpoint {
     return this.#listener!.local;
   }
-  stats(): { readonly connections: number; readonly refused: number; readonly bufferedBytes: number } {
-    return { connections: this.#pipes.size, refused: this.#refused, bufferedBytes: this.#shared.bytes };
+  stats(): ServerStats {
+    return {
+      connections: this.#sessions.size,
+      proven: this.#proven,
+      refused: this.#refused,
+      dropped: this.#shared.dropped,
+      waiting: this.#turns.waiting,
+      bufferedBytes: this.#shared.buffered,
+      unsentBytes: this.#shared.unsent,
+    };
   }
 
   async close(): Promise<void> {
     await this.#listener?.close();
-    for (const pipe of this.#pipes) pipe.destroy();
+    for (const session of this.#sessions) session.pipe.destroy();
   }
 
   #accept(pipe: Pipe): void {
-    const host = sourceOf(pipe.remote.host);
-    const fromHost = this.#perHost.get(host) ?? 0;
-    if (this.#pipes.size >= this.#limits.connections || fromHost >= this.#limits.connectionsPerHost) {
+    const source = sourceOf(pipe.remote.host);
+    const count = this.#perHost.get(source) ?? { all: 0, unproven: 0 };
+    const { connections, connectionsPerHost, provenPerHost } = this.#limits;
+    if (
+      this.#sessions.size >= connections ||
+      count.unproven >= connectionsPerHost ||
+      count.all >= provenPerHost
+    ) {
       this.#refused++;
       pipe.destroy();
       return;
     }
-    this.#pipes.add(pipe);
-    this.#perHost.set(host, fromHost + 1);
-    const onClosed = (): void => this.#forget(pipe);
-    const begin = (): void => {
-      const { clock, service } = this.#options;
-      new Session({ pipe, clock, service, limits: this.#limits, shared: this.#shared, onClosed });
-    };
-    const wait = this.#startDelay();
-    if (wait === 0) begin();
-    else void this.#options.clock.sleep(wait).then(begin);
+    count.all++;
+    count.unproven++;
+    this.#perHost.set(source, count);
+    const session = new Session(pipe, this.#sessionHost);
+    session.slot = this.#sessions.add(session);
   }
 
-  #forget(pipe: Pipe): void {
-    if (!this.#pipes.delete(pipe)) return;
-    const host = sourceOf(pipe.remote.host);
-    const left = this.#perHost.get(host)! - 1;
-    if (left === 0) this.#perHost.delete(host);
-    else this.#perHost.set(host, left);
+  #provenIs(session: Session): void {
+    this.#proven++;
+    this.#perHost.get(sourceOf(session.pipe.remote.host))!.unproven--;
   }
 
-  /** Time until the next second when this one has begun enough connections, ms. */
-  #startDelay(): number {
-    const now = this.#options.clock.now();
-    if (now - this.#startedAt >= START_PERIOD) return 0;
-    if (now - this.#second.from >= 1000) this.#second = { from: now, begun: 0 };
-    this.#second.begun++;
-    const seconds = Math.floor((this.#second.begun - 1) / START_RATE);
-    return seconds === 0 ? 0 : this.#second.from + 1000 * seconds - now;
+  #forget(session: Session): void {
+    if (!this.#sessions.delete(session, session.slot)) return;
+    const source = sourceOf(session.pipe.remote.host);
+    const count = this.#perHost.get(source)!;
+    count.all--;
+    if (session.proven) this.#proven--;
+    else count.unproven--;
+    if (count.all === 0) this.#perHost.delete(source);
   }
+}
+
+/** Connections of one network address. */
+interface HostCount {
+  all: number;
+  /** Of those, the ones that have not proved which node they are. */
+  unproven: number;
 }

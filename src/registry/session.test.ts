@@ -4,31 +4,52 @@ import fc from 'fast-check';
 import { concat, fromHex, toHex, utf8 } from '../base/bytes.ts';
 import { loadVectors } from '../wire/codec.testkit.ts';
 import { canonicalJson } from '../wire/json.ts';
-import { BinaryFrameReader, decodeBinaryLookupOk, encodeBinaryFrame } from '../wire/registry-binary.ts';
+import {
+  BINARY,
+  BinaryFrameReader,
+  decodeBinaryAliveOk,
+  decodeBinaryLookupOk,
+  encodeBinaryAlive,
+  encodeBinaryFrame,
+} from '../wire/registry-binary.ts';
 import { encodeJsonFrame } from '../wire/registry-frame.ts';
 import { FakePipe } from './pipe.testkit.ts';
-import { identity, keyText, legacySignature, ManualClock, settle, testRegistry } from './registry.testkit.ts';
+import {
+  identity,
+  keyText,
+  legacySignature,
+  ManualClock,
+  settle,
+  signed,
+  testRegistry,
+} from './registry.testkit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './server-limits.ts';
 import type { RegistryService } from './service/service.ts';
-import { Session } from './session.ts';
+import { Session, type SessionHost } from './session.ts';
+import { Sessions } from './sessions.ts';
+import { Turns } from './turns.ts';
 
 const MINUTE = 60_000;
 
 function world(limits: Partial<ServerLimits> = {}, service?: RegistryService) {
   const clock = new ManualClock();
   const registry = testRegistry({}, clock);
-  const shared = { bytes: 0 };
+  const shared = { buffered: 0, unsent: 0, dropped: 0 };
+  const all = { ...DEFAULT_LIMITS, ...limits };
+  const sessions = new Sessions<Session>(clock, Math.min(all.frame, all.idle));
+  const host: SessionHost = {
+    clock,
+    service: service ?? registry.service,
+    limits: all,
+    shared,
+    turns: new Turns(clock),
+    proven: () => {},
+    closed: (session) => sessions.delete(session, session.slot),
+  };
   const connect = (): FakePipe => {
     const pipe = new FakePipe();
-    const all = { ...DEFAULT_LIMITS, ...limits };
-    new Session({
-      pipe,
-      clock,
-      service: service ?? registry.service,
-      limits: all,
-      shared,
-      onClosed: () => {},
-    });
+    const session = new Session(pipe, host);
+    session.slot = sessions.add(session);
     return pipe;
   };
   return { clock, registry, shared, connect };
@@ -170,7 +191,7 @@ describe('a session', () => {
       await clock.advance(1000);
     }
     assert.equal(pipe.closed, true);
-    assert.equal(shared.bytes, 0);
+    assert.equal(shared.buffered, 0);
   });
 
   it('slows a client above a hundred requests a second, and cuts it above five hundred', async () => {
@@ -243,9 +264,9 @@ describe('a session', () => {
       pipes.map(({ closed }) => closed),
       [false, false, true],
     );
-    assert.equal(shared.bytes, 8008);
+    assert.equal(shared.buffered, 8008);
     for (const pipe of pipes) pipe.destroy();
-    assert.equal(shared.bytes, 0);
+    assert.equal(shared.buffered, 0);
   });
 
   it('answers with a refusal when the answer would be too long for any client', async () => {
@@ -374,6 +395,48 @@ describe('the binary protocol', () => {
       new TextDecoder().decode(replication.payload),
       /replication not supported over binary protocol/,
     );
+  });
+
+  it('is taken up in the middle of a JSON connection, also where its first bytes come one by one', async () => {
+    const { connect, clock } = world();
+    const pipe = connect();
+    const key = identity(1);
+    pipe.send({ type: 'challenge' });
+    await settle();
+    const [{ nonce: challenge, features } = {}] = pipe.replies();
+    assert.ok((features as string[]).includes('binary'));
+    const request = {
+      type: 'register',
+      listen_addr: ':4000',
+      public_key: keyText(key),
+      challenge,
+      request_id: 7,
+    };
+    const registration = utf8(
+      canonicalJson(signed(clock, key, { ...request, subscribe: true, public: false })),
+    );
+    const bytes = concat(fromHex('50494c5401')!, encodeBinaryFrame(BINARY.json, registration));
+    for (const byte of bytes) pipe.send(Uint8Array.of(byte));
+    await settle();
+    const reader = new BinaryFrameReader();
+    reader.push(pipe.bytes());
+    const { type, payload } = reader.next()!;
+    const reply = JSON.parse(new TextDecoder().decode(payload)) as Record<string, unknown>;
+    assert.deepEqual([type, reply.type, reply.request_id, reply.presence], [0, 'register_ok', 7, true]);
+    pipe.send(encodeBinaryFrame(BINARY.alive, encodeBinaryAlive(1)));
+    await settle();
+    reader.push(pipe.bytes());
+    const alive = reader.next()!;
+    assert.equal(alive.type, BINARY.aliveOk);
+    assert.deepEqual(decodeBinaryAliveOk(alive.payload), { keyExpiryWarning: false, next: 240 });
+    pipe.send(
+      encodeBinaryFrame(BINARY.alive, encodeBinaryAlive(2)),
+      encodeBinaryFrame(BINARY.alive, new Uint8Array(3)),
+    );
+    await settle();
+    reader.push(pipe.bytes());
+    assert.deepEqual([reader.next()!.type, reader.next()!.type], [BINARY.error, BINARY.error]);
+    assert.equal(pipe.closed, false);
   });
 
   it('refuses the old signature of a node that proved its key', async () => {

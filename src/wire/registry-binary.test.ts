@@ -9,6 +9,8 @@ import {
   BINARY_PREAMBLE,
   BinaryFrameReader,
   type BinaryLookupOk,
+  decodeBinaryAlive,
+  decodeBinaryAliveOk,
   decodeBinaryError,
   decodeBinaryHeartbeat,
   decodeBinaryHeartbeatOk,
@@ -17,6 +19,8 @@ import {
   decodeBinaryResolve,
   decodeBinaryResolveOk,
   detectProtocol,
+  encodeBinaryAlive,
+  encodeBinaryAliveOk,
   encodeBinaryError,
   encodeBinaryFrame,
   encodeBinaryHeartbeat,
@@ -51,6 +55,8 @@ const decoders: Readonly<Record<number, (payload: Uint8Array) => unknown>> = {
   [BINARY.lookupOk]: decodeBinaryLookupOk,
   [BINARY.resolve]: decodeBinaryResolve,
   [BINARY.resolveOk]: decodeBinaryResolveOk,
+  [BINARY.alive]: decodeBinaryAlive,
+  [BINARY.aliveOk]: decodeBinaryAliveOk,
   [BINARY.error]: decodeBinaryError,
 };
 
@@ -75,6 +81,16 @@ describe('the registry’s binary frames', () => {
     const question = { target: 2, requester: 1, signature: signed(resolve) };
     assert.equal(toHex(encodeBinaryResolve(question)), resolve.payload_hex);
     assert.deepEqual(decodeBinaryResolve(hex(resolve.payload_hex)), question);
+  });
+
+  it('of our own are what docs/compatibility.md says', () => {
+    assert.equal(toHex(encodeBinaryFrame(BINARY.alive, encodeBinaryAlive(0xf2910004))), '0000000510f2910004');
+    assert.deepEqual(decodeBinaryAlive(hex('f2910004')), { node: 0xf2910004 });
+    const ok = { keyExpiryWarning: true, next: 240 };
+    assert.equal(toHex(encodeBinaryFrame(BINARY.aliveOk, encodeBinaryAliveOk(ok))), '00000004900100f0');
+    assert.deepEqual(decodeBinaryAliveOk(hex('0100f0')), ok);
+    assert.equal(decodeBinaryAlive(hex('f29100')), 'too_short');
+    assert.equal(decodeBinaryAliveOk(hex('0100')), 'too_short');
   });
 
   it('of replies are produced and understood as in the golden vectors', () => {

@@ -14,9 +14,13 @@ export const BINARY = {
   heartbeat: 0x01,
   lookup: 0x02,
   resolve: 0x03,
+  /** Ours. */
+  alive: 0x10,
   heartbeatOk: 0x81,
   lookupOk: 0x82,
   resolveOk: 0x83,
+  /** Ours. */
+  aliveOk: 0x90,
   error: 0xff,
 } as const;
 
@@ -39,6 +43,13 @@ export interface BinaryHeartbeatOk {
   readonly time: number;
   /** The key expires within 24 h. */
   readonly keyExpiryWarning: boolean;
+}
+
+export interface BinaryAliveOk {
+  /** The key expires within 24 h. */
+  readonly keyExpiryWarning: boolean;
+  /** When the next is wanted, seconds from now. */
+  readonly next: number;
 }
 
 export interface BinaryLookupOk {
@@ -112,6 +123,13 @@ export class BinaryFrameReader {
     return this.#queue.length;
   }
 
+  /** True when `next` has a frame to give, or finds that there can't be one. */
+  get ready(): boolean {
+    const length = this.#error === undefined ? this.#queue.u32At(0) : undefined;
+    if (length === undefined) return false;
+    return length === 0 || length > this.#limit || this.#queue.length >= 4 + length;
+  }
+
   push(bytes: Uint8Array): void {
     if (this.#error === undefined) this.#queue.push(bytes);
   }
@@ -127,6 +145,27 @@ export class BinaryFrameReader {
     const frame = this.#queue.take(4 + length);
     return frame && { type: frame[4]!, payload: frame.subarray(5) };
   }
+}
+
+/** `u32 node id`: a heartbeat on a connection that proved the node. An extension of ours; see docs/decisions/0033. */
+export function encodeBinaryAlive(node: NodeId): Uint8Array {
+  return new Writer().u32(node).done();
+}
+
+export function decodeBinaryAlive(payload: Uint8Array): { readonly node: NodeId } | BinaryPayloadError {
+  return read(payload, (r) => ({ node: r.u32() }));
+}
+
+/** `u8 flags | u16 seconds until the next is wanted`. */
+export function encodeBinaryAliveOk(ok: BinaryAliveOk): Uint8Array {
+  return new Writer()
+    .u8(ok.keyExpiryWarning ? 1 : 0)
+    .u16(ok.next)
+    .done();
+}
+
+export function decodeBinaryAliveOk(payload: Uint8Array): BinaryAliveOk | BinaryPayloadError {
+  return read(payload, (r) => ({ keyExpiryWarning: (r.u8() & 1) !== 0, next: r.u16() }));
 }
 
 export function encodeBinaryHeartbeat(heartbeat: BinaryHeartbeat): Uint8Array {

@@ -54,6 +54,25 @@ export class JsonFrameReader {
     return this.#queue.length;
   }
 
+  /** True when `next` has an object to give, or finds that there can't be one. */
+  get ready(): boolean {
+    const length = this.#error === undefined ? this.#queue.u32At(0) : undefined;
+    if (length === undefined) return false;
+    return length === 0 || length > this.#limit || this.#queue.length >= 4 + length;
+  }
+
+  /** Whether what comes next begins with these bytes; `incomplete` while it may. */
+  startsLike(prefix: readonly number[]): 'yes' | 'no' | 'incomplete' {
+    const known = Math.min(this.#queue.length, prefix.length);
+    for (let at = 0; at < known; at++) if (this.#queue.byteAt(at) !== prefix[at]) return 'no';
+    return known < prefix.length ? 'incomplete' : 'yes';
+  }
+
+  /** Everything that was not read yet, for another reader. */
+  takeRest(): Uint8Array {
+    return this.#queue.take(this.#queue.length)!;
+  }
+
   push(bytes: Uint8Array): void {
     if (this.#error === undefined) this.#queue.push(bytes);
   }

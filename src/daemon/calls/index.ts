@@ -39,6 +39,11 @@ const HANDLERS: { readonly [M in DaemonMethod]: Handler<M> } = {
   ...NETWORK_CALLS,
 };
 
+/** What users wait for and the registry answers. */
+const NEED_REGISTRY: ReadonlySet<string> = new Set(
+  [NAME_CALLS, IDENTITY_CALLS, TRUST_CALLS, NETWORK_CALLS].flatMap((calls) => Object.keys(calls)),
+);
+
 /** Errors: those of the method; `invalid_argument` for an unknown one. */
 export async function answerCall(
   context: CallContext,
@@ -46,6 +51,7 @@ export async function answerCall(
   params: Given,
   signal: Abort,
 ): Promise<object> {
+  if (method === 'network' || NEED_REGISTRY.has(method)) context.registry.hurry?.();
   if (method === 'network') return networkCall(context, params);
   if (!Object.hasOwn(HANDLERS, method)) throw new PilotError('invalid_argument', `Unknown method: ${method}`);
   return HANDLERS[method as DaemonMethod](context, params, signal);

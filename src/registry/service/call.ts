@@ -5,6 +5,7 @@ import type { Clock, Log } from '../../runtime/ports.ts';
 import type { RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
+import type { Admission } from './admission.ts';
 import type { BeaconList } from './beacon-list.ts';
 import type { Budget } from './budget.ts';
 import type { Contacts } from './contacts.ts';
@@ -32,6 +33,7 @@ export interface Shared {
   /** A key nobody signs with: stands in for the keys of missing nodes, so that refusing them takes as long. */
   readonly nobody: Uint8Array;
   readonly subscribers: Subscribers;
+  readonly admission: Admission;
   /** New records, by network source. */
   readonly newNodes: Budget;
   /** Asking for hostnames that somebody has, by network source. */

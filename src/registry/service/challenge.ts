@@ -1,5 +1,6 @@
 import { toHex } from '../../base/bytes.ts';
 import { formatEndpoint } from '../../base/endpoint.ts';
+import { sourceOf } from '../source.ts';
 import type { Handler } from './call.ts';
 
 /** How long a challenge may be answered, ms. */
@@ -16,18 +17,30 @@ export const FEATURES = [
   'networks',
   'records',
   'certificates',
+  'presence',
+  'binary',
 ] as const;
 
-/** Gives a nonce for a proven registration, and our clock. Chosen; see docs/decisions/0003. */
-export const challenge: Handler = async ({ shared, connection, at }) => {
+/** Nobody is asked to wait for less, ms. */
+const SHORTEST_WAIT = 100;
+
+/**
+ * Gives a nonce for a proven registration, our clock, and how long the daemon should wait before it registers.
+ * Chosen; see docs/decisions/0003 and 0033.
+ */
+export const challenge: Handler = async ({ shared, connection, remote, at }) => {
+  const now = shared.clock.now();
   const nonce = toHex(shared.random.bytes(16));
-  connection.challenge = { nonce, expires: shared.clock.now() + LIFETIME };
+  connection.slot ??= shared.admission.place(sourceOf(remote.host), now);
+  const wait = Math.max(0, Math.ceil(connection.slot - now));
+  connection.challenge = { nonce, expires: now + wait + LIFETIME };
   const { beacons, fingerprint } = shared.config;
   return {
     type: 'challenge_ok',
     nonce,
     time: at,
     features: FEATURES,
+    ...(wait < SHORTEST_WAIT ? {} : { wait }),
     ...(fingerprint === '' ? {} : { fingerprint }),
     ...(beacons.length === 0 ? {} : { beacons: beacons.map(formatEndpoint) }),
   };

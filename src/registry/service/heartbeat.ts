@@ -6,6 +6,11 @@ import { refusal } from './refusal.ts';
 import { rfc3339 } from './time.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
+/**
+ * When the next sign of life is wanted, seconds: a daemon that keeps its connection is not expected to say so each
+ * minute, only before it counts as gone (spec/10 §4.6) and before the connection counts as idle.
+ */
+export const HEARTBEAT_INTERVAL = 240;
 
 /**
  * Keeps a node alive. The signature may be left out on the connection that proved the node before; an old
@@ -22,6 +27,9 @@ export const heartbeat: Handler = async (call) => {
   return {
     type: 'heartbeat_ok',
     time: Math.floor(call.at / 1000),
+    ...(call.connection.canPush && call.request.signature === undefined && call.connection.proven
+      ? { next: HEARTBEAT_INTERVAL }
+      : {}),
     ...(expires !== undefined && expires - call.at < DAY ? { key_expiry_warning: true } : {}),
   };
 };

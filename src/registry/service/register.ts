@@ -9,11 +9,14 @@ import { advertisedEndpoint, beaconEndpoints, lanEndpoints } from './endpoint.ts
 import { flag, text, texts } from './fields.ts';
 import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem } from './names.ts';
+import { takePresence } from './presence.ts';
 import { refusal } from './refusal.ts';
 import { tellPeers } from './tell-peers.ts';
 
 const MAX_OWNER = 256;
 const MAX_VERSION = 64;
+/** A key known for this long has a share of the processor of its own, ms: making new ones gains nothing. Chosen. */
+const SETTLED = 10 * 60_000;
 
 /**
  * Makes or refreshes the record of a key. With `challenge` and `sig` the key is proven, and from then on the
@@ -74,11 +77,13 @@ export const register: Handler = async (call) => {
   }
   const { node } = outcome;
   connection.authenticate(node.id, publicKey, proven ? 'proven' : 'claimed');
+  if (proven && at - node.keyCreatedAt >= SETTLED) connection.settled = node.id;
   shared.log.event('debug', 'registry.registered', { node: node.id, kind: outcome.kind, proven });
   if (outcome.kind === 'known' && outcome.moved) await tellPeers(call, node.id, 'peer_moved');
   const hostnameError =
     problem ?? (outcome.hostnameHolder === undefined ? undefined : takenHostname(call, wanted, undefined));
-  return registered(call, node, keyText, wanted, hostnameError);
+  const presence = proven ? await takePresence(call, node) : {};
+  return { ...registered(call, node, keyText, wanted, hostnameError), ...presence };
 };
 
 function registered(

@@ -6,6 +6,7 @@ import type { Clock, Log } from '../../runtime/ports.ts';
 import { DEFAULT_CONFIG, type RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { Store } from '../store/store.ts';
+import { Admission } from './admission.ts';
 import { BeaconList } from './beacon-list.ts';
 import { Budget } from './budget.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
@@ -36,6 +37,8 @@ export interface RegistryService {
   perform(request: object, context: CallContext): Promise<Reply>;
   /** The connection is gone. */
   disconnected(connection: ConnectionState): void;
+  /** A client has waited this long for its turn: fewer daemons are let in at once. */
+  felt?(wait: Millis): void;
   /** The registered key of a node, for the beacon beside us. */
   identityKey(node: NodeId): Promise<Uint8Array | undefined>;
   /** Beacons that announced themselves lately, `host:port` each. */
@@ -49,6 +52,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
   let quietUntil: Instant = 0;
   const subscribers = new Subscribers();
+  const admission = new Admission(random.fork('admission'));
   const shared: Shared = {
     store,
     clock,
@@ -60,6 +64,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     replays: new ReplayGuard(config.signatureWindow, startedAt.monotonic),
     nobody: crypto.signingKey(random.bytes(32)).publicKey,
     subscribers,
+    admission,
     networks: new NetworkState(config, store, subscribers, clock),
     newNodes: new Budget(config.newNodesPerHost),
     takenNames: new Budget(config.takenNamesPerHost),
@@ -111,6 +116,7 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
         return { ...refusedReply(refused, ours, shared), ...echo };
       }
     },
+    felt: (wait) => admission.felt(wait),
     disconnected: (connection) => shared.subscribers.dropConnection(connection),
     beacons: async () => shared.beacons.list(clock.now()).map(({ addr }) => addr),
     async identityKey(id) {
