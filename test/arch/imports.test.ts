@@ -71,7 +71,7 @@ const LIBRARIES: Readonly<Record<string, string>> = {
 };
 
 /** Declared before what uses them has landed. */
-const AWAITED: ReadonlySet<string> = new Set(['postgres', 'uplot']);
+const AWAITED: ReadonlySet<string> = new Set(['uplot']);
 
 /** Shells that need a Node module because a library does. */
 const NODE_EXCEPTIONS: Readonly<Record<string, string>> = {

@@ -43,7 +43,7 @@ export function* hold(sql: string, ...values: Value[]): Generator<Statement, Row
  * several do so in one call, or in one order.
  */
 export function* lock(...names: string[]): Generator<Statement, void, Result> {
-  yield { kind: 'lock', sql: '', values: names };
+  if (names.length > 0) yield { kind: 'lock', sql: '', values: names };
 }
 
 /** Steps that need no statement. */

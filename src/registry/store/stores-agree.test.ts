@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { startPostgres } from '../../../test/postgres.ts';
 import { nodeClock } from '../../platform/index.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { certified, key, registration, request, response, revocation, T0 } from './fixtures.testkit.ts';
 import { memoryStore } from './memory.ts';
 import { everythingOfNetworks, networkSteps } from './networks-agree.testkit.ts';
+import { openPostgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pilot-stores-'));
@@ -233,4 +235,34 @@ test('both stores give equal answers to any sequence of operations, also across 
     }),
     { numRuns: 100 },
   );
+});
+
+test('and so does PostgreSQL, with two processes taking turns', async () => {
+  const server = await startPostgres();
+  let count = 0;
+  try {
+    await fc.assert(
+      fc.asyncProperty(steps, async (sequence) => {
+        const url = server.url(`agree_${++count}`);
+        const options = { url, clock, log, random: () => 0.5 };
+        const memory = memoryStore();
+        const both = [await openPostgresStore(options), await openPostgresStore(options)] as const;
+        try {
+          for (const [index, { name, run }] of sequence.entries()) {
+            const store = both[index % 2]!;
+            const [expected, actual] = [await run(memory), await run(store)];
+            assert.deepEqual(actual, expected, `step ${index}: ${name}`);
+            // Otherwise what one has heard of a node reaches the other only some seconds later.
+            await store.onlineCount(0);
+          }
+          assert.deepEqual(await everything(both[1]), await everything(memory));
+        } finally {
+          await Promise.all(both.map((store) => store.close()));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  } finally {
+    await server.close();
+  }
 });

@@ -1,9 +1,11 @@
+import { toHex } from '../../../base/bytes.ts';
 import type { NodeId, UnixMillis } from '../../../base/units.ts';
 import { hasMoved, mayTakeHostname, nodeTerms } from '../rules.ts';
-import { all, bytesOf, hold, one, type Row, run, type Steps, type Value } from '../steps.ts';
+import { all, bytesOf, hold, lock, one, type Row, run, type Steps, type Value } from '../steps.ts';
 import type {
   DescribedNode,
   HostnameRelease,
+  NodeIdentity,
   NodePatch,
   NodeRecord,
   PublishedRecord,
@@ -50,6 +52,19 @@ export class NodeTable {
   *byId(id: NodeId): Steps<NodeRecord | undefined> {
     return this.#record(yield* one('SELECT * FROM nodes WHERE id = ?', id));
   }
+  *identity(id: NodeId): Steps<NodeIdentity | undefined> {
+    const sql = 'SELECT id, public_key, proven, registered, key_expires_at FROM nodes WHERE id = ?';
+    const row = yield* one(sql, id);
+    return row === undefined
+      ? undefined
+      : {
+          id,
+          publicKey: bytesOf(row.public_key),
+          proven: row.proven === 1,
+          registered: row.registered === 1,
+          keyExpiresAt: optionalNumber(row.key_expires_at),
+        };
+  }
   *byKey(publicKey: Uint8Array): Steps<NodeRecord | undefined> {
     return this.#record(yield* one('SELECT * FROM nodes WHERE public_key = ?', publicKey));
   }
@@ -65,7 +80,14 @@ export class NodeTable {
     return Number((yield* one('SELECT coalesce(max(id), 0) AS last FROM nodes'))!.last);
   }
 
+  /** Looks at all of them. */
+  *onlineCount(since: UnixMillis): Steps<number> {
+    const sql = 'SELECT count(*) AS count FROM nodes WHERE registered = 1 AND last_seen > ?';
+    return Number((yield* one(sql, since))!.count);
+  }
+
   *register(input: Registration): Steps<RegistrationOutcome> {
+    yield* lock(keyName(input.publicKey), ...hostnameNames(input.hostname));
     const known = this.#record(yield* hold('SELECT * FROM nodes WHERE public_key = ?', input.publicKey));
     if (known?.proven && !input.proven) return { kind: 'proof_required' };
     if (known !== undefined && isAsBefore(known, input)) {
@@ -126,6 +148,7 @@ export class NodeTable {
     hostname: string,
     release: HostnameRelease,
   ): Steps<'set' | 'no_node' | { readonly holder: NodeRecord }> {
+    yield* lock(...hostnameNames(hostname));
     if ((yield* this.#held(id)) === undefined) return 'no_node';
     const holder = yield* this.#claim(id, hostname, release);
     if (holder !== undefined) return { holder };
@@ -139,6 +162,7 @@ export class NodeTable {
     at: UnixMillis,
     document = '',
   ): Steps<NodeRecord | 'no_node' | 'key_in_use'> {
+    yield* lock(keyName(publicKey));
     const node = yield* this.#held(id);
     if (node === undefined) return 'no_node';
     if ((yield* this.byKey(publicKey)) !== undefined) return 'key_in_use';
@@ -271,6 +295,14 @@ export class NodeTable {
 
 function optionalNumber(value: unknown): number | undefined {
   return value === null ? undefined : Number(value);
+}
+
+/** Two that want one key or one name come one after the other: a conflict seen too late would use up an id. */
+function keyName(publicKey: Uint8Array): string {
+  return `key:${toHex(publicKey)}`;
+}
+function hostnameNames(hostname: string | undefined): string[] {
+  return hostname === undefined || hostname === '' ? [] : [`hostname:${hostname}`];
 }
 
 /** True when a registration says nothing new but that the node is there. */

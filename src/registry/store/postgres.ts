@@ -1,0 +1,94 @@
+import type { Millis } from '../../base/units.ts';
+import type { Clock, Log } from '../../runtime/ports.ts';
+import { postgresEngine } from './postgres/engine.ts';
+import { databaseError } from './postgres/errors.ts';
+import { UnwrittenSeen } from './postgres/last-seen.ts';
+import { DatabaseLink, type Pools } from './postgres/link.ts';
+import { readPlace } from './postgres/place.ts';
+import { migrate } from './postgres/schema.ts';
+import type { Sql } from './postgres/sql.ts';
+import { createTables, storeOver } from './sql/store.ts';
+import type { Store } from './store.ts';
+
+/** Connections of one instance, beside one that probes and one that listens. */
+const READ_CONNECTIONS = 8;
+const WRITE_CONNECTIONS = 10;
+/** Seconds. */
+const CONNECT_PATIENCE = 2;
+/** A statement that takes longer fails; locks of an instance that went silent are let go after as long. */
+const STATEMENT_PATIENCE: Millis = 10_000;
+
+export interface PostgresStoreOptions {
+  /** See `readPlace`. Has the password: never logged. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A number in [0, 1), for pauses. */
+  readonly random: () => number;
+}
+
+/**
+ * A store in PostgreSQL 15 or newer, for any number of processes at once. Makes its tables or brings them to the newest
+ * version when it is opened. A change is acknowledged after the database committed it. While the database cannot be
+ * reached every request fails at once with `unavailable`; it comes back by itself.
+ * Errors: `invalid_argument` (the URL), `unavailable`, `permission_denied`, `state_corrupt`.
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const { clock, log, random } = options;
+  const place = readPlace(options.url);
+  const { schema, name } = place;
+  // The library is loaded by nobody who does not use it.
+  const { default: postgres } = await import('postgres');
+  const client = (max: number): Sql =>
+    postgres(place.url, {
+      max,
+      connect_timeout: CONNECT_PATIENCE,
+      idle_timeout: 0,
+      max_lifetime: null,
+      backoff: false,
+      fetch_types: false,
+      onnotice: () => undefined,
+      types: { bigint: { to: 20, from: [20], serialize: String, parse: Number } },
+      connection: {
+        application_name: 'pilot-registry',
+        search_path: schema,
+        statement_timeout: STATEMENT_PATIENCE,
+        idle_in_transaction_session_timeout: STATEMENT_PATIENCE,
+      },
+    });
+  const pools = (): Pools => ({
+    reads: client(READ_CONNECTIONS),
+    writes: client(WRITE_CONNECTIONS),
+    probe: client(1),
+    listen: client(1),
+  });
+  const link = new DatabaseLink({
+    clock,
+    pools,
+    prepare: ({ probe }) => migrate(probe, place),
+    onUp: () => log.event('info', 'registry.store.connected', { database: name }),
+    onDown: (reason) => log.event('warn', 'registry.store.lost', { database: name, reason }),
+  });
+  const engine = postgresEngine({ link, clock, random, schema, name });
+  const seen = new UnwrittenSeen(engine, clock, log);
+  const tables = createTables({ seen, identities: { drop: () => undefined } });
+  try {
+    await link.open();
+  } catch (thrown) {
+    throw databaseError(thrown, name);
+  }
+
+  return {
+    ...storeOver(engine, tables),
+    identity: (id) => engine.read(() => tables.nodes.identity(id)),
+    async onlineCount(since) {
+      await seen.flush();
+      return engine.read(() => tables.nodes.onlineCount(since));
+    },
+    touch: (id, at) => seen.note(id, at),
+    async close() {
+      await seen.finish();
+      await link.close();
+    },
+  };
+}
