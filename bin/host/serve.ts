@@ -4,6 +4,7 @@ import type { Host } from '../../src/cli/host.ts';
 import type { RegistryConfig } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
+import { httpPost } from '../../src/platform/index.ts';
 import type { Log } from '../../src/runtime/ports.ts';
 import { pageFiles } from './page-files.ts';
 
@@ -49,6 +50,7 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       beaconAlternateOptional: options.beaconAlternate === undefined,
       webSocketBind: options.webSocket,
       carriers: carriersOf(options),
+      post: httpPost(),
       http: options.http && { bind: options.http, version: host.version, page: await pageFiles() },
       config: {
         ...(options.publicHost !== undefined && {

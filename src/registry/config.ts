@@ -1,9 +1,18 @@
 import type { Endpoint, Millis } from '../base/units.ts';
+import type { WebhookReach } from './webhooks/url.ts';
 
 /** Limits and switches of a registry. Every bound exists so that no client can take what others need. */
 export interface RegistryConfig {
-  /** Operator's token; empty disables everything that needs it. @default '' */
+  /** The operator's own token; empty: only tokens made later count. @default '' */
   readonly adminToken: string;
+  /** Wrong guesses at the operator's own token from one network address. @default 10, 1/30 s */
+  readonly adminGuessesPerHost: { readonly burst: number; readonly perSecond: number };
+  /** Entries of the audit log that are kept; older ones are dropped. @default 10_000_000 */
+  readonly auditKept: number;
+  /** Webhooks there may be. @default 32 */
+  readonly webhooks: number;
+  /** Where they may go: hosts of the Internet by HTTPS, or also hosts inside. @default 'public' */
+  readonly webhookReach: WebhookReach;
   /** Told to clients that ask for a challenge. @default [] */
   readonly beacons: readonly Endpoint[];
   /**
@@ -67,6 +76,10 @@ const DAY = 24 * 60 * 60 * 1000;
 
 export const DEFAULT_CONFIG: RegistryConfig = {
   adminToken: '',
+  adminGuessesPerHost: { burst: 10, perSecond: 1 / 30 },
+  auditKept: 10_000_000,
+  webhooks: 32,
+  webhookReach: 'public',
   beacons: [],
   carriers: [],
   maxNodes: 1_000_000,

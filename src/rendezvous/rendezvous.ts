@@ -5,7 +5,6 @@ import type { Random } from '../base/random.ts';
 import type { Endpoint } from '../base/units.ts';
 import { type Beacon, type StreamLimits, type StreamStats, Streams, startBeacon } from '../beacon/index.ts';
 import type { Http, PageFiles } from '../registry/http/index.ts';
-import { operatorByToken } from '../registry/http/operator-token.ts';
 import {
   createRegistryService,
   DEFAULT_CONFIG,
@@ -15,9 +14,11 @@ import {
   RegistryServer,
   type RegistryService,
   type Store,
+  WebhookRunner,
 } from '../registry/index.ts';
 import type {
   Clock,
+  HttpPost,
   Log,
   Net,
   PipeServer,
@@ -59,6 +60,8 @@ export interface RendezvousOptions {
   readonly config?: Partial<RegistryConfig>;
   /** Serves health, metrics and the dashboard. @default not */
   readonly http?: RendezvousHttp | undefined;
+  /** With it, what happens is told to the webhooks that operators made. @default nothing is */
+  readonly post?: HttpPost | undefined;
   /** Puts something between clients and the registry: tests let it lie. */
   readonly decorate?: (service: RegistryService) => RegistryService;
 }
@@ -132,6 +135,20 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
   });
   lookup.key = (node) => created.identityKey(node);
   const service = meters?.wrap(created) ?? created;
+  const webhooks =
+    options.post &&
+    new WebhookRunner({
+      store,
+      clock,
+      random: random.fork('webhooks'),
+      crypto,
+      log,
+      post: options.post,
+      reach: options.config?.webhookReach ?? DEFAULT_CONFIG.webhookReach,
+    });
+  created.sealer.onSealed = () => webhooks?.wake();
+  // What the process before us left.
+  created.sealer.arm();
   let http: Http | undefined;
   let server: RegistryServer | undefined;
   let front: PipeServer | undefined;
@@ -141,6 +158,8 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     await server?.close();
     streams.close();
     await http?.close();
+    created.close();
+    await webhooks?.close();
     await beacon.close();
   };
   try {
@@ -164,7 +183,7 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
         store,
         storage,
         staleAfter: options.config?.staleAfter ?? DEFAULT_CONFIG.staleAfter,
-        findOperator: operatorByToken(options.config?.adminToken ?? '', crypto),
+        findOperator: (token, from) => created.authorize(token, from),
         serverStats: () => server!.stats(),
         ownBeacon: beacon,
         otherBeacons: () => service.beacons(),

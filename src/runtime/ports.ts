@@ -221,6 +221,26 @@ export interface PartialFile {
   close(): Promise<void>;
 }
 
+/**
+ * Posts to a URL that somebody else chose. Follows no redirects, and asks no place inside unless that is allowed: with
+ * `public`, only addresses that the whole Internet can reach, by TLS; with `anywhere`, others too, and those also
+ * without TLS. The answer's body is not read. Errors: `connection_failed`, `timeout`, `permission_denied` (the name
+ * leads to an address that is not allowed).
+ */
+export type HttpPost = (
+  url: string,
+  request: {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+    readonly timeout: Millis;
+    readonly reach: 'public' | 'anywhere';
+  },
+) => Promise<{
+  readonly status: number;
+  /** Header `Retry-After`, or "". */
+  readonly retryAfter: string;
+}>;
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
 /** Events, not sentences: a stable dotted name and fields. */

@@ -1,10 +1,12 @@
 import { utf8 } from '../../base/bytes.ts';
-import type { NodeId, UnixMillis } from '../../base/units.ts';
+import type { Scope } from '../../api/scopes.ts';
+import type { NetworkId, NodeId, UnixMillis } from '../../base/units.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
 import { contentSignedBytes } from '../../wire/registry-signatures.ts';
 import type { NodeIdentity, NodeRecord } from '../store/store.ts';
 import type { Call } from './call.ts';
 import { text } from './fields.ts';
+import { operates } from './operators/demand.ts';
 import { noSuchNode, type Refusal, refusal } from './refusal.ts';
 
 export interface SignatureTexts {
@@ -26,7 +28,10 @@ export interface Authenticated<Node = NodeRecord> {
 }
 
 interface Demands {
-  readonly admin?: boolean;
+  /** Operators with this scope need no signature. */
+  readonly operator?: Scope;
+  /** The network that the scope has to be for. */
+  readonly network?: NetworkId;
   readonly connection?: boolean;
   readonly texts?: SignatureTexts;
 }
@@ -73,7 +78,8 @@ async function authenticateBy<Node extends NodeIdentity>(
     connection.authenticate(id, signer.publicKey, 'proven');
     return { node: signer, proof: 'content' };
   }
-  if (options.admin === true && isAdmin(call)) return { node: registered(id, node), proof: 'admin' };
+  if (options.operator !== undefined && operates(call, options.operator, options.network))
+    return { node: registered(id, node), proof: 'admin' };
   const signature = text(request.signature);
   if (options.connection === true && node !== undefined && (node.proven || signature === '')) {
     if (connection.speaksFor(node, node.proven ? 'proven' : 'legacy'))
@@ -172,17 +178,4 @@ export function verifySignedContent(
     throw refusal('permission_denied', WRONG);
   }
   return { ts, nonce };
-}
-
-/** True when the request carries the operator's token. */
-export function isAdmin(call: Call): boolean {
-  const expected = call.shared.config.adminToken;
-  const given = text(call.request.admin_token);
-  if (expected === '' || given === '') return false;
-  // Hashes have equal length, so comparing them says nothing about how much of the token was right.
-  const a = call.shared.crypto.sha256(utf8(expected));
-  const b = call.shared.crypto.sha256(utf8(given));
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
-  return difference === 0;
 }

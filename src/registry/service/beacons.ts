@@ -1,8 +1,8 @@
 /** Beacons that announce themselves to each other. spec/13 §8 */
 import { formatEndpoint, parseHostPort } from '../../base/endpoint.ts';
-import { isAdmin } from './authenticate.ts';
 import type { Handler } from './call.ts';
 import { text, u32 } from './fields.ts';
+import { operates } from './operators/demand.ts';
 import { refusal } from './refusal.ts';
 
 /** A beacon may announce only the address it speaks from, unless the operator vouches for it. */
@@ -13,7 +13,7 @@ export const beaconRegister: Handler = async (call) => {
   if (address === '') throw refusal('invalid_argument', 'addr required');
   const endpoint = parseHostPort(address);
   if (endpoint === undefined) throw refusal('invalid_argument', 'invalid addr');
-  if (endpoint.host !== call.remote.host && !isAdmin(call)) {
+  if (endpoint.host !== call.remote.host && !operates(call, 'beacons:write')) {
     throw refusal('permission_denied', 'beacon_register: addr must be the address of the beacon');
   }
   if (!call.shared.beacons.announce(id, formatEndpoint(endpoint), call.shared.clock.now())) {

@@ -6,11 +6,13 @@ import type { RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { NodeRecord, Store } from '../store/store.ts';
 import type { Admission } from './admission.ts';
+import type { Sealer } from './audit/sealer.ts';
 import type { BeaconList } from './beacon-list.ts';
 import type { Budget } from './budget.ts';
 import type { Contacts } from './contacts.ts';
 import type { Fields } from './fields.ts';
 import type { NetworkState } from './networks/state.ts';
+import type { Operator } from './operators/operator.ts';
 import { noSuchNode } from './refusal.ts';
 import type { ReplayGuard } from './replay-guard.ts';
 import type { Subscribers } from './subscribers.ts';
@@ -18,6 +20,8 @@ import type { Subscribers } from './subscribers.ts';
 export interface CallContext {
   readonly remote: Endpoint;
   readonly connection: ConnectionState;
+  /** Known without a token: whoever may use the registry's own files. */
+  readonly operator?: Operator;
 }
 
 /** What the requests share. */
@@ -43,12 +47,15 @@ export interface Shared {
   readonly contacts: Contacts;
   readonly beacons: BeaconList;
   readonly networks: NetworkState;
+  readonly sealer: Sealer;
 }
 
 /** One request being answered. */
-export interface Call extends CallContext {
+export interface Call extends Omit<CallContext, 'operator'> {
   readonly shared: Shared;
   readonly request: Fields;
+  /** By the token of the request. */
+  readonly operator: Operator | undefined;
   readonly at: UnixMillis;
 }
 

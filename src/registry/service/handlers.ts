@@ -1,4 +1,5 @@
 import * as attributes from './attributes.ts';
+import { auditHead, auditLog, getAuditLog, networkAudit } from './audit/requests.ts';
 import { beaconList, beaconRegister } from './beacons.ts';
 import type { Handler } from './call.ts';
 import { challenge } from './challenge.ts';
@@ -9,6 +10,16 @@ import { heartbeat } from './heartbeat.ts';
 import { getKeyInfo, rotateKey, setKeyExpiry } from './keys.ts';
 import { lookup } from './lookup.ts';
 import { NETWORK_HANDLERS } from './networks/index.ts';
+import { createToken, listTokens, revokeToken } from './operators/tokens.ts';
+import {
+  createWebhook,
+  deadLetters,
+  listWebhooks,
+  redeliver,
+  removeWebhook,
+  testWebhook,
+  updateWebhook,
+} from './operators/webhooks.ts';
 import { punch } from './punch.ts';
 import { publishRecord } from './records.ts';
 import { register } from './register.ts';
@@ -50,6 +61,20 @@ export const HANDLERS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['beacon_register', beaconRegister],
   ['beacon_list', beaconList],
   ...NETWORK_HANDLERS,
+  ['audit_log', auditLog],
+  ['audit_head', auditHead],
+  ['network_audit', networkAudit],
+  ['get_audit_log', getAuditLog],
+  ['token_create', createToken],
+  ['token_list', listTokens],
+  ['token_revoke', revokeToken],
+  ['webhook_create', createWebhook],
+  ['webhook_list', listWebhooks],
+  ['webhook_update', updateWebhook],
+  ['webhook_remove', removeWebhook],
+  ['webhook_test', testWebhook],
+  ['webhook_dead', deadLetters],
+  ['webhook_redeliver', redeliver],
 ]);
 
 /** Requests of spec/12 and spec/13 that exist elsewhere but not here; the answer says so instead of "request failed". */
@@ -65,7 +90,6 @@ export const NOT_OFFERED: ReadonlySet<string> = new Set([
   'validate_token',
   'directory_sync',
   'directory_status',
-  'get_audit_log',
   'set_audit_export',
   'get_audit_export',
   'set_webhook',

@@ -4,13 +4,14 @@ import { signedString } from '../../wire/registry-signatures.ts';
 import { sourceOf } from '../source.ts';
 import { SINK } from '../store/rules.ts';
 import type { InboxEntry, NodeRecord } from '../store/store.ts';
+import { recorded } from './audit/recorded.ts';
 import { authenticate } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { flag, text, u32 } from './fields.ts';
 import { see } from './privacy.ts';
 import { noSuchNode, refusal } from './refusal.ts';
 import { unixSeconds } from './time.ts';
-import { askedAfter, boundedMessage, isOurs, tellTrustChanged } from './trust.ts';
+import { askedAfter, boundedMessage, isOurs, tellTrustChanged, trustCreated } from './trust.ts';
 
 const MAX_JUSTIFICATION = 1024;
 /** Entries in one answer; with messages of 4 KiB this stays far below the frame limit. */
@@ -85,7 +86,7 @@ export const respondHandshake: Handler = async (call) => {
   const other = await shared.store.node(peer);
   const target = other?.registered === true ? peer : SINK;
   const wasTrusted = await shared.store.trusted(id, target, call.at);
-  const { paired, delivered } = await shared.store.respondHandshake({
+  const response = {
     from: id,
     to: target,
     accept,
@@ -95,7 +96,13 @@ export const respondHandshake: Handler = async (call) => {
     deliverUnasked: other?.proven ?? true,
     askedAfter: askedAfter(call),
     perTarget: shared.config.responsesPerTarget,
-  });
+  };
+  const { paired, delivered } = await recorded(
+    call,
+    `node:${id}`,
+    (store) => store.respondHandshake(response),
+    (result) => (result.paired && !wasTrusted ? [trustCreated(id, peer)] : []),
+  );
   if (paired && !wasTrusted) tellTrustChanged(call, id, peer);
   if (delivered) shared.subscribers.tell(peer, 'handshake_response', id);
   return { type: 'respond_handshake_ok', accept, peer_id: peer };

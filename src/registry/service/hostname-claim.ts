@@ -1,5 +1,6 @@
 import { sourceOf } from '../source.ts';
 import type { HostnameRelease, NodeRecord } from '../store/store.ts';
+import type { Recorded } from './audit/recorded.ts';
 import type { Call } from './call.ts';
 import { refusal } from './refusal.ts';
 
@@ -25,4 +26,21 @@ export function takenHostname(call: Call, hostname: string, holder: NodeRecord |
   call.shared.takenNames.spend(sourceOf(call.remote.host), call.shared.clock.now());
   const visible = holder !== undefined && (holder.public || !holder.proven);
   return `hostname "${hostname}" already in use${visible ? ` by node ${holder.id}` : ''}`;
+}
+
+/** The entry for a name that a node now has; a holder who lost it by that is the target. */
+export function renamed(
+  node: Pick<NodeRecord, 'id' | 'hostname'>,
+  hostname: string,
+  holder: NodeRecord | undefined,
+): Recorded[] {
+  if (node.hostname === hostname) return [];
+  return [
+    {
+      action: 'hostname.changed',
+      node: node.id,
+      ...(holder === undefined || holder.id === node.id ? {} : { target: holder.id }),
+      details: { hostname, before: node.hostname },
+    },
+  ];
 }

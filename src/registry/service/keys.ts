@@ -3,6 +3,7 @@ import type { NodeId } from '../../base/units.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64, encodeBase64 } from '../../wire/base64.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
+import { actor, recorded } from './audit/recorded.ts';
 import { authenticate } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { text, u32 } from './fields.ts';
@@ -24,7 +25,7 @@ export const rotateKey: Handler = async (call) => {
   const document = text(request.rotation);
   const keyText = text(request.new_public_key);
   if (await isDone(call, id, document)) return rotated(id, keyText);
-  const { node } = await authenticate(call, id, signedString.rotateKey(id), {
+  const { node, proof } = await authenticate(call, id, signedString.rotateKey(id), {
     texts: {
       missing: 'rotate_key requires a valid signature',
       wrong: 'rotate_key requires a valid signature',
@@ -43,7 +44,15 @@ export const rotateKey: Handler = async (call) => {
     throw refusal('invalid_argument', 'rotate_key requires rotation, the document that both keys signed');
   if (!shared.rotations.spend(String(id), shared.clock.now()))
     throw refusal('rate_limited', 'rate limited: too many key rotations');
-  const outcome = await shared.store.rotateKey(id, publicKey, call.at, document);
+  const outcome = await recorded(
+    call,
+    actor(call, id, proof),
+    (store) => store.rotateKey(id, publicKey, call.at, document),
+    (result) =>
+      typeof result === 'string'
+        ? []
+        : [{ action: 'key.rotated', node: id, details: { epoch: result.keyRotations } }],
+  );
   if (outcome === 'no_node') throw refusal('not_found', `node ${id}: node not found`);
   if (outcome === 'key_in_use') throw refusal('already_exists', 'invalid new_public_key: already registered');
   shared.subscribers.dropNode(id);
@@ -78,10 +87,16 @@ export const getKeyInfo: Handler = async (call) => {
 
 export const setKeyExpiry: Handler = async (call) => {
   const id = u32(call.request.node_id);
-  await authenticate(call, id, signedString.setKeyExpiry(id), { admin: true });
+  const { proof } = await authenticate(call, id, signedString.setKeyExpiry(id), { operator: 'nodes:write' });
+  const by = actor(call, id, proof);
   const wanted = text(call.request.expires_at);
   if (wanted === '' || wanted === 'never') {
-    await call.shared.store.patchNode(id, { keyExpiresAt: null }, call.at);
+    await recorded(
+      call,
+      by,
+      (store) => store.patchNode(id, { keyExpiresAt: null }, call.at),
+      () => [{ action: 'key.expiry_cleared', node: id }],
+    );
     return { type: 'set_key_expiry_ok', node_id: id };
   }
   const expires = parseRfc3339(wanted);
@@ -89,6 +104,11 @@ export const setKeyExpiry: Handler = async (call) => {
   if (expires <= call.at) throw refusal('invalid_argument', 'expires_at must be in the future');
   if (expires - call.at > TEN_YEARS)
     throw refusal('invalid_argument', 'invalid expires_at: cannot exceed 10 years');
-  await call.shared.store.patchNode(id, { keyExpiresAt: expires }, call.at);
+  await recorded(
+    call,
+    by,
+    (store) => store.patchNode(id, { keyExpiresAt: expires }, call.at),
+    () => [{ action: 'key.expiry_set', node: id, details: { expires } }],
+  );
   return { type: 'set_key_expiry_ok', node_id: id, expires_at: rfc3339(expires) };
 };

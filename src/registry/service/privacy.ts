@@ -4,9 +4,10 @@
  */
 import type { NodeId } from '../../base/units.ts';
 import type { NodeRecord } from '../store/store.ts';
-import { contentSigner, isAdmin } from './authenticate.ts';
+import { contentSigner } from './authenticate.ts';
 import type { Call } from './call.ts';
 import { u32 } from './fields.ts';
+import { operates } from './operators/demand.ts';
 import { noSuchNode } from './refusal.ts';
 
 /**
@@ -48,7 +49,7 @@ export async function see(
 ): Promise<Seen | undefined> {
   const live = node?.registered === true;
   if (live && node.public) return { node, sight: 'full' };
-  if (isAdmin(call)) return live ? { node, sight: 'full' } : undefined;
+  if (operates(call, 'nodes:read')) return live ? { node, sight: 'full' } : undefined;
   const { store, contacts, clock } = call.shared;
   let sight: Sight | undefined;
   for (const viewer of viewers) {

@@ -2,12 +2,13 @@ import { formatEndpoint } from '../../base/endpoint.ts';
 import { formatAddress } from '../../wire/address.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
 import { sourceOf } from '../source.ts';
-import type { NodeRecord } from '../store/store.ts';
+import type { NodeRecord, RegistrationOutcome } from '../store/store.ts';
+import { type Recorded, recorded } from './audit/recorded.ts';
 import { legacyRefused, verifyLegacy, verifySignedContent } from './authenticate.ts';
 import type { Call, Handler, Reply } from './call.ts';
 import { advertisedEndpoint, beaconEndpoints, lanEndpoints } from './endpoint.ts';
 import { flag, text, texts } from './fields.ts';
-import { checkMayAskForName, hostnameRelease, takenHostname } from './hostname-claim.ts';
+import { checkMayAskForName, hostnameRelease, renamed, takenHostname } from './hostname-claim.ts';
 import { hostnameProblem } from './names.ts';
 import { takePresence } from './presence.ts';
 import { refusal } from './refusal.ts';
@@ -46,7 +47,12 @@ export const register: Handler = async (call) => {
   if (known === undefined && !shared.newNodes.spend(sourceOf(remote.host), shared.clock.now())) {
     throw refusal('rate_limited', 'rate limited: too many new nodes from this address');
   }
-  const outcome = await shared.store.register({
+  const hostname = wanted === '' || problem !== undefined ? undefined : wanted;
+  const holder =
+    hostname === undefined || hostname === known?.hostname
+      ? undefined
+      : await shared.store.nodeByHostname(hostname);
+  const registration = {
     publicKey,
     proven,
     owner: text(request.owner).slice(0, MAX_OWNER),
@@ -56,11 +62,17 @@ export const register: Handler = async (call) => {
     beacons: proven ? beaconEndpoints(texts(request.beacons)) : [],
     version: text(request.version).slice(0, MAX_VERSION),
     relayOnly: flag(request.relay_only),
-    hostname: wanted === '' || problem !== undefined ? undefined : wanted,
+    hostname,
     release: hostnameRelease(call),
     maxNodes: shared.config.maxNodes,
     at,
-  });
+  };
+  const outcome = await recorded(
+    call,
+    'registry',
+    (store) => store.register(registration),
+    (result) => changesOf(result, proven, known, hostname, holder),
+  );
   if (outcome.kind === 'full') throw refusal('unavailable', 'registry full');
   if (outcome.kind === 'proof_required') {
     throw refusal(
@@ -85,6 +97,24 @@ export const register: Handler = async (call) => {
   const presence = proven ? await takePresence(call, node) : {};
   return { ...registered(call, node, keyText, wanted, hostnameError), ...presence };
 };
+
+/** What of a registration is worth an entry: that a daemon is back is not. */
+function changesOf(
+  outcome: RegistrationOutcome,
+  proven: boolean,
+  known: NodeRecord | undefined,
+  hostname: string | undefined,
+  holder: NodeRecord | undefined,
+): Recorded[] {
+  if (outcome.kind !== 'created' && outcome.kind !== 'known') return [];
+  const { id } = outcome.node;
+  const changes: Recorded[] = [];
+  if (outcome.kind === 'created') changes.push({ action: 'node.registered', node: id, details: { proven } });
+  else if (proven && known?.proven === false) changes.push({ action: 'node.proven', node: id });
+  if (hostname !== undefined && outcome.hostnameHolder === undefined)
+    changes.push(...renamed(known ?? { id, hostname: '' }, hostname, holder));
+  return changes.map((change) => ({ ...change, by: `node:${id}` }));
+}
 
 function registered(
   call: Call,

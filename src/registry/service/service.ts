@@ -1,12 +1,13 @@
 import { asPilotError } from '../../api/errors.ts';
 import type { Crypto } from '../../base/crypto.ts';
 import type { Random } from '../../base/random.ts';
-import type { Instant, Millis, NodeId } from '../../base/units.ts';
+import type { Endpoint, Instant, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import { DEFAULT_CONFIG, type RegistryConfig } from '../config.ts';
 import type { ConnectionState } from '../connection.ts';
 import type { Store } from '../store/store.ts';
 import { Admission } from './admission.ts';
+import { Sealer } from './audit/sealer.ts';
 import { BeaconList } from './beacon-list.ts';
 import { Budget } from './budget.ts';
 import type { Call, CallContext, Reply, Shared } from './call.ts';
@@ -14,6 +15,8 @@ import { Contacts } from './contacts.ts';
 import { type Fields, text } from './fields.ts';
 import { HANDLERS, NOT_OFFERED } from './handlers.ts';
 import { NetworkState } from './networks/state.ts';
+import { Authorizer } from './operators/authorize.ts';
+import type { Operator } from './operators/operator.ts';
 import { masked, Refusal, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Subscribers } from './subscribers.ts';
@@ -45,8 +48,18 @@ export interface RegistryService {
   beacons(): Promise<readonly string[]>;
 }
 
+/** What the process around the registry uses besides. */
+export interface OperatedRegistry extends RegistryService {
+  /** Whose admin token this is; undefined when it counts for nothing. Wrong ones are counted against `from`. */
+  authorize(token: string, from: Endpoint): Promise<Operator | undefined>;
+  /** The audit log's own work; webhooks listen to it. */
+  readonly sealer: Sealer;
+  /** Ends timers. What is not chained yet is chained by whoever opens the store next. */
+  close(): void;
+}
+
 /** The registry without sockets: every request of spec/10, over a store. */
-export function createRegistryService(options: RegistryServiceOptions): RegistryService {
+export function createRegistryService(options: RegistryServiceOptions): OperatedRegistry {
   const { store, clock, random, crypto, log } = options;
   const config = { ...DEFAULT_CONFIG, ...options.config };
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
@@ -71,7 +84,9 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     rotations: new Budget(config.rotationsPerNode),
     contacts: new Contacts(),
     beacons: new BeaconList(),
+    sealer: new Sealer(store, clock, crypto, log, config.auditKept),
   };
+  const authorizer = new Authorizer(config, store, crypto, clock);
 
   async function perform(request: object, context: CallContext): Promise<Reply> {
     const fields = request as Fields;
@@ -82,7 +97,10 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     }
     if (handler === undefined)
       throw refusal('invalid_argument', `unknown message type: "${type.slice(0, 64)}"`);
-    const call: Call = { ...context, shared, request: fields, at: clock.wallNow() };
+    const token = text(fields.admin_token);
+    const operator =
+      context.operator ?? (token === '' ? undefined : await authorizer.authorize(token, context.remote));
+    const call: Call = { ...context, shared, request: fields, operator, at: clock.wallNow() };
     return handler(call);
   }
 
@@ -119,6 +137,9 @@ export function createRegistryService(options: RegistryServiceOptions): Registry
     felt: (wait) => admission.felt(wait),
     disconnected: (connection) => shared.subscribers.dropConnection(connection),
     beacons: async () => shared.beacons.list(clock.now()).map(({ addr }) => addr),
+    authorize: (token, from) => authorizer.authorize(token, from),
+    sealer: shared.sealer,
+    close: () => shared.sealer.close(),
     async identityKey(id) {
       const node = await store.node(id);
       return node?.registered ? node.publicKey : undefined;

@@ -5,9 +5,11 @@
 import type { NodeId } from '../../base/units.ts';
 import { signedString } from '../../wire/registry-signatures.ts';
 import { SINK } from '../store/rules.ts';
-import { type Authenticated, authenticate, contentSigner, isAdmin } from './authenticate.ts';
+import { type Recorded, recorded } from './audit/recorded.ts';
+import { type Authenticated, authenticate, contentSigner } from './authenticate.ts';
 import type { Call, Handler } from './call.ts';
 import { text, u32 } from './fields.ts';
+import { operates } from './operators/demand.ts';
 import { seenBy, viewersOf } from './privacy.ts';
 import { refusal } from './refusal.ts';
 import { provenCertificate, provenRevocation } from './trust-documents.ts';
@@ -34,7 +36,13 @@ async function reportHalf(call: Call, id: NodeId, peer: NodeId): Promise<boolean
   const { store } = call.shared;
   const target = (await store.node(peer))?.registered === true ? peer : SINK;
   const before = await store.trusted(id, target, call.at);
-  const paired = (await store.reportTrust(id, target, call.at, askedAfter(call))) === 'paired';
+  const outcome = await recorded(
+    call,
+    `node:${id}`,
+    (changing) => changing.reportTrust(id, target, call.at, askedAfter(call)),
+    (result) => (result === 'paired' && !before ? [trustCreated(id, peer)] : []),
+  );
+  const paired = outcome === 'paired';
   if (paired && !before) tellTrustChanged(call, id, peer);
   return paired;
 }
@@ -52,7 +60,23 @@ async function reportCertificate(
   // The peer has replaced the key it signed with, so somebody else may have it: it has to say so itself as well.
   if (certified === 'needs_peer') return reportHalf(call, node.id, peer);
   const before = await store.trustDocuments(node.id, peer);
-  const outcome = await store.certifyTrust(certified);
+  const trusted = await store.trusted(node.id, peer, call.at);
+  const outcome = await recorded(
+    call,
+    `node:${node.id}`,
+    (changing) => changing.certifyTrust(certified),
+    (result) =>
+      result !== 'stored' || before.certificate === document
+        ? []
+        : [
+            {
+              action: trusted ? 'trust.renewed' : 'trust.created',
+              node: node.id,
+              target: peer,
+              details: { serial: certified.serial },
+            },
+          ],
+  );
   if (outcome === 'revoked') {
     throw refusal('certificate_revoked', `certificate ${certified.serial} with node ${peer} was revoked`);
   }
@@ -73,7 +97,7 @@ export const revokeTrust: Handler = async (call) => {
       : await provenRevocation(call, node, peer, revocation);
   const seen = await seenBy(call, node, peer);
   const other = seen?.node ?? (await shared.store.node(peer));
-  const { existed, delivered } = await shared.store.revokeTrust({
+  const taken = {
     from: id,
     // Also of a node that is not registered now, lest the trust come back with it.
     peer: other === undefined ? SINK : peer,
@@ -82,7 +106,17 @@ export const revokeTrust: Handler = async (call) => {
     deliver: other?.proven === true,
     perTarget: shared.config.responsesPerTarget,
     ...(document === undefined ? {} : { document }),
-  });
+  };
+  const { existed, delivered } = await recorded(
+    call,
+    `node:${id}`,
+    (store) => store.revokeTrust(taken),
+    (result) =>
+      // Of a node that is not there nothing is kept but what fills the sink.
+      other !== undefined && (result.existed || document !== undefined)
+        ? [{ action: 'trust.revoked', node: id, target: peer, details: { serial: document?.serial ?? 0 } }]
+        : [],
+  );
   if (delivered) shared.subscribers.tell(peer, 'trust_revoked', id);
   // Whether there was anything to take back must not tell whether there is such a node.
   if (seen === undefined || !existed) throw refusal('not_found', `no trust pair between ${id} and ${peer}`);
@@ -100,7 +134,7 @@ export const checkTrust: Handler = async (call) => {
   const live = [await store.node(a), await store.node(b)].every((node) => node?.registered === true);
   const paired = await store.trusted(a, b, call.at);
   const shared = await store.sharedNetworks(a, b);
-  const participant = isAdmin(call) || viewers.some(({ id }) => id === a || id === b);
+  const participant = operates(call, 'nodes:read') || viewers.some(({ id }) => id === a || id === b);
   return { type: 'check_trust_ok', trusted: participant && (paired || (live && shared.length > 0)) };
 };
 
@@ -119,6 +153,11 @@ export const trustCertificate: Handler = async (call) => {
     ...(revocation === '' ? {} : { revocation }),
   };
 };
+
+/** The entry for a trust that grew from the word of both. */
+export function trustCreated(node: NodeId, target: NodeId): Recorded {
+  return { action: 'trust.created', node, target, details: { serial: 0 } };
+}
 
 /** Tells both sides that there is a trust between them, or a new certificate of it. */
 export function tellTrustChanged(call: Call, a: NodeId, b: NodeId): void {

@@ -1,10 +1,13 @@
 /** The store of tests and throw-away registries: maps, nothing survives the process. */
 import type { NetworkId } from '../../base/units.ts';
+import { MemoryAudit } from './memory-audit.ts';
 import { MemoryInbox } from './memory-inbox.ts';
 import { MemoryInvites } from './memory-invites.ts';
 import { MemoryNetworks } from './memory-networks.ts';
 import { MemoryNodes } from './memory-nodes.ts';
+import { MemoryTokens } from './memory-tokens.ts';
 import { MemoryTrust } from './memory-trust.ts';
+import { MemoryWebhooks } from './memory-webhooks.ts';
 import { runNow, type Steps } from './steps.ts';
 import type { Store } from './store.ts';
 import { TrustLedger } from './trust-ledger.ts';
@@ -16,8 +19,11 @@ export function memoryStore(): Store {
   const trust = new TrustLedger(trustRows, inbox);
   const invites = new MemoryInvites();
   const networks = new MemoryNetworks(invites);
+  const audit = new MemoryAudit();
+  const tokens = new MemoryTokens();
+  const webhooks = new MemoryWebhooks();
 
-  return {
+  const store: Store = {
     node: async (id) => nodes.byId(id),
     identity: async (id) => nodes.byId(id),
     nodeByKey: async (publicKey) => nodes.byKey(publicKey),
@@ -72,8 +78,34 @@ export function memoryStore(): Store {
     invites: async (target, since, limit) => invites.list(target, since, limit),
     acceptInvite: async (admission, expiredBefore) => networks.accept(admission, expiredBefore),
     declineInvite: async (id, target, expiredBefore) => invites.decline(id, target, expiredBefore),
+    async audited(change, record) {
+      const outcome = await change(store);
+      audit.note(record(outcome));
+      return outcome;
+    },
+    sealAudit: async (limit, seal) => audit.seal(limit, seal),
+    auditEntries: async (query) => audit.entries(query),
+    auditBounds: async () => audit.bounds(),
+    pruneAudit: async (upTo, limit) => audit.prune(upTo, limit),
+    addToken: async (token, most) => tokens.add(token, most),
+    token: async (id) => tokens.byId(id),
+    tokens: async (limit) => tokens.list(limit),
+    revokeToken: async (id, at) => tokens.revoke(id, at),
+    tokenUsed: async (id, at) => tokens.used(id, at),
+    addWebhook: async (webhook, most) => webhooks.add(webhook, most),
+    webhook: async (id) => webhooks.byId(id),
+    webhooks: async () => webhooks.list(),
+    patchWebhook: async (id, patch) => webhooks.patch(id, patch),
+    removeWebhook: async (id) => webhooks.remove(id),
+    leaseWebhook: async (id, owner, at, until) => webhooks.lease(id, owner, at, until),
+    settleRound: async (round) => webhooks.settle(round),
+    dueDeliveries: async (id, at, limit) => webhooks.due(id, at, limit),
+    countDeliveries: async (id) => webhooks.count(id),
+    deadDeliveries: async (id, limit) => webhooks.dead(id, limit),
+    redeliver: async (id, seq, at, which) => webhooks.redeliver(id, seq, at, which),
     close: async () => {},
   };
+  return store;
 }
 
 /** The steps of rows in memory need no statement. */

@@ -3,17 +3,30 @@
  * settles after the change is durable (or rejects and nothing of it happened). All stores pass
  * `contract.testkit.ts`. Errors of every method: `disk_full`, `state_corrupt`, `io_error`, `unavailable` (closed).
  */
+import type { AuditStore } from './ports/audit.ts';
 import type { InboxStore } from './ports/inbox.ts';
 import type { NetworkStore } from './ports/networks.ts';
 import type { NodeStore } from './ports/nodes.ts';
+import type { TokenStore } from './ports/tokens.ts';
 import type { TrustStore } from './ports/trust.ts';
+import type { WebhookStore } from './ports/webhooks.ts';
 
+export type * from './ports/audit.ts';
 export type * from './ports/inbox.ts';
 export type * from './ports/networks.ts';
 export type * from './ports/nodes.ts';
+export type * from './ports/tokens.ts';
 export type * from './ports/trust.ts';
+export type * from './ports/webhooks.ts';
 
-export interface Store extends NodeStore, TrustStore, InboxStore, NetworkStore {
+export interface Store
+  extends NodeStore,
+    TrustStore,
+    InboxStore,
+    NetworkStore,
+    AuditStore,
+    TokenStore,
+    WebhookStore {
   /** Everything acknowledged and all soft state reaches the disk. */
   close(): Promise<void>;
 }

@@ -2,9 +2,11 @@
 import { toHex, utf8 } from '../../../base/bytes.ts';
 import { sourceOf } from '../../source.ts';
 import type { NodeRecord } from '../../store/store.ts';
-import { authenticate, isAdmin } from '../authenticate.ts';
+import { actor, recorded } from '../audit/recorded.ts';
+import { authenticate } from '../authenticate.ts';
 import type { Call, Handler } from '../call.ts';
 import { text, u32 } from '../fields.ts';
+import { operates } from '../operators/demand.ts';
 import { refusal } from '../refusal.ts';
 import {
   BACKBONE,
@@ -16,7 +18,7 @@ import {
   noSuchNetwork,
 } from './bounds.ts';
 import { exprPolicyText } from './expr-policy.ts';
-import { acting } from './standing.ts';
+import { acting, actorIn } from './standing.ts';
 
 const LAST_NETWORK = 0xffff;
 const MAX_TOKEN = 256;
@@ -26,7 +28,7 @@ const JOIN_RULES: readonly string[] = ['open', 'token', 'invite'];
 export const createNetwork: Handler = async (call) => {
   const { request, shared, at } = call;
   const creator = await creatorOf(call);
-  const byOperator = isAdmin(call);
+  const byOperator = operates(call, 'networks:write');
   const name = text(request.name);
   checkName(name);
   const joinRule = text(request.join_rule) === '' ? 'open' : text(request.join_rule);
@@ -55,7 +57,7 @@ export const createNetwork: Handler = async (call) => {
   checkMayTakeName(call);
   if (!byOperator) spendCreation(call);
   const { networksPerNode, membershipsPerNode, networkIdsKept } = shared.config;
-  const made = await shared.store.createNetwork({
+  const wanted = {
     name,
     joinRule,
     tokenHash: token === undefined ? '' : hashToken(call, token.value),
@@ -66,7 +68,23 @@ export const createNetwork: Handler = async (call) => {
     perOwner: byOperator ? LAST_NETWORK : networksPerNode,
     perNode: byOperator ? LAST_NETWORK : membershipsPerNode,
     lastId: byOperator ? LAST_NETWORK : LAST_NETWORK - networkIdsKept,
-  });
+  };
+  const made = await recorded(
+    call,
+    actor(call, creator.id, byOperator ? 'admin' : ''),
+    (store) => store.createNetwork(wanted),
+    (result) =>
+      typeof result === 'string'
+        ? []
+        : [
+            {
+              action: 'network.created',
+              node: creator.id,
+              network: result.id,
+              details: { name, join_rule: joinRule },
+            },
+          ],
+  );
   if (made === 'exists') throw nameTaken(call, name);
   if (made === 'exhausted') throw refusal('unavailable', 'network ID space exhausted (max 65535 networks)');
   if (made === 'too_many') {
@@ -101,7 +119,7 @@ async function creatorOf(call: Call): Promise<NodeRecord> {
   const id = u32(request.node_id);
   if (request.sig !== undefined) {
     const { node } = await authenticate(call, id, '');
-    if (isAdmin(call)) return node;
+    if (operates(call, 'networks:write')) return node;
     if (shared.config.networkCreation === 'operator') {
       throw refusal(
         'permission_denied',
@@ -112,8 +130,9 @@ async function creatorOf(call: Call): Promise<NodeRecord> {
       throw refusal('permission_denied', 'network creation requires a registration with proof');
     return node;
   }
-  if (shared.config.adminToken === '') throw refusal('permission_denied', 'network creation is disabled');
-  if (!isAdmin(call)) throw refusal('permission_denied', 'invalid admin token');
+  if (call.operator === undefined && shared.config.adminToken === '')
+    throw refusal('permission_denied', 'network creation is disabled');
+  if (!operates(call, 'networks:write')) throw refusal('permission_denied', 'invalid admin token');
   const node = await shared.store.node(id);
   if (!node?.registered) throw refusal('not_found', `node ${id} not registered`);
   return node;
@@ -122,11 +141,20 @@ async function creatorOf(call: Call): Promise<NodeRecord> {
 export const renameNetwork: Handler = async (call) => {
   const id = networkField(call);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot rename the backbone network');
-  await acting(call, id, ['owner', 'admin']);
+  const standing = await acting(call, id, ['owner', 'admin']);
   const name = text(call.request.name);
   checkName(name);
   checkMayTakeName(call);
-  const outcome = await call.shared.store.renameNetwork(id, name);
+  const before = standing.network.name;
+  const outcome = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.renameNetwork(id, name),
+    (result) =>
+      result === 'renamed' && name !== before
+        ? [{ action: 'network.renamed', network: id, details: { name, before } }]
+        : [],
+  );
   if (outcome === 'no_network') throw noSuchNetwork(id);
   if (outcome === 'exists') throw nameTaken(call, name);
   call.shared.networks.announcer.changed(id);
@@ -136,10 +164,17 @@ export const renameNetwork: Handler = async (call) => {
 export const deleteNetwork: Handler = async (call) => {
   const id = networkField(call);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot delete the backbone network');
-  await acting(call, id, ['owner']);
+  const standing = await acting(call, id, ['owner']);
   const { announcer } = call.shared.networks;
   const members = await announcer.subscribedMembers(id);
-  if (!(await call.shared.store.deleteNetwork(id))) throw noSuchNetwork(id);
+  const deleted = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.deleteNetwork(id),
+    (done) =>
+      done ? [{ action: 'network.deleted', network: id, details: { name: standing.network.name } }] : [],
+  );
+  if (!deleted) throw noSuchNetwork(id);
   for (const member of members) announcer.changedFor(member, id);
   return { type: 'delete_network_ok', network_id: id };
 };
@@ -147,12 +182,18 @@ export const deleteNetwork: Handler = async (call) => {
 /** The old one ceases to work at once; who is a member stays one. */
 export const rotateJoinToken: Handler = async (call) => {
   const id = networkField(call);
-  const { network } = await acting(call, id, ['owner', 'admin']);
+  const standing = await acting(call, id, ['owner', 'admin']);
+  const { network } = standing;
   if (network.joinRule !== 'token') {
     throw refusal('invalid_argument', `network ${id} cannot have a join token (rule: ${network.joinRule})`);
   }
   const { value } = joinToken(call, text(call.request.token));
-  const changed = await call.shared.store.patchNetwork(id, { tokenHash: hashToken(call, value) });
+  const changed = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.patchNetwork(id, { tokenHash: hashToken(call, value) }),
+    (result) => (result === 'no_network' ? [] : [{ action: 'network.token_rotated', network: id }]),
+  );
   if (changed === 'no_network') throw noSuchNetwork(id);
   return { type: 'rotate_join_token_ok', network_id: id, token: value };
 };

@@ -1,25 +1,42 @@
 /** Expression policies: who may reach whom on which port inside a network. spec/12 §6 */
-import { utf8 } from '../../../base/bytes.ts';
+import { toHex, utf8 } from '../../../base/bytes.ts';
+import type { NetworkId } from '../../../base/units.ts';
 import { canonicalJson, isJsonObject, parseJson } from '../../../wire/json.ts';
 import { MAX_POLICY_BYTES, parsePolicy } from '../../../wire/policy/document.ts';
-import type { Handler } from '../call.ts';
+import { type Recorded, recorded } from '../audit/recorded.ts';
+import type { Call, Handler } from '../call.ts';
 import { refusal } from '../refusal.ts';
 import { BACKBONE, networkField, noSuchNetwork } from './bounds.ts';
-import { acting, readable } from './standing.ts';
+import { acting, actorIn, readable } from './standing.ts';
 
 export const setExprPolicy: Handler = async (call) => {
   const id = networkField(call);
   const given = call.request.expr_policy;
   if (given === undefined) throw refusal('invalid_argument', 'expr_policy field is required');
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot set a policy of the backbone network');
-  await acting(call, id, ['owner', 'admin']);
+  const standing = await acting(call, id, ['owner', 'admin']);
   const cleared = given === '' || given === 'null' || given === null;
   const exprPolicy = cleared ? '' : exprPolicyText(given);
-  const changed = await call.shared.store.patchNetwork(id, { exprPolicy });
+  const changed = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.patchNetwork(id, { exprPolicy }),
+    (result) =>
+      result === 'no_network' || standing.network.exprPolicy === exprPolicy
+        ? []
+        : [policyChange(call, id, exprPolicy)],
+  );
   if (changed === 'no_network') throw noSuchNetwork(id);
   call.shared.networks.announcer.changed(id);
   return { type: 'set_expr_policy_ok', network_id: id, ...(cleared ? { cleared: true } : {}) };
 };
+
+/** The text itself may be long, and is for members: its hash tells which it was. */
+function policyChange(call: Call, network: NetworkId, exprPolicy: string): Recorded {
+  if (exprPolicy === '') return { action: 'network.expr_policy_cleared', network };
+  const sha256 = toHex(call.shared.crypto.sha256(utf8(exprPolicy)));
+  return { action: 'network.expr_policy_set', network, details: { sha256 } };
+}
 
 export const getExprPolicy: Handler = async (call) => {
   const id = networkField(call);

@@ -1,6 +1,5 @@
 /** Networks: everything of spec/12 that is not marked "enterprise", and invitations and roles for all of them. */
 import type { Handler } from '../call.ts';
-import { audited } from './audit.ts';
 import { createNetwork, deleteNetwork, renameNetwork, rotateJoinToken } from './create.ts';
 import { getExprPolicy, setExprPolicy } from './expr-policy.ts';
 import { inviteToNetwork, pollInvites, respondInvite } from './invites.ts';
@@ -10,7 +9,7 @@ import { joinNetwork, kickMember, leaveNetwork } from './membership.ts';
 import { getNetworkPolicy, setNetworkPolicy } from './policy.ts';
 import { demoteMember, getMemberRole, promoteMember, transferOwnership } from './roles.ts';
 
-const HANDLERS: readonly (readonly [string, Handler])[] = [
+export const NETWORK_HANDLERS: readonly (readonly [string, Handler])[] = [
   ['create_network', createNetwork],
   ['rename_network', renameNetwork],
   ['delete_network', deleteNetwork],
@@ -37,4 +36,3 @@ const HANDLERS: readonly (readonly [string, Handler])[] = [
   ['relation', relation],
 ];
 
-export const NETWORK_HANDLERS = HANDLERS.map(([type, handler]) => [type, audited(type, handler)] as const);

@@ -2,9 +2,11 @@
 import { signedString } from '../../../wire/registry-signatures.ts';
 import { sourceOf } from '../../source.ts';
 import type { Invite, NetworkRecord } from '../../store/store.ts';
-import { authenticate, isAdmin } from '../authenticate.ts';
+import { actor, recorded } from '../audit/recorded.ts';
+import { authenticate } from '../authenticate.ts';
 import type { Call, Handler, Reply } from '../call.ts';
 import { flag, u32 } from '../fields.ts';
+import { operates } from '../operators/demand.ts';
 import { refusal } from '../refusal.ts';
 import { unixSeconds } from '../time.ts';
 import { BACKBONE, checkEnterprise, hidden, isOurs, networkField, noSuchNetwork } from './bounds.ts';
@@ -19,7 +21,10 @@ export const inviteToNetwork: Handler = async (call) => {
   if (target === 0) throw refusal('not_found', 'node 0: node not found');
   if (target === inviter) throw refusal('invalid_argument', 'cannot invite yourself');
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot invite to the backbone network');
-  await authenticate(call, inviter, signedString.inviteToNetwork(inviter, id, target), { admin: true });
+  const { proof } = await authenticate(call, inviter, signedString.inviteToNetwork(inviter, id, target), {
+    operator: 'networks:write',
+    network: id,
+  });
   const network = await existing(call, id);
   await checkMayInvite(call, network, inviter);
   checkEnterprise(call, network);
@@ -27,7 +32,7 @@ export const inviteToNetwork: Handler = async (call) => {
     throw refusal('permission_denied', `network ${id} is not invite-only (rule: ${network.joinRule})`);
   }
   const { invitesPerTarget, invitesPerSource, invitesPerNetwork } = shared.config;
-  const outcome = await shared.store.invite({
+  const invitation = {
     network: id,
     inviter,
     target,
@@ -37,7 +42,14 @@ export const inviteToNetwork: Handler = async (call) => {
     perTarget: invitesPerTarget,
     perSource: invitesPerSource,
     perNetwork: invitesPerNetwork,
-  });
+  };
+  const outcome = await recorded(
+    call,
+    actor(call, inviter, proof),
+    (store) => store.invite(invitation),
+    (result) =>
+      result === 'invited' ? [{ action: 'invite.created', node: inviter, target, network: id }] : [],
+  );
   switch (outcome) {
     case 'no_network':
       throw noSuchNetwork(id);
@@ -60,7 +72,7 @@ export const inviteToNetwork: Handler = async (call) => {
 };
 
 async function checkMayInvite(call: Call, network: NetworkRecord, inviter: number): Promise<void> {
-  if (isAdmin(call)) return;
+  if (operates(call, 'networks:write', network.id)) return;
   const member = await call.shared.store.member(network.id, inviter);
   if (member === undefined) {
     throw hidden(network, `inviter ${inviter} is not a member of network ${network.id}`);
@@ -96,9 +108,18 @@ export const respondInvite: Handler = async (call) => {
   const { inviteLifetime, membersPerNetwork, membershipsPerNode } = shared.config;
   const expiredBefore = at - inviteLifetime;
   const admission = { network, node: id, at, perNetwork: membersPerNetwork, perNode: membershipsPerNode };
-  const outcome = accept
-    ? await shared.store.acceptInvite(admission, expiredBefore)
-    : await shared.store.declineInvite(network, id, expiredBefore);
+  const outcome = await recorded(
+    call,
+    `node:${id}`,
+    async (store) =>
+      accept
+        ? store.acceptInvite(admission, expiredBefore)
+        : store.declineInvite(network, id, expiredBefore),
+    (result) =>
+      result === 'joined' || result === 'declined'
+        ? [{ action: 'invite.responded', node: id, network, details: { accepted: accept } }]
+        : [],
+  );
   if (outcome === 'no_invite') {
     throw refusal('not_found', `no pending invite for node ${id} to network ${network}`);
   }

@@ -3,9 +3,10 @@
 import type { NetworkId } from '../../../base/units.ts';
 import { formatAddress } from '../../../wire/address.ts';
 import type { Membership, NetworkMember, NetworkRecord, NodeRecord } from '../../store/store.ts';
-import { authenticate, isAdmin } from '../authenticate.ts';
+import { authenticate } from '../authenticate.ts';
 import type { Call, Handler, Reply } from '../call.ts';
 import { u32 } from '../fields.ts';
+import { operates } from '../operators/demand.ts';
 import { viewersOf } from '../privacy.ts';
 import { refusal } from '../refusal.ts';
 import { rfc3339, unixSeconds } from '../time.ts';
@@ -69,7 +70,7 @@ export const listNodes: Handler = async (call) => {
   const page = pageOf(call);
   const limit = page?.limit ?? config.listLimit;
   if (id === BACKBONE) {
-    if (!isAdmin(call)) {
+    if (!operates(call, 'nodes:read')) {
       throw refusal('permission_denied', 'listing backbone nodes is not permitted without the admin token');
     }
     const nodes = await store.listNodes(page?.after ?? 0, limit);

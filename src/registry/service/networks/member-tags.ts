@@ -1,9 +1,10 @@
 /** Tags that the admins of a network give its members, for its policies. spec/12 §3 */
+import { recorded } from '../audit/recorded.ts';
 import type { Handler } from '../call.ts';
 import { texts, u32 } from '../fields.ts';
 import { refusal } from '../refusal.ts';
 import { BACKBONE, cursorOf, networkField, notMember, pageOf } from './bounds.ts';
-import { acting, readable } from './standing.ts';
+import { acting, actorIn, readable } from './standing.ts';
 
 const TAG = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 const MAX_TAGS = 10;
@@ -12,10 +13,16 @@ export const setMemberTags: Handler = async (call) => {
   const id = networkField(call);
   const target = u32(call.request.target_node_id);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot tag members of the backbone network');
-  await acting(call, id, ['owner', 'admin']);
+  const standing = await acting(call, id, ['owner', 'admin']);
   const tags = texts(call.request.tags);
   checkTags(tags);
-  if (!(await call.shared.store.setMemberTags(id, target, tags))) throw notMember(target, id);
+  const set = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.setMemberTags(id, target, tags),
+    (done) => (done ? [{ action: 'member_tags.changed', target, network: id, details: { tags } }] : []),
+  );
+  if (!set) throw notMember(target, id);
   call.shared.networks.announcer.stands(id, target);
   return { type: 'set_member_tags_ok', network_id: id, target_node_id: target, tags };
 };

@@ -4,14 +4,16 @@ import { formatAddress } from '../../../wire/address.ts';
 import { signedString } from '../../../wire/registry-signatures.ts';
 import { sourceOf } from '../../source.ts';
 import type { Joined, MemberRole, NetworkRecord } from '../../store/store.ts';
-import { authenticate, isAdmin } from '../authenticate.ts';
+import { actor, recorded } from '../audit/recorded.ts';
+import { authenticate } from '../authenticate.ts';
 import type { Call, Handler } from '../call.ts';
 import { text, u32 } from '../fields.ts';
+import { operates } from '../operators/demand.ts';
 import { type Refusal, refusal } from '../refusal.ts';
 import { BACKBONE, isOurs, networkField, noSuchNetwork, notMember } from './bounds.ts';
 import { hashToken } from './create.ts';
 import { exprPolicyField } from './expr-policy.ts';
-import { acting, existing } from './standing.ts';
+import { acting, actorIn, existing } from './standing.ts';
 
 export const joinNetwork: Handler = async (call) => {
   const { request, shared, at } = call;
@@ -21,16 +23,26 @@ export const joinNetwork: Handler = async (call) => {
   if (wanted === BACKBONE && byName === '') {
     throw refusal('invalid_argument', 'cannot join the backbone network');
   }
-  const { proof } = await authenticate(call, id, signedString.joinNetwork(id, wanted), { admin: true });
+  const { proof } = await authenticate(call, id, signedString.joinNetwork(id, wanted), {
+    operator: 'networks:write',
+    network: wanted,
+  });
   const network = byName === '' ? await byNumber(call, id) : await byNameAndToken(call, id, byName);
   const { membersPerNetwork, membershipsPerNode } = shared.config;
-  const outcome = await shared.store.joinNetwork({
+  const admission = {
     network: network.id,
     node: id,
     at,
     perNetwork: membersPerNetwork,
     perNode: proof === 'admin' ? Number.MAX_SAFE_INTEGER : membershipsPerNode,
-  });
+  };
+  const outcome = await recorded(
+    call,
+    actor(call, id, proof),
+    (store) => store.joinNetwork(admission),
+    (result) =>
+      result === 'joined' ? [{ action: 'network.joined', node: id, network: network.id }] : [],
+  );
   if (outcome !== 'joined') throw notJoined(outcome, network.id, id);
   shared.networks.announcer.came(network.id, id);
   return {
@@ -47,7 +59,7 @@ async function byNumber(call: Call, node: NodeId): Promise<NetworkRecord> {
   if (network.joinRule === 'open') return network;
   // Uninvited, one cannot tell it from a network that is not there.
   if (network.joinRule !== 'token') {
-    if (isAdmin(call)) throw refusal('permission_denied', 'invite-only networks require an invitation');
+    if (operates(call, 'networks:write', network.id)) throw refusal('permission_denied', 'invite-only networks require an invitation');
     throw noSuchNetwork(network.id);
   }
   checkAttempts(call, node);
@@ -111,12 +123,20 @@ export const leaveNetwork: Handler = async (call) => {
   const id = u32(request.node_id);
   const network = networkField(call);
   if (network === BACKBONE) throw refusal('invalid_argument', 'cannot leave the backbone network');
-  await authenticate(call, id, signedString.leaveNetwork(id, network), { admin: true });
+  const { proof } = await authenticate(call, id, signedString.leaveNetwork(id, network), {
+    operator: 'networks:write',
+    network,
+  });
   const member = await shared.store.member(network, id);
   if (member === undefined && (await shared.store.network(network))?.joinRule !== 'open') {
     throw noSuchNetwork(network);
   }
-  const outcome = await shared.store.removeMember(network, id, ['owner']);
+  const outcome = await recorded(
+    call,
+    actor(call, id, proof),
+    (store) => store.removeMember(network, id, ['owner']),
+    (result) => (result === 'removed' ? [{ action: 'network.left', node: id, network }] : []),
+  );
   if (outcome === 'not_member') throw notMember(id, network);
   if (outcome !== 'removed') {
     throw refusal(
@@ -135,12 +155,18 @@ export const kickMember: Handler = async (call) => {
   const id = networkField(call);
   const target = u32(request.target_node_id);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot kick from the backbone network');
-  const { member } = await acting(call, id, ['owner', 'admin'], { enterprise: true });
+  const standing = await acting(call, id, ['owner', 'admin'], { enterprise: true });
+  const { member } = standing;
   if (member?.node === target) {
     throw refusal('invalid_argument', 'cannot kick yourself', 'leave the network instead');
   }
   const except: readonly MemberRole[] = member?.role === 'admin' ? ['owner', 'admin'] : ['owner'];
-  const outcome = await shared.store.removeMember(id, target, except);
+  const outcome = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.removeMember(id, target, except),
+    (result) => (result === 'removed' ? [{ action: 'member.kicked', target, network: id }] : []),
+  );
   if (outcome === 'not_member') throw notMember(target, id);
   if (outcome !== 'removed') {
     throw outcome.role === 'owner'

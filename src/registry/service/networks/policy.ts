@@ -1,10 +1,11 @@
 /** What holds for all members: how many, on which ports, and what it is for. spec/12 §3, §4 */
 import type { NetworkPatch, NetworkRecord } from '../../store/store.ts';
+import { type Recorded, recorded } from '../audit/recorded.ts';
 import type { Handler, Reply } from '../call.ts';
 import type { Fields } from '../fields.ts';
 import { refusal } from '../refusal.ts';
 import { BACKBONE, networkField, noSuchNetwork } from './bounds.ts';
-import { acting, readable } from './standing.ts';
+import { acting, actorIn, readable } from './standing.ts';
 
 const MAX_PORTS = 100;
 const MAX_MEMBERS = 10_000;
@@ -26,9 +27,15 @@ export const getNetworkPolicy: Handler = async (call) => {
 export const setNetworkPolicy: Handler = async (call) => {
   const id = networkField(call);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot set a policy of the backbone network');
-  const { network } = await acting(call, id, ['owner', 'admin'], { enterprise: true });
+  const standing = await acting(call, id, ['owner', 'admin'], { enterprise: true });
+  const { network } = standing;
   const patch = patchOf(call.request);
-  const changed = await call.shared.store.patchNetwork(id, patch);
+  const changed = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.patchNetwork(id, patch),
+    (result) => (typeof result === 'object' && 'id' in result ? policyChange(network, result) : []),
+  );
   if (changed === 'no_network') throw noSuchNetwork(id);
   if (!('id' in changed)) {
     const text = `cannot set max_members to ${patch.maxMembers}: network already has ${changed.members} members`;
@@ -37,6 +44,12 @@ export const setNetworkPolicy: Handler = async (call) => {
   if (differs(network, changed)) call.shared.networks.announcer.changed(id);
   return { type: 'set_network_policy_ok', network_id: id, ...policyFields(changed) };
 };
+
+function policyChange(before: NetworkRecord, after: NetworkRecord): Recorded[] {
+  if (!differs(before, after)) return [];
+  const { id: network, maxMembers, ports } = after;
+  return [{ action: 'network.policy_changed', network, details: { max_members: maxMembers, ports } }];
+}
 
 function policyFields(network: NetworkRecord): Reply {
   const { maxMembers, ports, description } = network;

@@ -1,11 +1,12 @@
 /** Who may do what in a network: owner, admins, members. spec/12 §3.2 */
 import type { NetworkId, NodeId } from '../../../base/units.ts';
 import type { MemberRole } from '../../store/store.ts';
+import { recorded } from '../audit/recorded.ts';
 import type { Call, Handler } from '../call.ts';
 import { u32 } from '../fields.ts';
 import { refusal } from '../refusal.ts';
 import { BACKBONE, networkField, notMember } from './bounds.ts';
-import { acting, readable } from './standing.ts';
+import { acting, actorIn, readable } from './standing.ts';
 
 export const promoteMember: Handler = async (call) => {
   const { network, target } = await change(call, 'member', 'admin', (role, node) =>
@@ -30,8 +31,16 @@ async function change(
   const network = networkField(call);
   const target = u32(call.request.target_node_id);
   if (network === BACKBONE) throw refusal('invalid_argument', 'cannot change roles in the backbone network');
-  await acting(call, network, ['owner'], { enterprise: true });
-  const outcome = await call.shared.store.changeRole(network, target, from, to);
+  const standing = await acting(call, network, ['owner'], { enterprise: true });
+  const outcome = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.changeRole(network, target, from, to),
+    (result) =>
+      result === 'changed'
+        ? [{ action: to === 'admin' ? 'member.promoted' : 'member.demoted', target, network }]
+        : [],
+  );
   if (outcome === 'not_member') throw notMember(target, network);
   if (outcome !== 'changed') {
     const code = outcome.role === 'owner' ? 'permission_denied' : 'already_exists';
@@ -48,11 +57,26 @@ export const transferOwnership: Handler = async (call) => {
   const heir = u32(request.new_owner_id);
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot transfer the backbone network');
   if (heir === 0) throw refusal('invalid_argument', 'new_owner_id is required');
-  const { member } = await acting(call, id, ['owner'], { enterprise: true });
-  const owner = member?.node ?? (await shared.store.owner(id));
+  const standing = await acting(call, id, ['owner'], { enterprise: true });
+  const owner = standing.member?.node ?? (await shared.store.owner(id));
   if ((await shared.store.member(id, heir)) === undefined) throw notMember(heir, id);
   if (owner === heir) throw refusal('already_exists', `node ${heir} is already the owner`);
-  const outcome = await shared.store.transferNetwork(id, owner, heir, shared.config.networksPerNode);
+  const outcome = await recorded(
+    call,
+    actorIn(call, standing),
+    (store) => store.transferNetwork(id, owner, heir, shared.config.networksPerNode),
+    (result) =>
+      result === 'transferred'
+        ? [
+            {
+              action: 'network.ownership_transferred',
+              target: heir,
+              network: id,
+              details: { before: owner ?? 0 },
+            },
+          ]
+        : [],
+  );
   switch (outcome) {
     case 'not_member':
       throw notMember(heir, id);

@@ -4,9 +4,10 @@
  */
 import type { NetworkId, NodeId } from '../../../base/units.ts';
 import type { MemberRole, NetworkMember, NetworkRecord, NodeRecord } from '../../store/store.ts';
-import { authenticate, isAdmin } from '../authenticate.ts';
+import { authenticate } from '../authenticate.ts';
 import type { Call } from '../call.ts';
 import { u32 } from '../fields.ts';
+import { operates } from '../operators/demand.ts';
 import { viewersOf } from '../privacy.ts';
 import { refusal } from '../refusal.ts';
 import { checkEnterprise, hidden, noSuchNetwork } from './bounds.ts';
@@ -22,9 +23,10 @@ export async function acting(
   call: Call,
   id: NetworkId,
   roles: readonly MemberRole[],
-  options: { readonly enterprise?: boolean } = {},
+  options: { readonly enterprise?: boolean; readonly read?: boolean } = {},
 ): Promise<Acting> {
-  if (call.request.sig === undefined && !isAdmin(call)) {
+  const operating = operates(call, options.read === true ? 'networks:read' : 'networks:write', id);
+  if (call.request.sig === undefined && !operating) {
     throw refusal(
       'permission_denied',
       'signature required: a role is not taken from a node id that is only stated',
@@ -33,7 +35,7 @@ export async function acting(
   }
   const node = call.request.sig === undefined ? undefined : await signer(call);
   const network = await existing(call, id);
-  if (isAdmin(call)) {
+  if (operating) {
     if (options.enterprise === true) checkEnterprise(call, network);
     return { network, member: undefined };
   }
@@ -49,11 +51,16 @@ export async function acting(
   return { network, member };
 }
 
+/** Who acts, as in audit entries. */
+export function actorIn(call: Call, { member }: Acting): string {
+  return member === undefined ? (call.operator?.name ?? '') : `node:${member.node}`;
+}
+
 /** The network, for its members and the operator; old daemons are known by the connection they registered on. */
 export async function readable(call: Call, id: NetworkId): Promise<NetworkRecord> {
   const viewers = call.request.sig === undefined ? undefined : [await signer(call)];
   const network = await existing(call, id);
-  if (isAdmin(call)) return network;
+  if (operates(call, 'networks:read', id)) return network;
   for (const viewer of viewers ?? (await viewersOf(call))) {
     if ((await call.shared.store.member(id, viewer.id)) !== undefined) return network;
   }
@@ -76,7 +83,7 @@ export async function visibleNetworks(
   id: NodeId,
 ): Promise<NetworkId[]> {
   const { store } = call.shared;
-  if (isAdmin(call) || viewers.some((viewer) => viewer.id === id)) return store.networksOf(id);
+  if (operates(call, 'networks:read') || viewers.some((viewer) => viewer.id === id)) return store.networksOf(id);
   const shared = await Promise.all(viewers.map((viewer) => store.sharedNetworks(viewer.id, id)));
   return [...new Set(shared.flat().map(({ network }) => network))].sort((a, b) => a - b);
 }

@@ -5,13 +5,14 @@ import { NETWORKS } from './migrations/003-networks.ts';
 import { BEACONS } from './migrations/004-beacons.ts';
 import { COUNTERS } from './migrations/005-counters.ts';
 import { SEEN } from './migrations/006-seen.ts';
+import { AUDIT } from './migrations/007-audit.ts';
 import type { Sql } from './sql.ts';
 
 /** "PLTR": says that a SQLite file is ours. */
 const APPLICATION_ID = 0x504c5452;
 
 /** Each entry takes the schema from its index to the next. Entries are never changed, only added. */
-export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS, COUNTERS, SEEN];
+export const MIGRATIONS: readonly string[] = [FIRST, IDENTITY, NETWORKS, BEACONS, COUNTERS, SEEN, AUDIT];
 
 /** Refuses files of other programs and of newer versions, reading only. Errors: `state_corrupt`, `unavailable`. */
 export function checkOurs(sql: Sql, path: string, migrations: readonly string[] = MIGRATIONS): void {

@@ -1,12 +1,16 @@
 import type { Steps } from '../steps.ts';
+import type { AuditFacts } from '../../../wire/audit-entry.ts';
 import type { Store } from '../store.ts';
 import { TrustLedger } from '../trust-ledger.ts';
+import { AuditTable } from './audit.ts';
 import { DocumentTable } from './documents.ts';
 import { InboxTable } from './inbox.ts';
 import { InviteTable } from './invites.ts';
 import { NetworkTable } from './networks.ts';
 import { NodeTable, type Remembered } from './nodes.ts';
+import { TokenTable } from './tokens.ts';
 import { TrustTables } from './trust.ts';
+import { WebhookTable } from './webhooks.ts';
 
 /** Runs steps over a database. `work` makes them anew for every try. */
 export interface Engine {
@@ -33,6 +37,9 @@ export function createTables(remembered: Remembered) {
     trust: new TrustLedger(trustRows, inbox),
     networks,
     invites: new InviteTable(networks),
+    audit: new AuditTable(),
+    tokens: new TokenTable(),
+    webhooks: new WebhookTable(),
   };
 }
 
@@ -41,7 +48,7 @@ export type OwnOfEngine = 'identity' | 'onlineCount' | 'touch' | 'close';
 
 /** The store's port over the tables. */
 export function storeOver(engine: Engine, tables: Tables): Omit<Store, OwnOfEngine> {
-  const { documents, nodes, inbox, trustRows, trust, networks, invites } = tables;
+  const { documents, nodes, inbox, trustRows, trust, networks, invites, audit, tokens, webhooks } = tables;
   const { read, view, write } = engine;
 
   return {
@@ -110,5 +117,45 @@ export function storeOver(engine: Engine, tables: Tables): Omit<Store, OwnOfEngi
     invites: (target, since, limit) => read(() => invites.list(target, since, limit)),
     acceptInvite: (admission, expiredBefore) => write(() => invites.accept(admission, expiredBefore)),
     declineInvite: (id, target, expiredBefore) => write(() => invites.decline(id, target, expiredBefore)),
+    audited: (change, record) => change(storeOver(recording(engine, tables.audit, record), tables)),
+    sealAudit: (limit, seal) => write(() => audit.seal(limit, seal)),
+    auditEntries: (query) => view(() => audit.entries(query)),
+    auditBounds: () => read(() => audit.bounds()),
+    pruneAudit: (upTo, limit) => write(() => audit.prune(upTo, limit)),
+    addToken: (token, most) => write(() => tokens.add(token, most)),
+    token: (id) => read(() => tokens.byId(id)),
+    tokens: (limit) => read(() => tokens.list(limit)),
+    revokeToken: (id, at) => write(() => tokens.revoke(id, at)),
+    tokenUsed: (id, at) => write(() => tokens.used(id, at)),
+    addWebhook: (webhook, most) => write(() => webhooks.add(webhook, most)),
+    webhook: (id) => read(() => webhooks.byId(id)),
+    webhooks: () => read(() => webhooks.list()),
+    patchWebhook: (id, patch) => write(() => webhooks.patch(id, patch)),
+    removeWebhook: (id) => write(() => webhooks.remove(id)),
+    leaseWebhook: (id, owner, at, until) => write(() => webhooks.lease(id, owner, at, until)),
+    settleRound: (round) => write(() => webhooks.settle(round)),
+    dueDeliveries: (id, at, limit) => read(() => webhooks.due(id, at, limit)),
+    countDeliveries: (id) => read(() => webhooks.count(id)),
+    deadDeliveries: (id, limit) => read(() => webhooks.dead(id, limit)),
+    redeliver: (id, seq, at, which) => write(() => webhooks.redeliver(id, seq, at, which)),
+  };
+}
+
+/** The same engine, whose changes leave records of their outcome within their own step. */
+function recording<Outcome>(
+  { read, view, write }: Engine,
+  audit: AuditTable,
+  record: (outcome: Outcome) => readonly AuditFacts[],
+): Engine {
+  return {
+    read,
+    view,
+    write: (work) =>
+      write(function* () {
+        const outcome = yield* work();
+        // One change is made, and `audited` ties its outcome to the record.
+        yield* audit.note(record(outcome as unknown as Outcome));
+        return outcome;
+      }),
   };
 }
