@@ -1,10 +1,10 @@
 import { formatEndpoint } from '../../src/base/endpoint.ts';
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
+import { httpPost } from '../../src/platform/index.ts';
 import type { RegistryConfig } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
-import { httpPost } from '../../src/platform/index.ts';
 import type { Log } from '../../src/runtime/ports.ts';
 import { pageFiles } from './page-files.ts';
 

@@ -4,8 +4,8 @@ import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { PilotError } from '../api/errors.ts';
 import type { HttpPost } from '../runtime/ports.ts';
-import { isGloballyReachable } from '../wire/ip-reach.ts';
 import { parseIp } from '../wire/ip.ts';
+import { isGloballyReachable } from '../wire/ip-reach.ts';
 
 type Reach = Parameters<HttpPost>[1]['reach'];
 
@@ -45,7 +45,9 @@ export function httpPost(
         clearTimeout(timer);
         const message = `Cannot reach ${url.host}: ${error.message}`;
         fail(
-          error instanceof PilotError ? error : new PilotError('connection_failed', message, { cause: error }),
+          error instanceof PilotError
+            ? error
+            : new PilotError('connection_failed', message, { cause: error }),
         );
       });
       sent.end(body);

@@ -3,15 +3,15 @@ export { DEFAULT_CONFIG, type RegistryConfig } from './config.ts';
 export { ConnectionState } from './connection.ts';
 export { RegistryServer, type RegistryServerOptions } from './server.ts';
 export type { ServerLimits } from './server-limits.ts';
+export { LOCAL_OPERATOR, type Operator } from './service/operators/operator.ts';
 export {
   createRegistryService,
   type OperatedRegistry,
   type RegistryService,
   type RegistryServiceOptions,
 } from './service/service.ts';
-export { LOCAL_OPERATOR, type Operator } from './service/operators/operator.ts';
 export { type EmbeddedStoreOptions, openEmbeddedStore } from './store/embedded.ts';
 export { memoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';
-export { WebhookRunner, type WebhookRunnerOptions } from './webhooks/runner.ts';
 export { persistedCertificate, type ServerCertificate } from './tls-certificate.ts';
+export { WebhookRunner, type WebhookRunnerOptions } from './webhooks/runner.ts';

@@ -9,7 +9,7 @@ import { encodeKeyRotation, signKeyRotation } from '../wire/key-rotation.ts';
 import { contentSignedBytes } from '../wire/registry-signatures.ts';
 import type { RegistryConfig } from './config.ts';
 import { ConnectionState } from './connection.ts';
-import { createRegistryService, type RegistryService } from './service/service.ts';
+import { createRegistryService, type OperatedRegistry, type RegistryService } from './service/service.ts';
 import { memoryStore } from './store/memory.ts';
 import type { Store } from './store/store.ts';
 
@@ -105,7 +105,7 @@ export type Reply = Record<string, unknown>;
 export interface TestRegistry {
   readonly clock: ManualClock;
   readonly store: Store;
-  readonly service: RegistryService;
+  readonly service: OperatedRegistry;
   connect(host?: string): TestConnection;
   /** A new process on the same store. */
   restart(): TestRegistry;

@@ -118,8 +118,7 @@ async function writeScore(
     call,
     by,
     (store) => store.patchNode(id, { poloScore: score }, call.at),
-    () =>
-      score === node.poloScore ? [] : [{ action: 'polo_score.set', node: id, details: { score } }],
+    () => (score === node.poloScore ? [] : [{ action: 'polo_score.set', node: id, details: { score } }]),
   );
   return scoreReply(type, id, score);
 }

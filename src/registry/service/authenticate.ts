@@ -1,5 +1,5 @@
-import { utf8 } from '../../base/bytes.ts';
 import type { Scope } from '../../api/scopes.ts';
+import { utf8 } from '../../base/bytes.ts';
 import type { NetworkId, NodeId, UnixMillis } from '../../base/units.ts';
 import { decodeBase64 } from '../../wire/base64.ts';
 import { contentSignedBytes } from '../../wire/registry-signatures.ts';

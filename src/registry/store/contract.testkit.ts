@@ -1,7 +1,9 @@
 /** What every store must do, run on each of them. */
 import { test } from 'node:test';
+import { auditContract } from './contract-audit.testkit.ts';
 import { networksContract } from './contract-networks.testkit.ts';
 import { nodesContract } from './contract-nodes.testkit.ts';
+import { operatorsContract } from './contract-operators.testkit.ts';
 import { trustContract } from './contract-trust.testkit.ts';
 import type { Check } from './fixtures.testkit.ts';
 import type { Store } from './store.ts';
@@ -20,4 +22,6 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
   nodesContract(check);
   trustContract(check);
   networksContract(check);
+  auditContract(check);
+  operatorsContract(check);
 }

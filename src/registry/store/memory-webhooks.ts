@@ -51,7 +51,8 @@ export class MemoryWebhooks {
   }
   lease(id: number, owner: string, at: UnixMillis, until: UnixMillis): boolean {
     const held = this.#leases.get(id);
-    if (!this.#webhooks.has(id) || (held !== undefined && held.owner !== owner && held.until > at)) return false;
+    if (!this.#webhooks.has(id) || (held !== undefined && held.owner !== owner && held.until > at))
+      return false;
     this.#leases.set(id, { owner, until });
     return true;
   }
@@ -65,7 +66,8 @@ export class MemoryWebhooks {
       cursor: Math.max(known.cursor, cursor),
       delivered: known.delivered + delivered,
       enabled: known.enabled && !disable,
-      failingSince: delivered > 0 ? undefined : failed.length > 0 ? (known.failingSince ?? at) : known.failingSince,
+      failingSince:
+        delivered > 0 ? undefined : failed.length > 0 ? (known.failingSince ?? at) : known.failingSince,
       lastError: failed.length > 0 ? lastError : delivered > 0 ? '' : known.lastError,
     });
     const gone = new Set([...done, ...failed.map(({ seq }) => seq)]);

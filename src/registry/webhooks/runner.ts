@@ -48,7 +48,9 @@ interface Job {
   readonly attempts: number;
 }
 
-type Sent = { readonly ok: true } | { readonly ok: false; readonly error: string; readonly wait: Millis; readonly gone: boolean };
+type Sent =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly error: string; readonly wait: Millis; readonly gone: boolean };
 
 export class WebhookRunner {
   readonly #options: WebhookRunnerOptions;
@@ -153,7 +155,10 @@ export class WebhookRunner {
     const fresh = failing ? Number(waiting === 0) : waiting < MOST_WAITING ? ROUND : 0;
     const entries = fresh === 0 ? [] : await store.auditEntries({ after, limit: ROUND });
     const { wanted, cursor } = take(webhook, entries, fresh, after);
-    const jobs: Job[] = [...due, ...wanted.map((entry) => ({ seq: entry.seq, body: bodyOf(entry), attempts: 0 }))];
+    const jobs: Job[] = [
+      ...due,
+      ...wanted.map((entry) => ({ seq: entry.seq, body: bodyOf(entry), attempts: 0 })),
+    ];
     const results = await this.#sendAll(webhook, jobs);
     const settled = await this.#settle(webhook, results, cursor);
     const all = results.every(({ sent }) => sent.ok);
@@ -180,7 +185,12 @@ export class WebhookRunner {
       ...webhookHeaders(crypto, webhook.secret, { id: `evt_${webhook.id}_${seq}`, timestamp, body }),
     };
     try {
-      const { status, retryAfter: header } = await post(webhook.url, { headers, body, timeout: TIMEOUT, reach });
+      const { status, retryAfter: header } = await post(webhook.url, {
+        headers,
+        body,
+        timeout: TIMEOUT,
+        reach,
+      });
       if (status >= 200 && status < 300) return { ok: true };
       return { ok: false, error: `HTTP status ${status}`, wait: retryAfter(header), gone: status === 410 };
     } catch (thrown) {

@@ -1,5 +1,5 @@
-import { isGloballyReachable } from '../../wire/ip-reach.ts';
 import { parseIp } from '../../wire/ip.ts';
+import { isGloballyReachable } from '../../wire/ip-reach.ts';
 
 /** Where webhooks may go: hosts of the Internet, or also those inside. */
 export type WebhookReach = 'public' | 'anywhere';

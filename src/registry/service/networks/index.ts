@@ -35,4 +35,3 @@ export const NETWORK_HANDLERS: readonly (readonly [string, Handler])[] = [
   ['my_networks', myNetworks],
   ['relation', relation],
 ];
-

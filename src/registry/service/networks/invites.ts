@@ -112,9 +112,7 @@ export const respondInvite: Handler = async (call) => {
     call,
     `node:${id}`,
     async (store) =>
-      accept
-        ? store.acceptInvite(admission, expiredBefore)
-        : store.declineInvite(network, id, expiredBefore),
+      accept ? store.acceptInvite(admission, expiredBefore) : store.declineInvite(network, id, expiredBefore),
     (result) =>
       result === 'joined' || result === 'declined'
         ? [{ action: 'invite.responded', node: id, network, details: { accepted: accept } }]

@@ -40,8 +40,7 @@ export const joinNetwork: Handler = async (call) => {
     call,
     actor(call, id, proof),
     (store) => store.joinNetwork(admission),
-    (result) =>
-      result === 'joined' ? [{ action: 'network.joined', node: id, network: network.id }] : [],
+    (result) => (result === 'joined' ? [{ action: 'network.joined', node: id, network: network.id }] : []),
   );
   if (outcome !== 'joined') throw notJoined(outcome, network.id, id);
   shared.networks.announcer.came(network.id, id);
@@ -59,7 +58,8 @@ async function byNumber(call: Call, node: NodeId): Promise<NetworkRecord> {
   if (network.joinRule === 'open') return network;
   // Uninvited, one cannot tell it from a network that is not there.
   if (network.joinRule !== 'token') {
-    if (operates(call, 'networks:write', network.id)) throw refusal('permission_denied', 'invite-only networks require an invitation');
+    if (operates(call, 'networks:write', network.id))
+      throw refusal('permission_denied', 'invite-only networks require an invitation');
     throw noSuchNetwork(network.id);
   }
   checkAttempts(call, node);

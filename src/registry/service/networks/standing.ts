@@ -83,7 +83,8 @@ export async function visibleNetworks(
   id: NodeId,
 ): Promise<NetworkId[]> {
   const { store } = call.shared;
-  if (operates(call, 'networks:read') || viewers.some((viewer) => viewer.id === id)) return store.networksOf(id);
+  if (operates(call, 'networks:read') || viewers.some((viewer) => viewer.id === id))
+    return store.networksOf(id);
   const shared = await Promise.all(viewers.map((viewer) => store.sharedNetworks(viewer.id, id)));
   return [...new Set(shared.flat().map(({ network }) => network))].sort((a, b) => a - b);
 }

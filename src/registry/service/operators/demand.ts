@@ -13,12 +13,10 @@ export function operates(call: Call, scope: Scope, network?: NetworkId): boolean
 
 /** The operator who asks to do `what`. Throws `permission_denied` unless it is one with the scope. */
 export function operator(call: Call, scope: Scope, what: string): Operator {
-  if (call.operator !== undefined && call.operator.scopes.has(scope)) return call.operator;
+  if (call.operator?.scopes.has(scope)) return call.operator;
   throw refusal(
     'permission_denied',
-    call.operator === undefined
-      ? `admin token required to ${what}`
-      : `the admin token has no scope ${scope}`,
+    call.operator === undefined ? `admin token required to ${what}` : `the admin token has no scope ${scope}`,
     `use a token with the scope ${scope}; see: pilotctl registry token --help`,
   );
 }

@@ -23,7 +23,10 @@ export const createToken: Handler = async (call) => {
   const { shared, request, at } = call;
   const name = text(request.name);
   if (!/^[ -~]+$/.test(name) || name.length > MAX_NAME)
-    throw refusal('invalid_argument', `invalid name: 1 to ${MAX_NAME} printable ASCII characters are required`);
+    throw refusal(
+      'invalid_argument',
+      `invalid name: 1 to ${MAX_NAME} printable ASCII characters are required`,
+    );
   const scopes = scopesOf(maker, texts(request.scopes));
   const networks = networksOf(maker, request.networks);
   const expiresAt = await expiryOf(call, maker);
@@ -112,7 +115,10 @@ function networksOf(maker: Operator, wanted: unknown): NetworkId[] {
 /** A token made by a token ends with it at the latest. */
 async function expiryOf(call: Call, maker: Operator): Promise<UnixMillis | undefined> {
   const wanted = call.request.expires_at;
-  if (wanted !== undefined && !(typeof wanted === 'number' && Number.isSafeInteger(wanted) && wanted > call.at))
+  if (
+    wanted !== undefined &&
+    !(typeof wanted === 'number' && Number.isSafeInteger(wanted) && wanted > call.at)
+  )
     throw refusal('invalid_argument', 'invalid expires_at: unix milliseconds in the future are required');
   const id = maker.name.startsWith('token:') ? maker.name.slice('token:'.length) : '';
   const end = id === '' ? undefined : (await call.shared.store.token(id))?.expiresAt;

@@ -49,7 +49,7 @@ export const listWebhooks: Handler = async (call) => {
 /** Only what is present changes. */
 export const updateWebhook: Handler = async (call) => {
   const { name } = operator(call, 'webhooks:write', 'change webhooks');
-  const { shared, request } = call;
+  const { request } = call;
   const id = u32(request.id);
   await known(call, id);
   const secret = request.rotate_secret === true ? newSecret(call) : undefined;

@@ -1,5 +1,5 @@
-import type { Steps } from '../steps.ts';
 import type { AuditFacts } from '../../../wire/audit-entry.ts';
+import type { Steps } from '../steps.ts';
 import type { Store } from '../store.ts';
 import { TrustLedger } from '../trust-ledger.ts';
 import { AuditTable } from './audit.ts';

@@ -106,12 +106,7 @@ export class WebhookTable {
       ORDER BY seq DESC LIMIT ?`;
     return (yield* all(sql, id, limit)).map(deliveryOf);
   }
-  *redeliver(
-    id: number,
-    seq: number | undefined,
-    at: UnixMillis,
-    which: 'dead' | 'waiting',
-  ): Steps<number> {
+  *redeliver(id: number, seq: number | undefined, at: UnixMillis, which: 'dead' | 'waiting'): Steps<number> {
     const [first, last] = seq === undefined ? [0, Number.MAX_SAFE_INTEGER] : [seq, seq];
     if (which === 'dead') {
       const sql = `UPDATE webhook_deliveries SET next_at = ?, attempts = 0

@@ -37,10 +37,10 @@ test('the operator reads who changed what about networks, without any secret', a
   await member.signed(identity(2), { type: 'delete_network', node_id: b, network_id: 1 });
   await owner.send({ type: 'delete_network', network_id: 1, admin_token: 'operator', request_id: 1 });
   assert.deepEqual(events, [
-    { name: 'registry.audit', action: 'network.created', network: 1, by: 1 },
-    { name: 'registry.audit', action: 'network.joined', network: 1, by: 2 },
-    { name: 'registry.audit', action: 'member.promoted', network: 1, by: 1, target: 2 },
-    { name: 'registry.audit', action: 'network.deleted', network: 1, by: 'operator' },
+    { name: 'registry.audit', action: 'network.created', by: 'node:1', node: 1, network: 1 },
+    { name: 'registry.audit', action: 'network.joined', by: 'node:2', node: 2, network: 1 },
+    { name: 'registry.audit', action: 'member.promoted', by: 'node:1', target: 2, network: 1 },
+    { name: 'registry.audit', action: 'network.deleted', by: 'operator', network: 1 },
   ]);
   assert.doesNotMatch(JSON.stringify(events), /secret/);
 });
