@@ -6,7 +6,8 @@ const path = process.argv[2];
 if (path === undefined) throw new Error('usage: registry-child <store>');
 const [clock, random, crypto, net] = [nodeClock(), nodeRandom(), nodeCrypto(), nodeNet()];
 const log = nodeLog({ level: 'warn', stream: process.stderr });
-const store = await openEmbeddedStore({ path, clock, log });
+// Rounds are short: soft state is under way to the disk in each of them, too.
+const store = await openEmbeddedStore({ path, clock, log, softDelay: 100 });
 const service = createRegistryService({
   store,
   clock,

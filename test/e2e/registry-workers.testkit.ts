@@ -9,6 +9,7 @@ export interface Tally {
   registrations: number;
   hostnames: number;
   trust: number;
+  heartbeats: number;
   /** Changes that were under way when the registry died: each may have happened or not. */
   unknown: number;
 }
@@ -242,5 +243,36 @@ export function couple(name: string): Worker {
         underWay = false;
         tally.trust++;
       }),
+  };
+}
+
+/** Heartbeats under way at once on one connection. */
+const BEATS_AT_ONCE = 4;
+
+/** A node that says again and again that it is there. */
+export function heart(name: string): Worker & { node(): number; lastAnswered(): number } {
+  const key = newKey();
+  let client: RawClient;
+  let node = 0;
+  let answered = 0;
+  return {
+    async begin(port) {
+      client = await RawClient.connect(port, key);
+      const { node_id } = await client.register();
+      if (node !== 0) assert.equal(node_id, node, `${name}: another id`);
+      node = Number(node_id);
+    },
+    async run(tally) {
+      const beat = (): Promise<void> =>
+        untilGone(async () => {
+          const sent = Date.now();
+          await client.send({ type: 'heartbeat', node_id: node });
+          answered = Math.max(answered, sent);
+          tally.heartbeats++;
+        });
+      await Promise.all(Array.from({ length: BEATS_AT_ONCE }, beat));
+    },
+    node: () => node,
+    lastAnswered: () => answered,
   };
 }

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PilotError } from '../../api/errors.ts';
-import type { Bytes, NodeId } from '../../base/units.ts';
+import type { Bytes, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
 import { IdentityIndex } from './embedded/identity-index.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
 import { SeenPages } from './embedded/seen-pages.ts';
 import { Sql, storeError } from './embedded/sql.ts';
-import { WriteBehind } from './embedded/write-behind.ts';
+import { SOFT_DELAY, WriteBehind } from './embedded/write-behind.ts';
 import type { LastSeen } from './sql/last-seen.ts';
 import { NetworkTable } from './sql/networks.ts';
 import { createTables, storeOver } from './sql/store.ts';
@@ -26,6 +26,8 @@ export interface EmbeddedStoreOptions {
   readonly log: Log;
   /** Runs a function after the current turn of the event loop; what happens until then shares a sync. @default the clock's next tick */
   readonly defer?: (run: () => void) => void;
+  /** How long a heartbeat may stay in memory only. @default 5 s */
+  readonly softDelay?: Millis;
 }
 
 /**
@@ -117,13 +119,16 @@ function abandon(sql: Sql): void {
   sql.close();
 }
 
-function embeddedStore(sql: Sql, { path, clock, log, defer }: EmbeddedStoreOptions): Store {
+function embeddedStore(
+  sql: Sql,
+  { path, clock, log, defer, softDelay = SOFT_DELAY }: EmbeddedStoreOptions,
+): Store {
   const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
   const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
   const commit = new GroupCommit(sql, path, nextTurn, beforeFirst);
   const pages = new SeenPages();
-  const behind = new WriteBehind({ sql, pages, commit, clock, log, path });
+  const behind = new WriteBehind({ sql, pages, commit, clock, log, path, delay: softDelay });
   const seen = armed(pages, behind);
   const identities = new IdentityIndex();
   const execute = (statement: Statement): Result => sql.execute(statement);

@@ -6,8 +6,8 @@ import type { GroupCommit } from './group-commit.ts';
 import type { SeenPages } from './seen-pages.ts';
 import { type Sql, storeError } from './sql.ts';
 
-/** How long a heartbeat may stay in memory only. */
-const DELAY: Millis = 5000;
+/** How long a heartbeat stays in memory only. */
+export const SOFT_DELAY: Millis = 5000;
 /** Pages written in one go: two or three milliseconds, so that no request waits longer. */
 const SLICE = 48;
 /** Between two slices requests have their turn. */
@@ -20,6 +20,7 @@ export interface WriteBehindOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly path: string;
+  readonly delay: Millis;
 }
 
 /** Brings last-seen times to the disk some seconds after they changed, in slices. */
@@ -42,8 +43,8 @@ export class WriteBehind {
   /** Something changed. */
   arm(): void {
     if (this.#timer !== undefined || this.#running !== undefined || this.#stopped) return;
-    const { clock } = this.#options;
-    this.#timer = clock.at(clock.now() + DELAY, () => {
+    const { clock, delay } = this.#options;
+    this.#timer = clock.at(clock.now() + delay, () => {
       this.#timer = undefined;
       this.#running = this.#writeSlices().then(() => {
         this.#running = undefined;
