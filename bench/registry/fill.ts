@@ -14,7 +14,7 @@ export interface Filled {
 /** As many as a transaction of the store takes. */
 const AT_ONCE = 2000;
 
-/** Nodes 1 to `nodes`; the first `real` have keys somebody can sign with (`keyOf(id)`), the first `listed` are public. */
+/** Nodes up to `nodes`, after those that are there; the first `real` have keys somebody can sign with (`keyOf(id)`), the first `listed` are public. */
 export async function fill(path: string, nodes: number, real: number, listed: number): Promise<Filled> {
   mkdirSync(dirname(path), { recursive: true });
   const store = await openEmbeddedStore({ path, clock: nodeClock(), log: { event() {} } });
@@ -38,10 +38,11 @@ export async function fill(path: string, nodes: number, real: number, listed: nu
     if (outcome.kind !== 'created' || outcome.node.id !== number)
       throw new Error(`node ${number}: ${outcome.kind}`);
   };
+  const { nodes: there } = await store.counts();
   const began = performance.now();
   // In order up to `AT_ONCE` at a time, so that ids are numbers.
-  await inParallel(numbers(1, nodes), AT_ONCE, register);
-  const perSecond = (nodes * 1000) / (performance.now() - began);
+  await inParallel(numbers(there + 1, nodes), AT_ONCE, register);
+  const perSecond = ((nodes - there) * 1000) / (performance.now() - began);
   await inParallel(numbers(1, listed), AT_ONCE, (id) => store.patchNode(id, { public: true }, 0));
   await store.close();
   return { perSecond };

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -137,17 +139,62 @@ test('refuses files that are not its own, and leaves them as they are', async ()
   }
 });
 
-test('refuses a store of a newer version', async () => {
+/** Content of every file of the store. */
+function fingerprint(path: string): Record<string, string> {
+  const files = readdirSync(join(path, '..')).sort();
+  return Object.fromEntries(
+    files.map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(path, '..', name)))
+        .digest('hex'),
+    ]),
+  );
+}
+
+/** A store whose process died: what was written last is in the log only. `change` is made before that. */
+async function abandoned(change: (db: Database.Database) => void): Promise<string> {
   const path = freshPath();
   await filled(path);
   const db = new Database(path);
+  db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
+  change(db);
+  const copy = freshPath();
+  mkdirSync(join(copy, '..'), { recursive: true });
+  copyFileSync(path, copy);
+  copyFileSync(`${path}-wal`, `${copy}-wal`);
+  db.close();
+  return copy;
+}
+
+test('refuses a store of a newer version and leaves it as it is, also one whose process died', async () => {
+  const closed = freshPath();
+  await filled(closed);
+  const db = new Database(closed);
   db.exec('PRAGMA user_version = 99');
   db.close();
-  await assert.rejects(
-    open(path),
-    (error: { code: string; message: string }) =>
-      error.code === 'unavailable' && /newer version/.test(error.message),
-  );
+  const died = await abandoned((open) => open.exec('PRAGMA user_version = 99'));
+  for (const path of [closed, died]) {
+    const before = fingerprint(path);
+    await assert.rejects(
+      open(path),
+      (error: { code: string; message: string; hint?: string }) =>
+        error.code === 'unavailable' && /newer version/.test(error.message) && error.hint !== undefined,
+    );
+    assert.deepEqual(fingerprint(path), before);
+  }
+  assert.ok(statSync(`${died}-wal`).size > 0);
+});
+
+test('leaves a damaged store whose process died as it is', async () => {
+  const path = await abandoned((open) => open.exec("UPDATE nodes SET owner = 'x'"));
+  const bytes = readFileSync(path);
+  // A page that the log does not replace.
+  for (let page = 1; page < bytes.length / 4096; page++) bytes.fill(0xa5, page * 4096, page * 4096 + 16);
+  writeFileSync(path, bytes);
+  const before = fingerprint(path);
+  await assert.rejects(open(path), { code: 'state_corrupt' });
+  assert.deepEqual(fingerprint(path), before);
 });
 
 test('refuses last-seen times that are none', async () => {
