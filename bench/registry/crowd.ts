@@ -9,8 +9,7 @@ const [port, first, count, sources] = process.argv.slice(2).map(Number) as [numb
 const lines: Line[] = [];
 await inParallel(numbers(first, first + count - 1), 32, async (number) => {
   const line = await Line.open(port, keyOf(number), `127.0.0.${1 + (number % sources)}`);
-  await line.register();
-  await line.sign({ type: 'subscribe', node_id: line.node });
+  await line.register({ subscribe: true });
   await line.goBinary();
   lines.push(line);
 });

@@ -13,6 +13,7 @@ import {
   BINARY_PREAMBLE,
   type BinaryFrame,
   BinaryFrameReader,
+  encodeBinaryAlive,
   encodeBinaryFrame,
 } from '../../src/wire/registry-binary.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../../src/wire/registry-frame.ts';
@@ -93,9 +94,7 @@ export class Line {
     if (this.#binary === undefined) return this.ask({ type: 'heartbeat', node_id: this.node });
     return new Promise((resolve, reject) => {
       this.#beats.push({ resolve, reject });
-      const id = new Uint8Array(4);
-      new DataView(id.buffer).setUint32(0, this.node);
-      this.#socket.write(encodeBinaryFrame(BINARY.heartbeat, id));
+      this.#socket.write(encodeBinaryFrame(BINARY.alive, encodeBinaryAlive(this.node)));
     });
   }
   ask(fields: JsonObject): Promise<JsonObject> {
@@ -133,7 +132,7 @@ export class Line {
   }
   #frame({ type, payload }: BinaryFrame): void {
     if (type === BINARY.json) this.#reply(JSON.parse(Buffer.from(payload).toString()) as JsonObject);
-    else if (type === BINARY.heartbeatOk) this.#beats.shift()?.resolve({});
+    else if (type === BINARY.aliveOk) this.#beats.shift()?.resolve({});
     else this.#beats.shift()?.reject(new Error(`refused: ${Buffer.from(payload.subarray(2)).toString()}`));
   }
   #reply(frame: JsonObject): void {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { PilotError } from '../../api/errors.ts';
 import type { Bytes, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
+import { copyAside, hasLog, prepareFile, removeAside, sizeOf } from './embedded/files.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
 import { IdentityIndex } from './embedded/identity-index.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
@@ -40,13 +39,19 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   // The native library is loaded by nobody who does not open a store.
   const { default: Database } = await import('libsql');
   prepareFile(path);
+  const connect = (file: string): Sql => {
+    const connection = new Sql(new Database(file));
+    // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
+    connection.one('PRAGMA locking_mode = EXCLUSIVE');
+    return connection;
+  };
   let sql: Sql | undefined;
   try {
-    sql = new Sql(new Database(path));
-    // Exclusive: one process at a time, and no shared-memory file that a full disk could turn into a bus error.
-    sql.one('PRAGMA locking_mode = EXCLUSIVE');
+    const checked =
+      hasLog(path) && checkCopy(connect, path, () => isHeld(new Sql(new Database(readOnly(path)))));
+    sql = connect(path);
     // Before anything is written: a file that is damaged or not ours stays as it is.
-    check(sql, path);
+    if (!checked) check(sql, path);
     checkOurs(sql, path);
     configure(sql);
     migrate(sql);
@@ -64,18 +69,45 @@ function hashOldTokens(sql: Sql): void {
   runNow(new NetworkTable().hashTokens(hash), (statement) => sql.execute(statement));
 }
 
-/** SQLite would create the file readable for everybody. */
-function prepareFile(path: string): void {
+/**
+ * With a log beside it, a file that is opened is written to when it is closed, even after it was refused: what is
+ * looked at is a copy. False when there is no room for one, or another process has the file and may have changed it
+ * meanwhile.
+ */
+function checkCopy(connect: (file: string) => Sql, path: string, held: () => boolean): boolean {
+  const aside = copyAside(path);
+  if (aside === undefined) return false;
+  let copy: Sql | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, 'a', 0o600));
-    const directory = openSync(dirname(path), 'r');
-    fsyncSync(directory);
-    closeSync(directory);
+    copy = connect(aside);
+    check(copy, path);
+    checkOurs(copy, path);
+    return true;
   } catch (error) {
-    const code = (error as { code?: string }).code === 'ENOSPC' ? 'disk_full' : 'io_error';
-    const text = error instanceof Error ? error.message : String(error);
-    throw new PilotError(code, `Cannot open the registry store ${path}: ${text}`, { cause: error });
+    if (held()) return false;
+    throw error;
+  } finally {
+    if (copy !== undefined) abandon(copy);
+    removeAside(aside);
+  }
+}
+
+/** What the library opens without ever writing. */
+function readOnly(path: string): string {
+  return `file:${encodeURI(path).replaceAll('?', '%3f').replaceAll('#', '%23')}?mode=ro`;
+}
+
+/** True when another process has locked the file. */
+function isHeld(probe: Sql): boolean {
+  try {
+    // Fails in any case, the file being opened for reading only: at the lock that it finds, or at the one it wants.
+    probe.one('PRAGMA locking_mode = EXCLUSIVE');
+    probe.one('PRAGMA user_version');
+    return false;
+  } catch (error) {
+    return String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY');
+  } finally {
+    probe.close();
   }
 }
 
@@ -87,7 +119,7 @@ function configure(sql: Sql): void {
 
 /** Indexes are compared with their tables only while that takes no more than a few seconds. */
 function check(sql: Sql, path: string): void {
-  const kind = statSync(path).size <= DEEP_CHECK_LIMIT ? 'integrity_check' : 'quick_check';
+  const kind = sizeOf(path) <= DEEP_CHECK_LIMIT ? 'integrity_check' : 'quick_check';
   const finding = sql.one(`PRAGMA ${kind}(1)`)?.[kind];
   if (finding === 'ok') return;
   throw new PilotError('state_corrupt', `Cannot open the registry store ${path}: ${String(finding)}`);
