@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pageFiles } from '../../bin/host/page-files.ts';
+import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../src/platform/index.ts';
+import { SampleHistory } from '../../src/registry/http/history.ts';
+import { memoryStore, type Store } from '../../src/registry/index.ts';
+import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
+import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
+import { type MadeNetwork, makeNetwork } from './network.ts';
+
+export const TOKEN = 'a token for tests and pictures';
+
+export interface Served {
+  readonly url: string;
+  readonly rendezvous: Rendezvous;
+  readonly store: Store;
+  readonly made: MadeNetwork;
+  close(): Promise<void>;
+}
+
+export interface ServedOptions {
+  readonly nodes: number;
+  /** @default 'memory' */
+  readonly store?: 'memory' | 'embedded';
+  readonly trust?: number;
+  /** Begin with curves of a month that was not. @default false */
+  readonly past?: boolean;
+}
+
+/** A registry with a made-up network and its dashboard, on a free port of this machine. */
+export async function serveNetwork(options: ServedOptions): Promise<Served> {
+  const { nodes, store: kind = 'memory', trust, past = false } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'pilot-dashboard-'));
+  const clock = nodeClock();
+  const log = { event() {} };
+  const store =
+    kind === 'memory'
+      ? memoryStore()
+      : await openEmbeddedStore({ path: join(directory, 'registry.db'), clock, log });
+  const here = { host: '127.0.0.1', port: 0 };
+  const storage = nodeStorage(directory);
+  const now = clock.wallNow();
+  const made = await makeNetwork({
+    store,
+    nodes,
+    now,
+    beacon: '203.0.113.9:9001',
+    ...(trust !== undefined && { trust }),
+  });
+  if (past) await madeUpPast(nodes, made.links, now).save(storage);
+  const rendezvous = await startRendezvous({
+    net: nodeNet(),
+    clock,
+    random: nodeRandom(),
+    crypto: nodeCrypto(),
+    log,
+    storage,
+    store,
+    registryBind: here,
+    beaconBind: here,
+    config: { adminToken: TOKEN },
+    http: { bind: here, version: '0.0.0', page: await pageFiles() },
+  });
+  return {
+    url: `http://127.0.0.1:${rendezvous.httpEndpoint!.port}`,
+    rendezvous,
+    store,
+    made,
+    async close() {
+      await rendezvous.close();
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A network that grows, by day and by night. */
+function madeUpPast(nodes: number, links: number, now: number): SampleHistory {
+  const history = new SampleHistory();
+  const day = 86_400_000;
+  const at = (time: number): void => {
+    const age = (now - time) / day;
+    const registered = Math.round(nodes * (1 - 0.011 * age));
+    const wave = 0.05 * Math.sin(((time % day) / day) * 2 * Math.PI) + 0.006 * Math.sin(time / 170_000);
+    history.add({
+      at: time,
+      registered,
+      online: Math.round(registered * (0.7 + wave)),
+      links: Math.round(links * (1 - 0.014 * age)),
+      requests: Math.round(nodes / 60),
+    });
+  };
+  for (let time = now - 30 * day; time < now - day; time += 2 * 3_600_000) at(time);
+  for (let time = now - day; time < now - 3_600_000; time += 300_000) at(time);
+  for (let time = now - 3_600_000; time < now - 15_000; time += 15_000) at(time);
+  return history;
+}
