@@ -70,9 +70,6 @@ const LIBRARIES: Readonly<Record<string, string>> = {
   uplot: 'src/dashboard/',
 };
 
-/** Declared before what uses them has landed. */
-const AWAITED: ReadonlySet<string> = new Set(['uplot']);
-
 /** Shells that need a Node module because a library does. */
 const NODE_EXCEPTIONS: Readonly<Record<string, string>> = {
   'src/registry/store/embedded.ts': 'the hash of old join tokens, before there is a service',
@@ -108,7 +105,7 @@ describe('imports', () => {
   it('of libraries are declared in package.json, and every declared dependency is used', () => {
     const { dependencies } = JSON.parse(readText('package.json')) as { dependencies: Record<string, string> };
     assert.deepEqual(Object.keys(dependencies).sort(), Object.keys(LIBRARIES).sort());
-    for (const name of Object.keys(LIBRARIES).filter((name) => !AWAITED.has(name))) {
+    for (const name of Object.keys(LIBRARIES)) {
       const used = product.some((source) => source.imports.some(({ specifier }) => specifier === name));
       assert.ok(used, `${name} is declared and not used`);
     }
