@@ -51,8 +51,9 @@ async function bulk(client: PilotClient, to: string): Promise<void> {
       sent += piece.length;
       await sleep((sent / BULK_RATE) * 1000 - (performance.now() - began));
     }
-    await conn.close();
+    await conn.endWriting();
     await reading;
+    await conn.close();
     if (back !== sent) throw new Error(`${sent - back} bytes of a bulk stream are missing`);
     tally.bulk += sent;
   }

@@ -9,7 +9,12 @@ export interface Conn {
   read(): Promise<Uint8Array | undefined>;
   /** Resolves once the data is queued within the send buffer's bound (back-pressure). Errors: `connection_failed`. */
   write(data: Uint8Array): Promise<void>;
-  /** Sends what is queued, then closes; resolves when the peer has acknowledged everything. */
+  /**
+   * Ends our direction: what is queued still arrives, and then the peer reads the end of the stream. Reading goes on.
+   * Peers that know no half-closed streams see the end only at `close`. Errors: `connection_failed`.
+   */
+  endWriting(): Promise<void>;
+  /** Sends what is queued, then closes both directions: what comes in is discarded; resolves when the peer has acknowledged everything. */
   close(): Promise<void>;
   /** Resets at once. */
   abort(): void;

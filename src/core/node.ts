@@ -196,9 +196,9 @@ export class PilotNode extends NodeReach implements Machine<NodeOutput> {
     return this.#streams.atEnd(conn);
   }
 
-  close(conn: ConnId, now: Instant): void {
+  close(conn: ConnId, now: Instant, readsOn = false): void {
     this.#gate.cancel(conn);
-    this.#streams.close(conn, now);
+    this.#streams.close(conn, now, readsOn);
     this.#settle(now);
   }
 

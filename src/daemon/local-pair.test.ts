@@ -54,6 +54,17 @@ describe('a stream within the daemon', () => {
     );
   });
 
+  test('goes on in one direction when the other has ended', async () => {
+    const [near, far] = pair();
+    await near.write(new Uint8Array(10));
+    await near.endWriting();
+    assert.equal((await readAll(far)).length, 10);
+    await far.write(new Uint8Array(20));
+    const closing = far.close();
+    assert.equal((await readAll(near)).length, 20);
+    await Promise.all([closing, near.close()]);
+  });
+
   test('makes a writer wait for a reader, and holds no more than its window', async () => {
     const [near, far] = localPair([1, 2], ENDS);
     assert.equal(near.write(new Uint8Array(300_000)), 256 * 1024);

@@ -24,7 +24,8 @@ class PairEnd implements LocalStream {
   #observer: StreamObserver | undefined;
   #incoming: Uint8Array[] = [];
   #incomingBytes = 0;
-  /** We write no more and read no more. */
+  /** We write no more; and read no more. */
+  #writesEnded = false;
   #closed = false;
   #over: StreamEnd | undefined;
   /** The last write was cut short. */
@@ -75,11 +76,11 @@ class PairEnd implements LocalStream {
   }
 
   get atEnd(): boolean {
-    return this.#incoming.length === 0 && this.#peer.#closed;
+    return this.#incoming.length === 0 && this.#peer.#writesEnded;
   }
 
   write(data: Uint8Array): number {
-    if (this.#closed || this.#over !== undefined) return 0;
+    if (this.#writesEnded || this.#over !== undefined) return 0;
     const peer = this.#peer;
     if (peer.#closed) return data.length;
     const accepted = Math.min(data.length, Math.max(0, WINDOW - peer.#incomingBytes));
@@ -92,12 +93,18 @@ class PairEnd implements LocalStream {
     return accepted;
   }
 
+  endWriting(): void {
+    if (this.#writesEnded || this.#over !== undefined) return;
+    this.#writesEnded = true;
+    this.#peer.#notify('readable');
+  }
+
   close(): void {
     if (this.#closed || this.#over !== undefined) return;
+    this.endWriting();
     this.#closed = true;
     this.#incoming = [];
     this.#incomingBytes = 0;
-    this.#peer.#notify('readable');
     this.#peer.#wasRead();
     this.#finishIfRead();
   }

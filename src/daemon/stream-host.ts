@@ -99,6 +99,9 @@ export function connOf(stream: LocalStream): Conn {
         });
       }
     },
+    async endWriting() {
+      stream.endWriting();
+    },
     async close() {
       stream.close();
       while (over === undefined && !finished) {

@@ -69,7 +69,8 @@ export class StreamTable {
       const done = (): void => options.signal?.removeEventListener('abort', abort);
       options.signal?.addEventListener('abort', abort);
       this.#host.run(() => {
-        conn = node.dial(to, port, this.#host.now(), { timeout, noDelay: options.noDelay ?? false });
+        const { noDelay = false, priority = 'normal' } = options;
+        conn = node.dial(to, port, this.#host.now(), { timeout, noDelay, priority });
         this.#dialing.set(conn, {
           to,
           port,
@@ -251,6 +252,7 @@ class NodeStream implements LocalStream {
   #rest: Uint8Array[] = [];
   #over: StreamEnd | undefined;
   #sawEnd = false;
+  #writesEnded = false;
   #closing = false;
   /** The peer has acknowledged everything we wrote, and our end. */
   isFinished = false;
@@ -312,7 +314,7 @@ class NodeStream implements LocalStream {
   }
 
   write(data: Uint8Array): number {
-    if (this.#over !== undefined || this.#closing) return 0;
+    if (this.#over !== undefined || this.#writesEnded) return 0;
     let accepted = 0;
     this.#host.run(() => {
       accepted = this.#host.node.write(this.id, data, this.#host.now(), true);
@@ -320,9 +322,16 @@ class NodeStream implements LocalStream {
     return accepted;
   }
 
+  endWriting(): void {
+    if (this.#writesEnded || this.#over !== undefined) return;
+    this.#writesEnded = true;
+    this.#host.run(() => this.#host.node.close(this.id, this.#host.now(), true));
+  }
+
   close(): void {
     if (this.#closing || this.#over !== undefined) return;
     this.#closing = true;
+    this.#writesEnded = true;
     this.#host.run(() => this.#host.node.close(this.id, this.#host.now()));
     this.#discard();
   }

@@ -1,3 +1,4 @@
+import type { StreamPriority } from '../api/priority.ts';
 import type { Address, NodeId, Port } from '../base/units.ts';
 import type { Abort } from '../runtime/ports.ts';
 
@@ -32,6 +33,8 @@ export interface LocalStream {
   readonly atEnd: boolean;
   /** Keeps what it accepts, which is not to be written to again; returns how many bytes that were. */
   write(data: Uint8Array): number;
+  /** Writes no more: what was written still arrives, and then the peer's reader sees the end. Reading goes on. */
+  endWriting(): void;
   /** Finishes: what was written still arrives, what comes in is discarded. `finished` or `closed` follows. */
   close(): void;
   /** Resets at once. */
@@ -41,6 +44,7 @@ export interface LocalStream {
 export interface DialRequest {
   readonly timeout?: number;
   readonly noDelay?: boolean;
+  readonly priority?: StreamPriority;
   readonly signal?: Abort;
 }
 

@@ -9,6 +9,7 @@ export interface ConnCarrier {
   grant(id: number, bytes: number): void;
   /** Resolves when the pipe to the daemon takes more. */
   writable(): Promise<void> | undefined;
+  endWriting(id: number): Promise<void>;
   closeConn(id: number): Promise<void>;
   abortConn(id: number): void;
 }
@@ -24,6 +25,7 @@ export class ClientConn implements Conn {
   #sendCredit = INITIAL_CREDIT;
   #readEnded = false;
   #failure: PilotError | undefined;
+  #writesEnded = false;
   #closed = false;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
@@ -64,7 +66,8 @@ export class ClientConn implements Conn {
   async #writeAll(data: Uint8Array): Promise<void> {
     for (let at = 0; at < data.length; ) {
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#closed) throw new PilotError('connection_failed', 'Cannot write: the stream is closed');
+      if (this.#writesEnded || this.#closed)
+        throw new PilotError('connection_failed', 'Cannot write: the stream is closed');
       const full = this.#carrier.writable();
       if (full !== undefined) {
         await full;
@@ -81,6 +84,14 @@ export class ClientConn implements Conn {
       this.#carrier.sendData(this.id, data.subarray(at, at + length));
       at += length;
     }
+  }
+
+  async endWriting(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#writesEnded || this.#closed) return;
+    this.#writesEnded = true;
+    await this.#carrier.endWriting(this.id);
   }
 
   async close(): Promise<void> {

@@ -52,6 +52,20 @@ describe('the IPC client', () => {
     });
   });
 
+  test('ends its writing and reads the answer that follows', async () => {
+    const { one, two } = await world({ window: 1000 });
+    const listener = await two.listen(0);
+    const [conn, accepted] = await Promise.all([one.dial('2', listener.port), listener.accept()]);
+    const question = utf8('?'.repeat(5000));
+    const asked = conn.write(question).then(() => conn.endWriting());
+    assert.equal((await readAll(accepted!)).length, 5000);
+    await asked;
+    await assert.rejects(conn.write(question), { code: 'connection_failed' });
+    const answering = accepted!.write(utf8('!'.repeat(7000))).then(() => accepted!.close());
+    assert.equal((await readAll(conn)).length, 7000);
+    await Promise.all([answering, conn.close()]);
+  });
+
   test('opens a stream, both ways, and closes it', async () => {
     const { one, two } = await world({ cut: true });
     const listener = await two.listen(0);

@@ -1,4 +1,5 @@
 import { isErrorCode, PilotError } from '../api/errors.ts';
+import type { StreamPriority } from '../api/priority.ts';
 import type { Conn, Listener } from '../api/stream.ts';
 import { fromUtf8, readU32 } from '../base/bytes.ts';
 import type { Address, Port } from '../base/units.ts';
@@ -32,6 +33,8 @@ export interface DialOptions {
   readonly signal?: Abort;
   /** Sends small writes at once instead of joining them. @default false */
   readonly noDelay?: boolean;
+  /** What we send gives way to everything else on the path when `background`. @default 'normal' */
+  readonly priority?: StreamPriority | undefined;
   /** Id of a message of the peer: where the peer still listens on the stream of it, the answer goes there. */
   readonly answers?: string | undefined;
 }
@@ -130,6 +133,7 @@ export class IpcClient {
           this.#conns.delete(id);
         }
       },
+      endWriting: async (id) => void (await this.call('end_writing', { connection: id })),
       abortConn: (id) => {
         this.#conns.delete(id);
         this.#writer.push(encodeIpcFrame(ABORT, encodeConnId(id)));
@@ -192,6 +196,7 @@ export class IpcClient {
         port,
         timeout_ms: wholeMillis(options.timeout),
         no_delay: options.noDelay,
+        ...(options.priority !== undefined && { priority: options.priority }),
         ...(options.answers !== undefined && { answers: options.answers }),
       },
       options.signal,

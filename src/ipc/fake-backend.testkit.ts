@@ -133,6 +133,7 @@ export class FakeStream implements LocalStream {
   #incomingBytes = 0;
   #observer: StreamObserver | undefined;
   #finished = false;
+  #closing = false;
   #over: StreamEnd | undefined;
   #starved = false;
 
@@ -192,7 +193,7 @@ export class FakeStream implements LocalStream {
   write(data: Uint8Array): number {
     if (this.#finished || this.#over !== undefined) return 0;
     const accepted = Math.min(data.length, Math.max(0, this.#window - this.#peer.#incomingBytes));
-    if (accepted > 0 && !this.#peer.#finished) {
+    if (accepted > 0 && !this.#peer.#closing) {
       this.#peer.#incoming.push(data.slice(0, accepted));
       this.#peer.#incomingBytes += accepted;
       this.#peer.#notify('readable');
@@ -201,10 +202,16 @@ export class FakeStream implements LocalStream {
     return accepted;
   }
 
-  close(): void {
+  endWriting(): void {
     if (this.#finished) return;
     this.#finished = true;
     this.#peer.#notify('readable');
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.endWriting();
     this.#incoming = [];
     this.#incomingBytes = 0;
     this.#peer.#room();
@@ -226,7 +233,7 @@ export class FakeStream implements LocalStream {
   }
 
   #checkOver(): void {
-    if (this.#finished && this.#peer.#incomingBytes === 0) this.end('finished');
+    if (this.#closing && this.#peer.#incomingBytes === 0) this.end('finished');
   }
 
   /** The peer read: there is room, and what we sent may be acknowledged. */

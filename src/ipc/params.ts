@@ -24,6 +24,20 @@ export function intParam(
   throw new PilotError('invalid_argument', `Parameter ${name} must be a whole number of ${least} to ${most}`);
 }
 
+/** One of the words. Errors: `invalid_argument`. */
+export function choiceParam<W extends string>(
+  params: Given,
+  name: string,
+  words: readonly W[],
+  fallback: W,
+): W {
+  const value = params[name];
+  if (value === undefined || value === null) return fallback;
+  const word = words.find((each) => each === value);
+  if (word !== undefined) return word;
+  throw new PilotError('invalid_argument', `Parameter ${name} must be one of: ${words.join(', ')}`);
+}
+
 /** Errors: `invalid_argument`. */
 export function flagParam(params: Given, name: string, fallback?: boolean): boolean {
   const value = params[name];

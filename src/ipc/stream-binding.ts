@@ -42,7 +42,10 @@ export class StreamBinding {
   #burstBytes = 0;
   #burstAt: Instant = 0;
   #endTold: StreamEnd | undefined;
+  #writesEnded = false;
   #closing = false;
+  /** The peer has everything that was written, and our end. */
+  #finished = false;
   #closed: StreamEnd | undefined;
 
   constructor(stream: LocalStream, host: BindingHost) {
@@ -57,6 +60,7 @@ export class StreamBinding {
       readable: () => this.#schedule(),
       writable: () => this.#flushBacklog(),
       finished: () => {
+        this.#finished = true;
         if (this.#closing) this.#host?.gone(this, 'finished');
       },
       closed: (reason) => this.#onClosed(reason),
@@ -77,7 +81,7 @@ export class StreamBinding {
       this.#granted -= data.length;
       if (this.#granted < 0) return false;
     }
-    if (this.#closed !== undefined || this.#closing) return true;
+    if (this.#closed !== undefined || this.#writesEnded) return true;
     const accepted = this.#backlogBytes > 0 ? 0 : this.stream.write(data);
     this.#grant(accepted);
     if (accepted < data.length) {
@@ -94,12 +98,23 @@ export class StreamBinding {
     this.#schedule();
   }
 
+  /** Ends our direction once everything the client sent is passed on; the other goes on. */
+  endWriting(): void {
+    if (this.#writesEnded) return;
+    this.#writesEnded = true;
+    if (this.#closed === undefined && this.#backlogBytes === 0) this.stream.endWriting();
+  }
+
   /** Finishes the stream once everything the client sent is passed on. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#writesEnded = true;
     if (this.#closed !== undefined) this.#host?.gone(this, this.#closed);
-    else if (this.#backlogBytes === 0) this.stream.close();
+    else if (this.#backlogBytes === 0) {
+      this.stream.close();
+      if (this.#finished) this.#host?.gone(this, 'finished');
+    }
   }
 
   abort(): void {
@@ -186,7 +201,9 @@ export class StreamBinding {
     this.#backlogBytes -= accepted;
     this.#grant(accepted);
     this.#host?.backlogChanged(-accepted);
-    if (this.#closing && this.#backlogBytes === 0) this.stream.close();
+    if (this.#backlogBytes > 0) return;
+    if (this.#closing) this.stream.close();
+    else if (this.#writesEnded) this.stream.endWriting();
   }
 
   #grant(bytes: number): void {

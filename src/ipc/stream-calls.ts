@@ -1,9 +1,10 @@
 import { PilotError } from '../api/errors.ts';
+import { STREAM_PRIORITIES } from '../api/priority.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
 import { decodeBase64 } from '../wire/base64.ts';
 import { INITIAL_CREDIT } from './extension.ts';
 import type { Result } from './methods.ts';
-import { flagParam, intParam, textParam } from './params.ts';
+import { choiceParam, flagParam, intParam, textParam } from './params.ts';
 import type { ClientSession } from './session.ts';
 
 const STREAM_METHODS = [
@@ -12,6 +13,7 @@ const STREAM_METHODS = [
   'listen',
   'unlisten',
   'close',
+  'end_writing',
   'send_datagram',
   'listen_datagrams',
   'unlisten_datagrams',
@@ -47,6 +49,8 @@ export async function streamCall(
         throw new PilotError('not_found', `This program does not listen on ${port}`);
       return { port };
     }
+    case 'end_writing':
+      return endWriting(session, params);
     case 'close':
       return close(session, params);
     case 'send_datagram':
@@ -102,6 +106,7 @@ async function dial(session: ClientSession, params: Given, signal: AbortSignal):
     (await session.backend.dial(address, port, {
       signal,
       noDelay: flagParam(params, 'no_delay', false),
+      priority: choiceParam(params, 'priority', STREAM_PRIORITIES, 'normal'),
       ...(timeout === 0 ? {} : { timeout }),
     }));
   try {
@@ -124,6 +129,12 @@ function listen(session: ClientSession, params: Given): Result<'listen'> {
   const port = asked === 0 ? session.backend.freePort() : asked;
   session.listen(port);
   return { port };
+}
+
+function endWriting(session: ClientSession, params: Given): Result<'end_writing'> {
+  const connection = intParam(params, 'connection', 0, 0xffff_ffff);
+  session.binding(connection)?.endWriting();
+  return { connection };
 }
 
 function close(session: ClientSession, params: Given): Promise<Result<'close'>> {

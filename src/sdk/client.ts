@@ -1,4 +1,5 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
+import type { StreamPriority } from '../api/priority.ts';
 import type { Conn, Listener } from '../api/stream.ts';
 import type { Crypto } from '../base/crypto.ts';
 import type { Random } from '../base/random.ts';
@@ -55,6 +56,8 @@ export interface ConnectOptions {
 
 export interface SendOptions {
   readonly signal?: Abort;
+  /** What is sent gives way to everything else on the path when `background`. @default 'normal' */
+  readonly priority?: StreamPriority;
   /** For the dial and for each acknowledgement. @default 30000 to dial, 60000 for an acknowledgement */
   readonly timeout?: Millis;
 }
@@ -365,8 +368,8 @@ export class PilotClient {
       crypto: this.#crypto,
       dial: async (signal: Abort | undefined = options.signal) => {
         try {
-          const { timeout } = options;
-          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, { timeout, signal, answers });
+          const { timeout, priority } = options;
+          return await this.#ipc.dial(address, DATA_EXCHANGE_PORT, { timeout, signal, answers, priority });
         } catch (thrown) {
           const error = asPilotError(thrown);
           if (error.code !== 'connection_refused') throw error;

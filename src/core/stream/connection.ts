@@ -62,7 +62,7 @@ export class Connection extends OpeningConnection {
       else this.#onEmpty(packet, now);
     }
     if (this.#inTrain) return;
-    sender.flush(now, this.owner.closeCalled);
+    sender.flush(now, this.owner.writesEnded);
     this.#afterProgress(now);
   }
 
@@ -77,7 +77,7 @@ export class Connection extends OpeningConnection {
     this.#inTrain = false;
     if (this.phase !== 'open') return;
     const sent = this.sender.segmentsSent;
-    this.sender.flush(now, this.owner.closeCalled);
+    this.sender.flush(now, this.owner.writesEnded);
     const told = this.sender.segmentsSent > sent && !this.receiver!.hasBlocks;
     if (this.#ackDue && !told) this.sendAck(now);
     this.#ackDue = false;
@@ -152,7 +152,7 @@ export class Connection extends OpeningConnection {
   #afterProgress(now: Instant): void {
     const sender = this.sender;
     this.ending.settleCut(sender, now);
-    if (this.owner.wantsRoom && !this.owner.closeCalled && sender.hasRoom) this.owner.writable();
+    if (this.owner.wantsRoom && !this.owner.writesEnded && sender.hasRoom) this.owner.writable();
     this.finishIfDone(now);
   }
 
@@ -222,7 +222,7 @@ export class Connection extends OpeningConnection {
 
   write(data: Uint8Array, now: Instant, keeps: boolean): number {
     const takes = this.phase === 'dialing' || (this.phase === 'open' && this.ending.local === 'open');
-    if (!takes || this.owner.closeCalled) return 0;
+    if (!takes || this.owner.writesEnded) return 0;
     const accepted = this.sender.write(data, keeps);
     if (accepted < data.length) this.owner.wantsRoom = true;
     this.sender.flush(now, false);
@@ -268,8 +268,22 @@ export class Connection extends OpeningConnection {
   close(now: Instant): void {
     if (this.owner.closeCalled) return;
     this.owner.closeCalled = true;
+    this.owner.writesEnded = true;
     this.owner.readAt = now;
     if (this.ending.local === 'open') this.ending.local = 'closing';
+    this.sender.flush(now, true);
+    this.finishIfDone(now);
+  }
+
+  /**
+   * No more writes, and FIN as with `close`, but the owner reads on for as long as the peer is there. An old peer
+   * takes FIN for the end of both directions, so it gets none before `close`.
+   */
+  endWriting(now: Instant): void {
+    if (this.owner.writesEnded) return;
+    this.owner.writesEnded = true;
+    if (this.phase !== 'open') return;
+    this.finishWriting();
     this.sender.flush(now, true);
     this.finishIfDone(now);
   }

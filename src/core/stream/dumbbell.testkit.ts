@@ -1,4 +1,5 @@
 /** Several senders over one shared bottleneck, in virtual time. Sender `i` is node `i + 1`, its receiver node `101 + i`. */
+import type { StreamPriority } from '../../api/priority.ts';
 import type { Random } from '../../base/random.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
@@ -59,6 +60,8 @@ class Crowd implements Peer {
 
 export interface Flow {
   readonly config?: Partial<StreamConfig>;
+  /** @default 'normal' */
+  readonly priority?: StreamPriority;
   /** When it starts, ms. @default 0 */
   readonly from?: Millis;
   /** Bytes it sends; without it, as much as it can. */
@@ -137,7 +140,8 @@ export function dumbbell(
   for (const [i, flow] of flows.entries()) {
     receivers[i]!.listen(PORT);
     link.at(start + (flow.from ?? 0), () => {
-      conns[i] = senders[i]!.dial({ network: 0, node: 101 + i }, PORT, link.now);
+      const { priority = 'normal' } = flow;
+      conns[i] = senders[i]!.dial({ network: 0, node: 101 + i }, PORT, link.now, { priority });
       write(i);
     });
   }

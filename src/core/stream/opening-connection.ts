@@ -7,6 +7,7 @@ import type { ConnectionHost } from './connection-host.ts';
 import type { Phase } from './connection-status.ts';
 import { Ending } from './ending.ts';
 import { Liveness } from './liveness.ts';
+import type { StreamManner } from './manner.ts';
 import { LEAST_WINDOW, Opening } from './opening.ts';
 import { Outgoing } from './outgoing.ts';
 import { OwnerSignals } from './owner-signals.ts';
@@ -33,7 +34,7 @@ export abstract class OpeningConnection implements Deadlined {
   protected readonly ending: Ending;
   protected readonly liveness: Liveness;
   protected readonly owner: OwnerSignals;
-  readonly #noDelay: boolean;
+  readonly #manner: StreamManner;
   protected sender: Sender;
   protected receiver: Receiver | undefined;
   protected phase: Phase;
@@ -42,14 +43,14 @@ export abstract class OpeningConnection implements Deadlined {
     host: ConnectionHost,
     id: ConnId,
     ends: { local: Address; localPort: Port; remote: Address; remotePort: Port },
-    options: { incoming: boolean; noDelay: boolean },
+    options: StreamManner & { readonly incoming: boolean },
     now: Instant,
   ) {
     this.host = host;
     this.config = host.config;
     this.id = id;
     this.incoming = options.incoming;
-    this.#noDelay = options.noDelay;
+    this.#manner = options;
     this.phase = options.incoming ? 'open' : 'dialing';
     this.ends = new PacketWriter(ends, host.output);
     this.opening = new Opening(host.config, this.ends, host.initialSeq());
@@ -85,7 +86,7 @@ export abstract class OpeningConnection implements Deadlined {
   }
 
   #newSender(): Sender {
-    return new Sender(add(this.opening.iss, 1), this.config, this.#noDelay, this.outgoing);
+    return new Sender(add(this.opening.iss, 1), this.config, this.#manner, this.outgoing);
   }
 
   #openHalves(peerSlots: number, now: Instant): void {
@@ -97,6 +98,10 @@ export abstract class OpeningConnection implements Deadlined {
     this.outgoing.receiver = receiver;
     const segmentLimit = this.host.segmentLimit(this.ends.remote.node);
     this.sender.establish(peerSlots, this.opening.options, segmentLimit, now);
+  }
+
+  protected finishWriting(): void {
+    if (this.owner.writesEnded && this.orderly && this.ending.local === 'open') this.ending.local = 'closing';
   }
 
   readonly #grow = (bytes: Bytes): boolean => {
@@ -131,7 +136,8 @@ export abstract class OpeningConnection implements Deadlined {
     this.opening.measure(this.sender.rtt, now);
     this.owner.connected();
     const sent = this.sender.segmentsSent;
-    this.sender.flush(now, this.owner.closeCalled);
+    this.finishWriting();
+    this.sender.flush(now, this.owner.writesEnded);
     if (this.sender.segmentsSent === sent) this.sendAck(now);
     this.finishIfDone(now);
   }

@@ -6,6 +6,8 @@ export class OwnerSignals {
   readonly #id: ConnId;
   readonly #output: (output: StreamOutput) => void;
   /** The owner writes no more. */
+  writesEnded = false;
+  /** And waits no longer for what the peer has to say. */
   closeCalled = false;
   /** The owner has read the end of the peer's direction. */
   endSeen = false;

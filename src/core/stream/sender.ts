@@ -5,6 +5,7 @@ import type { StreamConfig } from './config.ts';
 import { type AckSample, type CongestionController, type LossSample, newAckSample } from './congestion.ts';
 import { newController } from './controllers.ts';
 import { Flight } from './flight.ts';
+import type { StreamManner } from './manner.ts';
 import type { StreamOptions } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { PeerWindow } from './peer-window.ts';
@@ -98,7 +99,7 @@ export class Sender {
   blocksReceived = 0;
   duplicateAcks = 0;
 
-  constructor(first: Seq, config: StreamConfig, noDelay: boolean, wire: SenderWire) {
+  constructor(first: Seq, config: StreamConfig, manner: StreamManner, wire: SenderWire) {
     this.una = first;
     this.next = first;
     this.#window = new PeerWindow(first);
@@ -107,8 +108,8 @@ export class Sender {
     this.#wire = wire;
     this.#mss = config.mss;
     this.#segmentLimit = config.mss;
-    this.#noDelay = noDelay;
-    this.congestion = newController(config.congestion, config.mss, first);
+    this.#noDelay = manner.noDelay;
+    this.congestion = newController(config.congestion, manner.priority, config.mss, first);
     this.#flight = new Flight(first, this.rtt, this.#onLoss);
     this.#pacer = new Pacer(config.pacing, config.mss);
   }

@@ -2,6 +2,7 @@ import type { Random } from '../../base/random.ts';
 import type { Bytes, Instant, Millis, NodeId, Port } from '../../base/units.ts';
 import type { Packet } from '../../wire/packet.ts';
 import type { StreamConfig } from './config.ts';
+import type { StreamManner } from './manner.ts';
 
 /** Decides whether a peer may open a stream or send a datagram here; `stray`: learn that it has no stream here. */
 export type MayReceive = (packet: Packet, kind: 'stream' | 'datagram' | 'stray', now: Instant) => boolean;
@@ -13,9 +14,8 @@ export interface StreamEnds {
   readonly port: Port;
 }
 
-export interface DialOptions {
+export interface DialOptions extends Partial<StreamManner> {
   readonly timeout?: Millis;
-  readonly noDelay?: boolean;
 }
 
 export interface StreamsOptions {

@@ -26,6 +26,7 @@ import { BROADCAST_NODE, datagramPacket } from './datagram.ts';
 import { Deque } from './deque.ts';
 import { freeEphemeral, randomEphemeral } from './ephemeral-port.ts';
 import { IncomingLimits } from './incoming-limits.ts';
+import { mannerOf } from './manner.ts';
 import { resetFor } from './reset.ts';
 import type { DialOptions, MayReceive, StreamEnds, StreamsOptions } from './streams-options.ts';
 import { SourceLimiter } from './token-bucket.ts';
@@ -134,7 +135,7 @@ export class Streams implements Machine<StreamOutput> {
       this.#host,
       id,
       { local: { network: remote.network, node: this.#node }, localPort, remote, remotePort: port },
-      { incoming: false, noDelay: options.noDelay ?? this.#config.noDelay },
+      { incoming: false, ...mannerOf(options, this.#config) },
       now,
     );
     this.#add(conn);
@@ -182,27 +183,25 @@ export class Streams implements Machine<StreamOutput> {
     return length ?? 0;
   }
 
-  /** Bytes that can be read. */
   unread(id: ConnId): Bytes {
     return this.#table.byId(id)?.unread ?? 0;
   }
 
-  /** The peer has finished and everything was read. */
   atEnd(id: ConnId): boolean {
     return this.#table.byId(id)?.atEnd ?? false;
   }
 
   /**
    * Ends our direction: what was written is sent, then FIN. `finished` tells that the peer has it all, `closed` that
-   * its direction ended too. Reading goes on until then.
+   * its direction ended too. Reading goes on until then: for as long as the peer is there when the owner `readsOn`.
    */
-  close(id: ConnId, now: Instant): void {
+  close(id: ConnId, now: Instant, readsOn = false): void {
     const conn = this.#table.byId(id);
-    conn?.close(now);
+    if (readsOn) conn?.endWriting(now);
+    else conn?.close(now);
     this.#arm(conn);
   }
 
-  /** Resets at once. */
   abort(id: ConnId, now: Instant): void {
     this.#table.byId(id)?.abort('aborted', now);
   }
@@ -386,7 +385,7 @@ export class Streams implements Machine<StreamOutput> {
       this.#host,
       this.#takeId(),
       { local: destination, localPort: port, remote: source, remotePort: packet.sourcePort },
-      { incoming: true, noDelay: this.#config.noDelay },
+      { incoming: true, ...mannerOf({}, this.#config) },
       now,
     );
     this.#limits.opened(port, source.node, now);

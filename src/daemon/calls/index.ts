@@ -20,6 +20,7 @@ export type DaemonMethod = Exclude<
   | 'listen'
   | 'unlisten'
   | 'close'
+  | 'end_writing'
   | 'send_datagram'
   | 'listen_datagrams'
   | 'unlisten_datagrams'

@@ -1,3 +1,4 @@
+import type { StreamPriority } from '../../api/priority.ts';
 export interface DialResult {
   readonly connection: number;
   readonly local_port: number;
@@ -19,6 +20,7 @@ export interface StreamMethods {
       port: number;
       timeout_ms?: number;
       no_delay?: boolean;
+      priority?: StreamPriority;
       /** Id of a message: where its sender still listens on the stream of it, the answer goes there. */
       answers?: string;
     },
@@ -27,6 +29,8 @@ export interface StreamMethods {
   /** Port 0 chooses a free one. */
   listen: [{ port: number }, { port: number }];
   unlisten: [{ port: number }, { port: number }];
+  /** Ends our direction; the peer's goes on. */
+  end_writing: [{ connection: number }, { connection: number }];
   /** Resolves when the peer has acknowledged everything. */
   close: [{ connection: number }, { connection: number }];
   /** With `confirm`, answered once it has left under a proven key. A broadcast skips whom the policy leaves out. */

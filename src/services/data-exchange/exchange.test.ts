@@ -278,6 +278,7 @@ describe('sending a message', () => {
       remote: { address: { network: 0, node: 1 }, port: 1001 },
       read,
       write: async () => {},
+      endWriting: async () => {},
       close: async () => {},
       abort: () => {},
     });
@@ -546,6 +547,7 @@ describe('sending a file', () => {
             wake?.();
           }
         },
+        endWriting: async () => {},
         close: async () => {},
         abort: () => {},
       };

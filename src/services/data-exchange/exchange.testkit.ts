@@ -260,6 +260,7 @@ export function breakingAfter(conn: Conn, bytes: number): Conn {
         throw new PilotError('connection_failed', 'The stream broke');
       }
     },
+    endWriting: () => conn.endWriting(),
     close: () => conn.close(),
     abort: () => conn.abort(),
   };

@@ -19,6 +19,9 @@ export const sendFile = defineCommand({
     peer: { value: peer, summary: 'hostname, address or node id' },
     file: { value: path, summary: 'file to send' },
   },
+  flags: {
+    background: { summary: 'give way to everything else on the path, other programs included' },
+  },
   timeout: 'none',
   returns: '{filename, bytes, destination, ack, transport, sha256, resumed_from, duration_ms}',
   examples: [
@@ -26,8 +29,12 @@ export const sendFile = defineCommand({
       line: 'pilotctl send-file node-b ./model.bin',
       about: 'Send a file; node-b sees it with: pilotctl received',
     },
+    {
+      line: 'pilotctl send-file node-b ./archive.tar --background',
+      about: 'Send a large one that nobody waits for, without slowing down anything else',
+    },
   ],
-  async run(context, { args }) {
+  async run(context, { args, flags }) {
     const source = await openSource(context, args.file);
     context.onEnd(() => source.close());
     const found = await findPeer(context, args.peer);
@@ -40,6 +47,7 @@ export const sendFile = defineCommand({
     const sent = await client
       .sendFile(found.address, source, {
         signal: context.signal,
+        ...(flags.background && { priority: 'background' as const }),
         onProgress({ phase, bytes, total }) {
           if (shown?.phase !== phase) {
             shown?.progress.stop();
