@@ -56,6 +56,7 @@ export class RegistryServer {
   readonly #sessionHost: SessionHost;
   #listener: PipeServer | undefined;
   #refused = 0;
+  #serving = true;
   #proven = 0;
 
   private constructor(options: RegistryServerOptions) {
@@ -100,6 +101,12 @@ export class RegistryServer {
     };
   }
 
+  /** False: every client is sent away at once, and whoever comes: they go to another instance, or come again. */
+  serve(serving: boolean): void {
+    this.#serving = serving;
+    if (!serving) for (const session of this.#sessions) session.pipe.destroy();
+  }
+
   async close(): Promise<void> {
     await this.#listener?.close();
     for (const session of this.#sessions) session.pipe.destroy();
@@ -110,6 +117,7 @@ export class RegistryServer {
     const count = this.#perHost.get(source) ?? { all: 0, unproven: 0 };
     const { connections, connectionsPerHost, provenPerHost } = this.#limits;
     if (
+      !this.#serving ||
       this.#sessions.size >= connections ||
       count.unproven >= connectionsPerHost ||
       count.all >= provenPerHost

@@ -172,6 +172,9 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
       webSocket,
       ...(tls && { tls }),
     });
+    const listening = server;
+    store.availability?.onChange((isUp) => listening.serve(isUp));
+    listening.serve(store.availability?.isUp ?? true);
     if (options.webSocketBind !== undefined)
       front = await net.listen(options.webSocketBind, (pipe) => pipe.destroy(), { webSocket });
     if (options.http !== undefined && meters !== undefined)

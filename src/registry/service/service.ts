@@ -17,6 +17,7 @@ import { HANDLERS, NOT_OFFERED } from './handlers.ts';
 import { NetworkState } from './networks/state.ts';
 import { Authorizer } from './operators/authorize.ts';
 import type { Operator } from './operators/operator.ts';
+import { hearOthers } from './others.ts';
 import { masked, Refusal, refusal } from './refusal.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Subscribers } from './subscribers.ts';
@@ -64,7 +65,7 @@ export function createRegistryService(options: RegistryServiceOptions): Operated
   const config = { ...DEFAULT_CONFIG, ...options.config };
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
   let quietUntil: Instant = 0;
-  const subscribers = new Subscribers();
+  const subscribers = new Subscribers(store.bus);
   const admission = new Admission(random.fork('admission'));
   const shared: Shared = {
     store,
@@ -82,11 +83,13 @@ export function createRegistryService(options: RegistryServiceOptions): Operated
     newNodes: new Budget(config.newNodesPerHost),
     takenNames: new Budget(config.takenNamesPerHost),
     rotations: new Budget(config.rotationsPerNode),
-    contacts: new Contacts(),
-    beacons: new BeaconList(),
+    contacts: new Contacts(store.bus),
+    beacons: new BeaconList(store.bus),
     sealer: new Sealer(store, clock, crypto, log, config.auditKept),
   };
   const authorizer = new Authorizer(config, store, crypto, clock);
+
+  hearOthers(shared);
 
   async function perform(request: object, context: CallContext): Promise<Reply> {
     const fields = request as Fields;

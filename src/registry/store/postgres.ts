@@ -1,5 +1,6 @@
 import type { Millis } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
+import { NotifyBus } from './postgres/bus.ts';
 import { postgresEngine } from './postgres/engine.ts';
 import { databaseError } from './postgres/errors.ts';
 import { UnwrittenSeen } from './postgres/last-seen.ts';
@@ -62,12 +63,25 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     probe: client(1),
     listen: client(1),
   });
+  const bus = new NotifyBus(schema);
+  let changed: (isUp: boolean) => void = () => undefined;
   const link = new DatabaseLink({
     clock,
     pools,
-    prepare: ({ probe }) => migrate(probe, place),
-    onUp: () => log.event('info', 'registry.store.connected', { database: name }),
-    onDown: (reason) => log.event('warn', 'registry.store.lost', { database: name, reason }),
+    async prepare({ probe, listen }) {
+      await migrate(probe, place);
+      await bus.listen(listen);
+    },
+    onUp({ reads }) {
+      log.event('info', 'registry.store.connected', { database: name });
+      bus.connect(reads);
+      changed(true);
+    },
+    onDown(reason) {
+      log.event('warn', 'registry.store.lost', { database: name, reason });
+      bus.connect(undefined);
+      changed(false);
+    },
   });
   const engine = postgresEngine({ link, clock, random, schema, name });
   const seen = new UnwrittenSeen(engine, clock, log);
@@ -86,6 +100,15 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return engine.read(() => tables.nodes.onlineCount(since));
     },
     touch: (id, at) => seen.note(id, at),
+    bus,
+    availability: {
+      get isUp() {
+        return link.pools !== undefined;
+      },
+      onChange(receiver) {
+        changed = receiver;
+      },
+    },
     async close() {
       await seen.finish();
       await link.close();

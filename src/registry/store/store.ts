@@ -4,6 +4,7 @@
  * `contract.testkit.ts`. Errors of every method: `disk_full`, `state_corrupt`, `io_error`, `unavailable` (closed).
  */
 import type { AuditStore } from './ports/audit.ts';
+import type { Availability, Bus } from './ports/bus.ts';
 import type { InboxStore } from './ports/inbox.ts';
 import type { NetworkStore } from './ports/networks.ts';
 import type { NodeStore } from './ports/nodes.ts';
@@ -12,6 +13,7 @@ import type { TrustStore } from './ports/trust.ts';
 import type { WebhookStore } from './ports/webhooks.ts';
 
 export type * from './ports/audit.ts';
+export type * from './ports/bus.ts';
 export type * from './ports/inbox.ts';
 export type * from './ports/networks.ts';
 export type * from './ports/nodes.ts';
@@ -27,6 +29,10 @@ export interface Store
     AuditStore,
     TokenStore,
     WebhookStore {
+  /** Of stores that several processes share. */
+  readonly bus?: Bus;
+  /** Of stores that are elsewhere. */
+  readonly availability?: Availability;
   /** Everything acknowledged and all soft state reaches the disk. */
   close(): Promise<void>;
 }

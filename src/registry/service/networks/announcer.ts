@@ -40,6 +40,11 @@ export class NetworkAnnouncer {
 
   /** Its name, policies or tokens are others: all members are told. */
   changed(network: NetworkId): void {
+    this.#store.bus?.publish({ kind: 'network', network });
+    this.changedHere(network);
+  }
+  /** As `changed`, only the connections of this process. */
+  changedHere(network: NetworkId): void {
     this.#add(network, (news) => {
       news.whole = true;
     });
@@ -57,6 +62,11 @@ export class NetworkAnnouncer {
   /** It came, went, or its role or tags changed: it and all members are told. */
   stands(network: NetworkId, node: NodeId): void {
     this.changedFor(node, network);
+    this.#store.bus?.publish({ kind: 'network', network, about: node });
+    this.standsHere(network, node);
+  }
+  /** As `stands`, only the other members and the connections of this process. */
+  standsHere(network: NetworkId, node: NodeId): void {
     this.#add(network, (news) => {
       if (news.about.size < MAX_NAMED) news.about.add(node);
       else news.several = true;
@@ -65,12 +75,24 @@ export class NetworkAnnouncer {
   invited(network: NetworkId, inviter: NodeId, target: NodeId): void {
     this.#subscribers.tell(target, 'invite', inviter, network);
   }
-  /** Members that would be told. */
-  async subscribedMembers(network: NetworkId): Promise<NodeId[]> {
-    const subscribed: NodeId[] = [];
-    if (this.#subscribers.size === 0) return subscribed;
-    await this.#walk(network, (member) => subscribed.push(member), SHORT_PAUSE);
-    return subscribed;
+  /** Members that would be told, and those that may be at other processes. */
+  async membersToTell(network: NetworkId): Promise<NodeId[]> {
+    const members: NodeId[] = [];
+    if (this.#subscribers.isIdle) return members;
+    const everybody = this.#store.bus !== undefined;
+    await this.#walk(network, (member) => members.push(member), SHORT_PAUSE, everybody);
+    return members;
+  }
+  /** The network is deleted; these were its members. */
+  gone(network: NetworkId, members: readonly NodeId[]): void {
+    this.goneHere(network, members);
+    for (let at = 0; at < members.length; at += SLICE) {
+      this.#store.bus?.publish({ kind: 'gone', network, members: members.slice(at, at + SLICE) });
+    }
+  }
+  /** As `gone`, only the connections of this process. */
+  goneHere(network: NetworkId, members: readonly NodeId[]): void {
+    for (const member of members) this.#subscribers.tellHere(member, 'network_changed', member, network);
   }
 
   #add(network: NetworkId, change: (news: News) => void): void {
@@ -109,19 +131,24 @@ export class NetworkAnnouncer {
   }
 
   #tell(member: NodeId, network: NetworkId, { whole, about, several }: News): void {
-    if (whole) this.#subscribers.tell(member, 'network_changed', member, network);
+    if (whole) this.#subscribers.tellHere(member, 'network_changed', member, network);
     for (const node of about) {
-      if (node !== member) this.#subscribers.tell(member, 'member_changed', node, network);
+      if (node !== member) this.#subscribers.tellHere(member, 'member_changed', node, network);
     }
-    if (several) this.#subscribers.tell(member, 'member_changed', 0, network);
+    if (several) this.#subscribers.tellHere(member, 'member_changed', 0, network);
   }
 
-  /** Visits the subscribed members, with pauses. */
-  async #walk(network: NetworkId, visit: (member: NodeId) => void, pause = PAUSE): Promise<void> {
+  /** Visits the subscribed members, or all, with pauses. */
+  async #walk(
+    network: NetworkId,
+    visit: (member: NodeId) => void,
+    pause = PAUSE,
+    everybody = false,
+  ): Promise<void> {
     let after = 0;
     for (;;) {
       const members = await this.#store.members(network, SLICE, after);
-      for (const { node } of members) if (this.#subscribers.has(node)) visit(node);
+      for (const { node } of members) if (everybody || this.#subscribers.has(node)) visit(node);
       if (members.length < SLICE) return;
       after = members.at(-1)!.node;
       await this.#clock.sleep(pause);

@@ -166,7 +166,7 @@ export const deleteNetwork: Handler = async (call) => {
   if (id === BACKBONE) throw refusal('invalid_argument', 'cannot delete the backbone network');
   const standing = await acting(call, id, ['owner']);
   const { announcer } = call.shared.networks;
-  const members = await announcer.subscribedMembers(id);
+  const members = await announcer.membersToTell(id);
   const deleted = await recorded(
     call,
     actorIn(call, standing),
@@ -175,7 +175,7 @@ export const deleteNetwork: Handler = async (call) => {
       done ? [{ action: 'network.deleted', network: id, details: { name: standing.network.name } }] : [],
   );
   if (!deleted) throw noSuchNetwork(id);
-  for (const member of members) announcer.changedFor(member, id);
+  announcer.gone(id, members);
   return { type: 'delete_network_ok', network_id: id };
 };
 
