@@ -39,9 +39,11 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       legacySignatures: !launch.requireProof,
     };
     const places = { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http };
-    const serving = await serve({ host, log, ...places, config }).catch((thrown: unknown) => {
-      throw portExplained(thrown);
-    });
+    const serving = await serve({ host, log, ...places, control: home.rendezvousSocket, config }).catch(
+      (thrown: unknown) => {
+        throw portExplained(thrown);
+      },
+    );
     const { registryEndpoint, beaconEndpoint, fingerprint } = serving;
     const facts: RendezvousFacts = {
       registry: formatEndpoint(registryEndpoint),

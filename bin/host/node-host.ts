@@ -19,6 +19,7 @@ import { nodeFiles } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { nodeProcesses } from './processes.ts';
 import { shell } from './shell.ts';
+import { storeFiles } from './store-files.ts';
 
 /** The machine the command line runs on, with the ports that `accelerator` allows; without it, the environment says. */
 export function nodeHost(accelerator?: AcceleratorSetting): Host {
@@ -41,6 +42,7 @@ export function nodeHost(accelerator?: AcceleratorSetting): Host {
     acceleration: (setting) => accelerate(setting).acceleration,
     passphraseKey,
     files: nodeFiles(),
+    stores: storeFiles(),
     processes: nodeProcesses(),
     answerers: nodeAnswerers(),
     storage: nodeStorage,

@@ -1,11 +1,14 @@
+import { asPilotError } from '../../src/api/errors.ts';
 import { formatEndpoint } from '../../src/base/endpoint.ts';
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
 import { httpPost } from '../../src/platform/index.ts';
-import type { RegistryConfig } from '../../src/registry/index.ts';
+import type { FileHolder, RegistryConfig } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
+import { backupOperations } from '../../src/rendezvous/backup-operations.ts';
+import { serveControl } from '../../src/rendezvous/control.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
-import type { Log } from '../../src/runtime/ports.ts';
+import type { Log, PipeServer } from '../../src/runtime/ports.ts';
 import { pageFiles } from './page-files.ts';
 
 /** What is served, and where. */
@@ -25,6 +28,8 @@ export interface ServeOptions {
   readonly http?: Endpoint | undefined;
   /** Host to announce the beacon under; undefined: clients take the host they reached the registry at. */
   readonly publicHost?: string | undefined;
+  /** Socket for orders of this user. @default none */
+  readonly control?: string | undefined;
   readonly config?: Partial<RegistryConfig>;
 }
 
@@ -59,9 +64,11 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
         ...options.config,
       },
     });
+    const control = options.control && (await openControl(options.control, options, store));
     return {
       ...serving,
       async close() {
+        if (control) await control.close();
         await serving.close();
         await store.close();
       },
@@ -69,6 +76,20 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+/** Without it a rendezvous still serves: a path may be too long for a socket. */
+async function openControl(
+  path: string,
+  { host, log, store: directory }: ServeOptions,
+  store: FileHolder,
+): Promise<PipeServer | undefined> {
+  try {
+    return await serveControl({ net: host.net, path, operations: backupOperations(store, directory) });
+  } catch (error) {
+    log.event('warn', 'rendezvous.no_control', { path, error: asPilotError(error).message });
+    return undefined;
   }
 }
 

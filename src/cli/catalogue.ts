@@ -39,6 +39,8 @@ import { setPublic } from './commands/names/set-public.ts';
 import { setTags } from './commands/names/set-tags.ts';
 import { tags } from './commands/names/tags.ts';
 import { NETWORK_COMMANDS } from './commands/networks/index.ts';
+import { registryBackup } from './commands/registry/backup.ts';
+import { registryRestore } from './commands/registry/restore.ts';
 import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
 import { rendezvousStatus } from './commands/rendezvous/status.ts';
@@ -122,6 +124,8 @@ export const CATALOGUE: readonly Command[] = [
   rendezvousStop,
   rendezvousStatus,
   rendezvousLogs,
+  registryBackup,
+  registryRestore,
   contextCommand,
   version,
 ];

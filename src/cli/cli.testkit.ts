@@ -115,6 +115,12 @@ export class TestMachine {
       crypto: nodeCrypto(),
       passphraseKey: (passphrase, salt) =>
         Promise.resolve(nodeCrypto().hkdfSha256(passphrase, salt, new Uint8Array(0), 32)),
+      stores: {
+        copy: () => Promise.reject(new Error('no stores here')),
+        check: () => Promise.reject(new Error('no stores here')),
+        move: () => Promise.reject(new Error('no stores here')),
+        remove: async () => {},
+      },
       files: this.#files(user, pid),
       processes: this.#processes(pid, user),
       answerers: {

@@ -12,6 +12,8 @@ export interface Home {
   readonly defaultSocket: string;
   readonly daemon: RunPaths;
   readonly rendezvous: RunPaths;
+  /** Where a running rendezvous takes orders of its user. */
+  readonly rendezvousSocket: string;
 }
 
 /** Files of one background program. */
@@ -41,6 +43,7 @@ export function homeAt(root: string): Home {
     defaultSocket: `${root}/pilot.sock`,
     daemon: run('pilot'),
     rendezvous: run('rendezvous'),
+    rendezvousSocket: `${root}/rendezvous.sock`,
   };
 }
 

@@ -139,6 +139,21 @@ export interface Answerers {
   ): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }>;
 }
 
+/** Directories that hold the store of a registry and its TLS key. */
+export interface StoreFiles {
+  /**
+   * Copies one into a new directory: the file before its log, so that the copy holds whatever was acknowledged before,
+   * as long as nothing folds the log into the file meanwhile. Synced. Bytes copied. Errors: `not_found`,
+   * `already_exists`, `disk_full`, `io_error`.
+   */
+  copy(from: string, to: string): Promise<number>;
+  /** Opens the store, which checks it, and leaves one file with everything in it. Errors: those of opening a store. */
+  check(directory: string): Promise<{ readonly nodes: number; readonly networks: number }>;
+  /** Renames a directory; false when the new name is taken. */
+  move(from: string, to: string): Promise<boolean>;
+  remove(directory: string): Promise<void>;
+}
+
 export interface Host {
   readonly version: string;
   /** PILOT_HOME, where set, is absolute here. */
@@ -161,6 +176,7 @@ export interface Host {
     cost: { readonly logN: number; readonly r: number; readonly p: number },
   ): Promise<Uint8Array>;
   readonly files: Files;
+  readonly stores: StoreFiles;
   readonly processes: Processes;
   readonly answerers: Answerers;
   /** What a daemon with this setting uses to seal packets and to send them. */

@@ -10,7 +10,7 @@ export {
   type RegistryService,
   type RegistryServiceOptions,
 } from './service/service.ts';
-export { type EmbeddedStoreOptions, openEmbeddedStore } from './store/embedded.ts';
+export { type EmbeddedStoreOptions, type FileHolder, openEmbeddedStore } from './store/embedded.ts';
 export { memoryStore } from './store/memory.ts';
 export type { Store } from './store/store.ts';
 export { persistedCertificate, type ServerCertificate } from './tls-certificate.ts';

@@ -79,6 +79,7 @@ export interface Rendezvous {
   /** SHA-256 of the registry's certificate, lower-case hex; empty without TLS. */
   readonly fingerprint: string;
   readonly beacon: Beacon;
+  readonly service: RegistryService;
   readonly httpEndpoint: Endpoint | undefined;
   /** Where `webSocketBind` listens. */
   readonly webSocketEndpoint: Endpoint | undefined;
@@ -201,6 +202,7 @@ export async function startRendezvous(options: RendezvousOptions): Promise<Rende
     beaconEndpoint: beacon.endpoint,
     fingerprint,
     beacon,
+    service,
     httpEndpoint: http?.endpoint,
     webSocketEndpoint: front?.local,
     streams: () => streams.stats(),

@@ -243,6 +243,40 @@ test('last-seen times reach the disk some seconds after they were heard', async 
   await manual.advance(1000);
 });
 
+test('while the file is held, changes go to the log, and a copy of both has all that was acknowledged', async () => {
+  const path = freshPath();
+  const store = await openEmbeddedStore({ path, clock, log });
+  const letGo = await store.holdFile();
+  const letGoToo = await store.holdFile();
+  const before = readFileSync(path);
+  const wide = (n: number) => registration(n % 250, { publicKey: wideKey(n), owner: 'x'.repeat(20_000) });
+  // More than is folded in at once.
+  for (let n = 1; n <= 250; n++) await store.register(wide(n));
+  letGo();
+  letGo();
+  await store.register(wide(251));
+  assert.equal(readFileSync(path).equals(before), true);
+  const copy = freshPath();
+  mkdirSync(join(copy, '..'), { recursive: true });
+  copyFileSync(path, copy);
+  await store.register(wide(252));
+  const atTheEnd = 252;
+  copyFileSync(`${path}-wal`, `${copy}-wal`);
+  await store.register(wide(253));
+  letGoToo();
+  await store.register(wide(254));
+  assert.equal(readFileSync(path).equals(before), false, 'let go, the log is folded in again');
+  await store.close();
+  letGoToo();
+  const again = await open(copy);
+  assert.equal((await again.counts()).nodes, atTheEnd);
+  await again.close();
+});
+
+function wideKey(n: number): Uint8Array {
+  return Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? n & 0xff : i === 1 ? n >> 8 : 9));
+}
+
 test('a file with damaged structure is refused, whichever page it is', async () => {
   const whole = freshPath();
   await filled(whole);

@@ -18,6 +18,9 @@ import type { NodeIdentity, Store } from './store.ts';
 /** Files up to this size are checked in depth when opened; larger ones for structure only. */
 const DEEP_CHECK_LIMIT: Bytes = 64 * 1024 * 1024;
 
+/** Pages of the log that are folded into the file at once. */
+const CHECKPOINT = 1000;
+
 export interface EmbeddedStoreOptions {
   /** The database file; its directory is made when missing. A second file with the suffix `-wal` lies beside it. */
   readonly path: string;
@@ -29,12 +32,21 @@ export interface EmbeddedStoreOptions {
   readonly softDelay?: Millis;
 }
 
+/** A store in a file that others may copy while it is in use. */
+export interface FileHolder {
+  /**
+   * From now on the file stays as it is, and what changes goes to its log, which grows: whoever copies first the file and
+   * then the log has every change acknowledged before he began. Resolves with how to let go; once is enough.
+   */
+  holdFile(): Promise<() => void>;
+}
+
 /**
  * The default store: one SQLite file, no server. A change is acknowledged after its write-ahead log is synced;
  * changes of one turn share a sync. Opening checks the whole file.
  * Errors: `state_corrupt`, `disk_full`, `io_error`, `unavailable` (another process has it, or a newer version wrote it).
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store & FileHolder> {
   const { path } = options;
   // The native library is loaded by nobody who does not open a store.
   const { default: Database } = await import('libsql');
@@ -154,7 +166,7 @@ function abandon(sql: Sql): void {
 function embeddedStore(
   sql: Sql,
   { path, clock, log, defer, softDelay = SOFT_DELAY }: EmbeddedStoreOptions,
-): Store {
+): Store & FileHolder {
   const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
   const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
@@ -174,6 +186,9 @@ function embeddedStore(
     return node;
   }
 
+  let holders = 0;
+  let closed = false;
+
   return {
     ...storeOver({ read, view: read, write }, tables),
     async identity(id) {
@@ -181,7 +196,18 @@ function embeddedStore(
     },
     onlineCount: async (since) => pages.countSince(since),
     touch: (id, at) => seen.note(id, at),
+    async holdFile() {
+      // A first change would turn the file into one with a log.
+      await commit.write(() => {});
+      if (holders++ === 0) sql.exec('PRAGMA wal_autocheckpoint = 0');
+      let held = true;
+      return () => {
+        if (held && --holders === 0 && !closed) sql.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT}`);
+        held = false;
+      };
+    },
     async close() {
+      closed = true;
       commit.commit();
       await behind.finish();
       commit.close();
