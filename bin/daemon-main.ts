@@ -99,7 +99,7 @@ export async function runDaemon(given: unknown, report: (report: StartReport) =>
       config: {
         socketPath: settings.socket,
         listen: settings.listen,
-        registries: [registry],
+        registries: [registry, ...(local === undefined ? (settings.registry_fallbacks ?? []) : [])],
         ...tlsOf(local === undefined ? settings : undefined, fingerprint),
         transport: settings.transport,
         carriers: carriersOf(settings),

@@ -8,6 +8,7 @@ import type { Host, StartReport } from '../src/cli/host.ts';
 import { storeLock } from '../src/cli/local/handover.ts';
 import { isWildcard } from '../src/cli/registry-probe.ts';
 import { nodeLog } from '../src/platform/index.ts';
+import { readPlace } from '../src/registry/index.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
 import { serve } from './host/serve.ts';
@@ -32,13 +33,24 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
   let lock: Claim | undefined;
   try {
     lock = held(await claim(host, storeLock(launch.store), { program: 'rendezvous', home: home.root }));
-    const { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http } = launch;
+    const { store, database, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http } =
+      launch;
     const config = {
       adminToken: await adminToken(host, launch.adminTokenFile),
       networkCreation: launch.networkCreation,
       legacySignatures: !launch.requireProof,
     };
-    const places = { store, registry, beacon, beaconAlternate, publicHost, webSocket, webSocketUrl, http };
+    const places = {
+      store,
+      database,
+      registry,
+      beacon,
+      beaconAlternate,
+      publicHost,
+      webSocket,
+      webSocketUrl,
+      http,
+    };
     const serving = await serve({ host, log, ...places, control: home.rendezvousSocket, config }).catch(
       (thrown: unknown) => {
         throw portExplained(thrown);
@@ -50,7 +62,7 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       beacon: formatEndpoint(beaconEndpoint),
       fingerprint,
       http: serving.httpEndpoint === undefined ? '' : formatEndpoint(serving.httpEndpoint),
-      store: launch.store,
+      store: database === undefined ? store : readPlace(database).name,
       log_file: launch.foreground ? '' : home.rendezvous.log,
       hosts:
         launch.publicHost === undefined

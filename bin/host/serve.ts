@@ -4,7 +4,9 @@ import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
 import { httpPost } from '../../src/platform/index.ts';
 import type { FileHolder, RegistryConfig } from '../../src/registry/index.ts';
+import { sharedCertificate } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
+import { openPostgresStore, type PostgresStore } from '../../src/registry/store/postgres.ts';
 import { backupOperations } from '../../src/rendezvous/backup-operations.ts';
 import { serveControl } from '../../src/rendezvous/control.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
@@ -17,6 +19,8 @@ export interface ServeOptions {
   readonly log: Log;
   /** Directory of the durable store and the key. */
   readonly store: string;
+  /** URL of a database that holds the facts, and the key of all instances, instead. */
+  readonly database?: string | undefined;
   readonly registry: Endpoint;
   readonly beacon: Endpoint;
   /** Second port of the beacon. @default the port after the next, when it is free */
@@ -38,7 +42,8 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
   const { host, log } = options;
   const { net, clock, random, crypto } = host;
   const storage = host.storage(options.store);
-  const store = await openEmbeddedStore({ path: `${options.store}/registry.db`, clock, log });
+  const { embedded, shared } = await openStore(options);
+  const store = embedded ?? shared;
   try {
     const serving = await startRendezvous({
       net,
@@ -48,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       log,
       storage,
       store,
-      tls: 'persisted',
+      tls: shared === undefined ? 'persisted' : await sharedCertificate({ store: shared, crypto, clock }),
       registryBind: options.registry,
       beaconBind: options.beacon,
       beaconAlternateBind: options.beaconAlternate ?? secondPort(options.beacon),
@@ -64,7 +69,7 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
         ...options.config,
       },
     });
-    const control = options.control && (await openControl(options.control, options, store));
+    const control = options.control && embedded && (await openControl(options.control, options, embedded));
     return {
       ...serving,
       async close() {
@@ -77,6 +82,19 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
     await store.close();
     throw error;
   }
+}
+
+type Opened =
+  | { readonly embedded: Awaited<ReturnType<typeof openEmbeddedStore>>; readonly shared?: undefined }
+  | { readonly embedded?: undefined; readonly shared: PostgresStore };
+
+async function openStore({ host, log, store, database }: ServeOptions): Promise<Opened> {
+  const { clock, random } = host;
+  if (database === undefined)
+    return { embedded: await openEmbeddedStore({ path: `${store}/registry.db`, clock, log }) };
+  return {
+    shared: await openPostgresStore({ url: database, clock, log, random: () => random.fraction() }),
+  };
 }
 
 /** Without it a rendezvous still serves: a path may be too long for a socket. */

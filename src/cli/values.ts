@@ -18,6 +18,10 @@ export const path = value('path', (input) => {
   if (input === '') throw new RangeError('expected a path');
   return input;
 });
+/** True for the URL of a database, where a store may also be a directory. */
+export function isPostgresUrl(place: string): boolean {
+  return /^postgres(ql)?:\/\//.test(place);
+}
 /** Hostname, address or node id; the daemon resolves it. */
 export const peer = value('peer', (input) => {
   if (input.trim() === '') throw new RangeError('expected a hostname, an address or a node id');
@@ -76,6 +80,12 @@ export function hostPort(label: string, defaultPort?: number): Value<Endpoint> {
     if (endpoint === undefined || endpoint.port === 0) throw new RangeError(`expected ${shape}`);
     return endpoint;
   });
+}
+
+/** The same, several of them with commas between, best first. */
+export function hostPorts(label: string, defaultPort: number): Value<readonly Endpoint[]> {
+  const each = hostPort(label, defaultPort);
+  return value(label, (input) => input.split(',').map((part) => each.parse(part.trim())));
 }
 
 /** An address to bind: `HOST:PORT` or `:PORT` (all interfaces); port 0 lets the system choose. */

@@ -12,6 +12,8 @@ export {
 } from './service/service.ts';
 export { type EmbeddedStoreOptions, type FileHolder, openEmbeddedStore } from './store/embedded.ts';
 export { memoryStore } from './store/memory.ts';
+export { readPlace } from './store/postgres/place.ts';
+export { openPostgresStore, type PostgresStore } from './store/postgres.ts';
 export type { Store } from './store/store.ts';
-export { persistedCertificate, type ServerCertificate } from './tls-certificate.ts';
+export { persistedCertificate, type ServerCertificate, sharedCertificate } from './tls-certificate.ts';
 export { WebhookRunner, type WebhookRunnerOptions } from './webhooks/runner.ts';

@@ -4,6 +4,7 @@ import type { Crypto } from '../base/crypto.ts';
 import type { Clock, Storage } from '../runtime/ports.ts';
 import { decodeBase64 } from '../wire/base64.ts';
 import { isJsonObject, parseJson } from '../wire/json.ts';
+import type { PostgresStore } from './store/postgres.ts';
 
 export interface ServerCertificate {
   /** PEM. */
@@ -24,7 +25,7 @@ const LIFETIME = 50 * 365 * DAY;
  * Errors: `state_corrupt`, `disk_full`, `io_error`.
  */
 export async function persistedCertificate(options: {
-  readonly storage: Storage;
+  readonly storage: Pick<Storage, 'read' | 'replace' | 'describe'>;
   readonly crypto: Crypto;
   readonly clock: Clock;
   /** @default 'tls.json' */
@@ -42,6 +43,27 @@ export async function persistedCertificate(options: {
   const made = await generate(clock.wallNow());
   await storage.replace(path, utf8(`${JSON.stringify(made, null, 2)}\n`));
   return { ...made, fingerprint: fingerprintOf(made.certificate, crypto)! };
+}
+
+/** Of all processes that share a store: the first makes it. */
+export async function sharedCertificate(options: {
+  readonly store: Pick<PostgresStore, 'setting' | 'offerSetting' | 'name'>;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+}): Promise<ServerCertificate> {
+  const { store, crypto, clock } = options;
+  const storage = {
+    async read(path: string): Promise<Uint8Array | undefined> {
+      const text = await store.setting(path);
+      return text === undefined ? undefined : utf8(text);
+    },
+    replace: (path: string, data: Uint8Array): Promise<void> =>
+      store.offerSetting(path, fromUtf8Strict(data)!),
+    describe: (path: string): string => `${path} in ${store.name}`,
+  };
+  await persistedCertificate({ storage, crypto, clock });
+  // Another process may have been first.
+  return persistedCertificate({ storage, crypto, clock });
 }
 
 async function generate(now: number): Promise<{ certificate: string; privateKey: string }> {

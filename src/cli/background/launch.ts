@@ -36,6 +36,8 @@ export interface DaemonFacts {
 export interface RendezvousLaunch {
   readonly home: string;
   readonly store: string;
+  /** URL of the database that holds the facts instead; has its password. */
+  readonly database: string | undefined;
   readonly registry: Endpoint;
   readonly beacon: Endpoint;
   /** Undefined: the port after the next, when it is free. */

@@ -6,7 +6,7 @@ import { formatEndpoint } from '../../base/endpoint.ts';
 import type { Endpoint } from '../../base/units.ts';
 import { parseCarrierUrl } from '../../wire/compat.ts';
 import { maskedProxyUrl, parseProxyUrl } from '../../wire/proxy-url.ts';
-import { fingerprint, hostname, hostPort, tunnelAddress, type Value } from '../values.ts';
+import { fingerprint, hostname, hostPort, hostPorts, tunnelAddress, type Value } from '../values.ts';
 import { autoApproveSchema, ruleToFile } from './auto-approve.ts';
 
 /** Ports an old or unnamed registry and beacon are expected on. spec/22 §3 */
@@ -141,6 +141,12 @@ export const KEYS = {
       toFile: formatEndpoint,
     },
   ),
+  registry_fallbacks: textKey<readonly Endpoint[]>(
+    hostPorts('hosts', REGISTRY_PORT),
+    'HOST or HOST:PORT, several with commas between',
+    'Other instances of the same registry, with the same certificate, for when it cannot be reached',
+    { toFile: (read) => read.map(formatEndpoint).join(', ') },
+  ),
   registry_fingerprint: textKey(
     fingerprint,
     '64 hex digits',
@@ -274,6 +280,7 @@ export const KEYS = {
   | Key<'auto' | 'off' | number>
   | Key<boolean>
   | Key<Endpoint>
+  | Key<readonly Endpoint[]>
   | Key<readonly AutoApproveRule[]>
 >;
 

@@ -11,6 +11,7 @@ import { KEY_NAMES, KEYS, type KeyName, variableOf } from './keys.ts';
 /** Every setting with its value in force. */
 export interface Settings {
   readonly registry: Endpoint | undefined;
+  readonly registry_fallbacks: readonly Endpoint[] | undefined;
   readonly registry_fingerprint: string | undefined;
   readonly registry_tls: boolean;
   readonly registry_trust: 'pinned' | 'system';
@@ -114,6 +115,7 @@ function dropForeignPin(
     if (sameEndpoint(configured, settings.registry as Endpoint)) return;
   }
   for (const key of [
+    'registry_fallbacks',
     'registry_fingerprint',
     'beacon',
     'compat_beacon',

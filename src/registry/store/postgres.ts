@@ -9,6 +9,7 @@ import { readPlace } from './postgres/place.ts';
 import { migrate } from './postgres/schema.ts';
 import type { Sql } from './postgres/sql.ts';
 import { createTables, storeOver } from './sql/store.ts';
+import { one, run, type Steps } from './steps.ts';
 import type { Store } from './store.ts';
 
 /** Connections of one instance, beside one that probes and one that listens. */
@@ -18,6 +19,15 @@ const WRITE_CONNECTIONS = 10;
 const CONNECT_PATIENCE = 2;
 /** A statement that takes longer fails; locks of an instance that went silent are let go after as long. */
 const STATEMENT_PATIENCE: Millis = 10_000;
+
+export interface PostgresStore extends Store {
+  /** Where it is, without the password. */
+  readonly name: string;
+  /** What all processes on this store share; undefined when nobody has put it there. */
+  setting(name: string): Promise<string | undefined>;
+  /** Puts it there unless somebody was first. */
+  offerSetting(name: string, value: string): Promise<void>;
+}
 
 export interface PostgresStoreOptions {
   /** See `readPlace`. Has the password: never logged. */
@@ -34,7 +44,7 @@ export interface PostgresStoreOptions {
  * reached every request fails at once with `unavailable`; it comes back by itself.
  * Errors: `invalid_argument` (the URL), `unavailable`, `permission_denied`, `state_corrupt`.
  */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const { clock, log, random } = options;
   const place = readPlace(options.url);
   const { schema, name } = place;
@@ -100,6 +110,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return engine.read(() => tables.nodes.onlineCount(since));
     },
     touch: (id, at) => seen.note(id, at),
+    name,
+    setting: (key) => engine.read(() => setting(key)),
+    offerSetting: (key, value) => engine.write(() => offerSetting(key, value)),
     bus,
     availability: {
       get isUp() {
@@ -114,4 +127,12 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       await link.close();
     },
   };
+}
+
+function* setting(name: string): Steps<string | undefined> {
+  const row = yield* one('SELECT value FROM settings WHERE name = ?', name);
+  return row === undefined ? undefined : String(row.value);
+}
+function* offerSetting(name: string, value: string): Steps<void> {
+  yield* run('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING', name, value);
 }

@@ -5,9 +5,10 @@ import { holderOf } from '../../background/run-file.ts';
 import { startProgram } from '../../background/start.ts';
 import { defineCommand } from '../../command.ts';
 import { BEACON_PORT, carrierAddress, REGISTRY_PORT } from '../../config/keys.ts';
+import type { Context } from '../../context.ts';
 import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
-import { bindAddress, httpAddress, oneOf, path, text } from '../../values.ts';
+import { bindAddress, httpAddress, isPostgresUrl, oneOf, path, text } from '../../values.ts';
 
 export const rendezvousStart = defineCommand({
   name: 'rendezvous start',
@@ -46,7 +47,12 @@ export const rendezvousStart = defineCommand({
         'serve the dashboard, /metrics, /healthz and /readyz here, without TLS; a port alone is for this machine only',
     },
     publicHost: { value: text, summary: 'name or address under which others reach this machine' },
-    store: { value: path, summary: 'directory of the durable store; by default in the home of the node' },
+    store: {
+      value: path,
+      summary:
+        'directory of the durable store, by default in the home of the node; or the postgres:// URL of a database ' +
+        'that several instances may share (its password better in PGPASSWORD)',
+    },
     adminTokenFile: {
       value: path,
       summary: 'file with the token of the operator, of 16 characters or more; without it there is none',
@@ -86,13 +92,14 @@ export const rendezvousStart = defineCommand({
       });
     }
     const { settings } = await context.settings();
-    const chosen = flags.store === undefined ? await localStore(host, home) : host.absolute(flags.store);
-    const store = chosen ?? home.registry;
+    const database = flags.store !== undefined && isPostgresUrl(flags.store) ? flags.store : undefined;
+    const store = await directoryOf(context, database === undefined ? flags.store : undefined, database);
     const giveBack = await takeStore(context, store);
     context.onEnd(giveBack);
     const launch: RendezvousLaunch = {
       home: home.root,
       store,
+      database,
       registry: flags.registryAddr,
       beacon: flags.beaconAddr,
       beaconAlternate: flags.beaconAlternateAddr,
@@ -124,6 +131,17 @@ export const rendezvousStart = defineCommand({
     return { data: { ...data, init }, human: `Rendezvous running (pid ${pid})\n${describeRendezvous(data)}` };
   },
 });
+
+/** With a database, it only holds what is this machine's own. */
+async function directoryOf(
+  { host, home }: Pick<Context, 'host' | 'home'>,
+  chosen: string | undefined,
+  database: string | undefined,
+): Promise<string> {
+  if (chosen !== undefined) return host.absolute(chosen);
+  const local = database === undefined ? await localStore(host, home) : undefined;
+  return local ?? home.registry;
+}
 
 /** The command that joins other machines to a rendezvous. */
 export function initLine({ registry, hosts, fingerprint }: RendezvousFacts): string {

@@ -48,6 +48,7 @@ export const config = defineCommand({
 
 /** What goes with a registry and is wrong for another. */
 const BELONG_TO_REGISTRY: readonly KeyName[] = [
+  'registry_fallbacks',
   'registry_fingerprint',
   'registry_tls',
   'registry_trust',

@@ -9,7 +9,7 @@ import { probingOf } from '../../config/proxies.ts';
 import type { Context } from '../../context.ts';
 import { probeRegistry, type RegistryFacts } from '../../registry-probe.ts';
 import { formatFields } from '../../text.ts';
-import { fingerprint, hostname, hostPort, path, text } from '../../values.ts';
+import { fingerprint, hostname, hostPort, hostPorts, path, text } from '../../values.ts';
 
 /** One contact with the registry, ms. */
 const CONTACT = 8000;
@@ -24,8 +24,8 @@ export const init = defineCommand({
     'joins or hosts one for this machine only.',
   flags: {
     registry: {
-      value: hostPort('host', REGISTRY_PORT),
-      summary: `registry to join, HOST or HOST:PORT (port ${REGISTRY_PORT})`,
+      value: hostPorts('host', REGISTRY_PORT),
+      summary: `registry to join, HOST or HOST:PORT (port ${REGISTRY_PORT}); its other instances after commas`,
     },
     beacon: {
       value: hostPort('host', BEACON_PORT),
@@ -101,15 +101,22 @@ type Choice = {
 async function chooseRegistry(
   context: Context,
   raw: Record<string, unknown>,
-  registry: Endpoint,
+  [registry, ...fallbacks]: readonly Endpoint[],
   choice: Choice,
 ): Promise<RegistryFacts | undefined> {
+  if (registry === undefined) throw new RangeError('a registry');
   const same = raw.registry !== undefined && sameEndpoint(readKey('registry', raw.registry, ''), registry);
   const pinned = same && choice.tls ? pinIn(raw) : undefined;
-  for (const key of ['registry_fingerprint', 'registry_tls', ...(same ? [] : ['beacon'])]) delete raw[key];
+  for (const key of [
+    'registry_fingerprint',
+    'registry_tls',
+    ...(same ? [] : ['beacon', 'registry_fallbacks']),
+  ])
+    delete raw[key];
   const wanted = choice.fingerprint ?? pinned;
-  const facts = await contact(context, registry, { ...choice, fingerprint: wanted });
+  const facts = await contact(context, [registry, ...fallbacks], { ...choice, fingerprint: wanted });
   raw.registry = formatEndpoint(registry);
+  if (fallbacks.length > 0) raw.registry_fallbacks = fallbacks.map(formatEndpoint).join(', ');
   if (!choice.tls) raw.registry_tls = false;
   const key = facts?.fingerprint ?? wanted;
   if (choice.tls && key !== undefined) raw.registry_fingerprint = key;
@@ -128,9 +135,10 @@ function pinIn(raw: RawConfig): string | undefined {
 /** With its key given, a registry that is away can be configured all the same. */
 async function contact(
   context: Context,
-  registry: Endpoint,
+  [registry, ...others]: readonly Endpoint[],
   choice: Choice,
 ): Promise<RegistryFacts | undefined> {
+  if (registry === undefined) throw new RangeError('a registry');
   try {
     return await probeRegistry(probingOf(context.host, (await context.settings()).settings), registry, {
       tls: choice.tls,
@@ -141,6 +149,7 @@ async function contact(
   } catch (thrown) {
     const away = thrown instanceof PilotError && thrown.code === 'registry_unreachable';
     if (!away) throw thrown;
+    if (others.length > 0) return contact(context, others, choice);
     if (choice.fingerprint === undefined && choice.tls) {
       throw new PilotError(
         'registry_unreachable',

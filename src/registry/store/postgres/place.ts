@@ -13,11 +13,6 @@ export interface DatabasePlace {
 const SCHEMA = 'schema';
 const DEFAULT_SCHEMA = 'pilot';
 
-/** True for what `openPostgresStore` takes. */
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text);
-}
-
 /**
  * `postgres://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME&sslmode=require`. The password may come from `PGPASSWORD`
  * instead. Throws `invalid_argument`, without the URL in its message.
@@ -29,6 +24,7 @@ export function readPlace(text: string): DatabasePlace {
   } catch {
     throw invalid('it is no URL');
   }
+  if (!/^postgres(ql)?:$/.test(url.protocol)) throw invalid('it does not begin with postgres://');
   const database = decodeURIComponent(url.pathname.slice(1));
   if (url.hostname === '' || database === '') throw invalid('it has to name a host and a database');
   const schema = url.searchParams.get(SCHEMA) ?? DEFAULT_SCHEMA;

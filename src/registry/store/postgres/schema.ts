@@ -2,10 +2,11 @@ import type { TransactionSql } from 'postgres';
 import { PilotError } from '../../../api/errors.ts';
 import { FIRST } from './migrations/001-first.ts';
 import { AUDIT } from './migrations/002-audit.ts';
+import { SETTINGS } from './migrations/003-settings.ts';
 import type { Sql } from './sql.ts';
 
 /** Each entry takes the schema from its index to the next. Entries are never changed, only added, and only add. */
-export const MIGRATIONS: readonly string[] = [FIRST, AUDIT];
+export const MIGRATIONS: readonly string[] = [FIRST, AUDIT, SETTINGS];
 
 /** Of PostgreSQL itself. */
 const OLDEST_SERVER = 150_000;
