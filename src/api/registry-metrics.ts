@@ -67,6 +67,18 @@ export const REGISTRY_METRICS = {
     labels: [],
     help: 'Connections refused: too many, or too many from one place',
   },
+  pilot_registry_connections_proven: {
+    type: 'gauge',
+    labels: [],
+    help: 'Of those, the ones that proved which node they are',
+  },
+  pilot_registry_slow_readers_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Clients cut because they did not take what they were sent',
+  },
+  pilot_registry_waiting: { type: 'gauge', labels: [], help: 'Clients whose request waits for its turn' },
+  pilot_registry_unsent_bytes: { type: 'gauge', labels: [], help: 'Answers that clients have not taken' },
   pilot_registry_buffered_bytes: { type: 'gauge', labels: [], help: 'Unfinished requests held in memory' },
   pilot_beacon_nodes: {
     type: 'gauge',
@@ -93,6 +105,10 @@ export const REGISTRY_METRICS = {
     labels: ['beacon'],
     help: 'Round trip from this process to the beacons it knows',
   },
+  pilot_audit_events_total: { type: 'counter', labels: [], help: 'Entries of the audit log ever made' },
+  pilot_webhooks: { type: 'gauge', labels: [], help: 'Webhooks there are' },
+  pilot_webhook_waiting: { type: 'gauge', labels: [], help: 'Deliveries that are to be tried again' },
+  pilot_webhook_dead_letters: { type: 'gauge', labels: [], help: 'Deliveries that were given up' },
   pilot_dashboard_streams: { type: 'gauge', labels: [], help: 'Dashboard pages that are kept up to date' },
   pilot_http_requests_total: {
     type: 'counter',

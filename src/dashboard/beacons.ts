@@ -71,7 +71,7 @@ function tableOf(beacons: readonly BeaconRow[]): HTMLElement {
         rtt === undefined ? '–' : `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`,
       ),
       h('td', { class: 'number' }, number(nodes)),
-      h('td', { class: 'number' }, bytes === undefined ? '–' : `${compact(bytes)}B/s`),
+      h('td', { class: 'number' }, bytes === undefined ? '–' : `${compact(bytes)} B/s`),
     );
   });
   return h('table', {}, h('thead', {}, heads), h('tbody', {}, ...rows));

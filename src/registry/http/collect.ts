@@ -1,13 +1,7 @@
 import type { UnixMillis } from '../../base/units.ts';
+import type { ServerStats } from '../server.ts';
 import type { CensusResult } from './census.ts';
 import type { Meters } from './meters.ts';
-
-/** What the registry's sockets say of themselves. */
-export interface ServerStats {
-  readonly connections: number;
-  readonly refused: number;
-  readonly bufferedBytes: number;
-}
 
 /** What the beacon of this process says of itself. */
 export interface BeaconStats {
@@ -32,6 +26,9 @@ export interface Collected {
   /** Milliseconds by beacon. */
   readonly rtts: ReadonlyMap<string, number>;
   readonly streams: number;
+  /** Entries of the audit log ever made. */
+  readonly audit: number;
+  readonly webhooks: { readonly count: number; readonly waiting: number; readonly dead: number };
 }
 
 /** Sets what is not counted as it happens. */
@@ -45,7 +42,15 @@ export function collect(meters: Meters, found: Collected): void {
   meters.gauge('pilot_dashboard_streams').set(found.streams);
   meters.gauge('pilot_registry_connections').set(server.connections);
   meters.counted('pilot_registry_connections_refused_total', server.refused);
+  meters.gauge('pilot_registry_connections_proven').set(server.proven);
+  meters.counted('pilot_registry_slow_readers_total', server.dropped);
+  meters.gauge('pilot_registry_waiting').set(server.waiting);
   meters.gauge('pilot_registry_buffered_bytes').set(server.bufferedBytes);
+  meters.gauge('pilot_registry_unsent_bytes').set(server.unsentBytes);
+  meters.counted('pilot_audit_events_total', found.audit);
+  meters.gauge('pilot_webhooks').set(found.webhooks.count);
+  meters.gauge('pilot_webhook_waiting').set(found.webhooks.waiting);
+  meters.gauge('pilot_webhook_dead_letters').set(found.webhooks.dead);
   meters.gauge('pilot_beacon_nodes').set({ proven: 'true' }, beacon.provenNodes);
   meters.gauge('pilot_beacon_nodes').set({ proven: 'false' }, beacon.nodes - beacon.provenNodes);
   meters.counted('pilot_beacon_relayed_frames_total', beacon.relayedFrames);

@@ -15,6 +15,8 @@ const SPANS: Readonly<Record<HistorySpan, { readonly every: Millis; readonly kee
   day: { every: 5 * 60_000, keep: 289 },
   month: { every: 2 * 3_600_000, keep: 373 },
 };
+/** A sample this much early counts as due. */
+const TOLERANCE: Millis = 2000;
 const NAMES = Object.keys(SPANS) as HistorySpan[];
 
 /** What there was over time, in three resolutions; a few tens of kilobytes. */
@@ -27,8 +29,7 @@ export class SampleHistory {
       const samples = this.#spans[name];
       const last = samples.at(-1);
       const { every, keep } = SPANS[name];
-      // A tenth of tolerance: timers are never early, and often a little late.
-      if (last !== undefined && sample.at - last.at < every * 0.9 && sample.at >= last.at) continue;
+      if (last !== undefined && sample.at - last.at < every - TOLERANCE && sample.at >= last.at) continue;
       samples.push(sample);
       if (samples.length > keep) samples.shift();
     }

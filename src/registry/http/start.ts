@@ -2,12 +2,13 @@ import type { Overview } from '../../api/dashboard.ts';
 import { asPilotError } from '../../api/errors.ts';
 import type { Endpoint, Millis } from '../../base/units.ts';
 import type { Clock, Log, Net, Storage, Timer, TlsServerOptions } from '../../runtime/ports.ts';
+import type { ServerStats } from '../server.ts';
 import type { RegistryService } from '../service/service.ts';
 import type { Store } from '../store/store.ts';
 import type { FindOperator } from './access.ts';
 import { BeaconWatch, type OwnBeacon } from './beacon-watch.ts';
 import { Census } from './census.ts';
-import { collect, type ServerStats } from './collect.ts';
+import { type Collected, collect } from './collect.ts';
 import { addDashboard, type PageFiles } from './dashboard.ts';
 import { Health } from './health.ts';
 import { SampleHistory } from './history.ts';
@@ -128,6 +129,7 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
         beacon: options.ownBeacon.stats(),
         rtts: beacons.rtts(),
         streams: dashboard.streams(),
+        ...(await recordsKept(store)),
       });
       return { type: meters.contentType, text: await meters.text() };
     },
@@ -189,4 +191,20 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
       await save();
     },
   };
+}
+
+/** What the store keeps for operators. Errors of the store leave it at nothing: `pilot_store_ready` says so. */
+async function recordsKept(store: Store): Promise<Pick<Collected, 'audit' | 'webhooks'>> {
+  const webhooks = { count: 0, waiting: 0, dead: 0 };
+  try {
+    for (const { id } of await store.webhooks()) {
+      const { waiting, dead } = await store.countDeliveries(id);
+      webhooks.count++;
+      webhooks.waiting += waiting;
+      webhooks.dead += dead;
+    }
+    return { audit: (await store.auditBounds()).head.seq, webhooks };
+  } catch {
+    return { audit: 0, webhooks };
+  }
 }
