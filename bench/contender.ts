@@ -1,5 +1,6 @@
 /** Two processes with the two ends of a stack, and the daemons that stand between them. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { PROJECT } from '../lab/stage.ts';
 import type { Answer, Task } from './peer.ts';
@@ -20,6 +21,13 @@ export interface ContenderOptions {
   /** Words before the command, e.g. those that enter a network namespace. */
   readonly serverPrefix?: readonly string[];
   readonly clientPrefix?: readonly string[];
+  /** CPU profiles of both processes go there once `finish` ends them: `NAME.cpuprofile` for each name. */
+  readonly profiles?: { readonly directory: string; readonly server: string; readonly client: string };
+}
+
+/** What lets a Node process write its CPU profile when it ends. */
+export function profiled(directory: string, name: string): string[] {
+  return ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}.cpuprofile`];
 }
 
 export interface Bulk {
@@ -41,15 +49,23 @@ export class Contender {
     this.id = options.id;
     this.name = options.name;
     this.#between = options.between ?? [];
-    const start = (prefix: readonly string[], words: readonly string[]): ChildProcess => {
-      const all = [...prefix, process.execPath, join(PROJECT, 'dist', 'bench', 'peer.js'), ...words];
+    const { profiles } = options;
+    const start = (prefix: readonly string[], words: readonly string[], name?: string): ChildProcess => {
+      const flags = profiles === undefined ? [] : profiled(profiles.directory, name!);
+      const all = [
+        ...prefix,
+        process.execPath,
+        ...flags,
+        join(PROJECT, 'dist', 'bench', 'peer.js'),
+        ...words,
+      ];
       return spawn(all[0]!, all.slice(1), {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         env: { ...process.env, ...options.environment },
       });
     };
-    this.#server = start(options.serverPrefix ?? [], options.server);
-    this.#client = start(options.clientPrefix ?? [], options.client);
+    this.#server = start(options.serverPrefix ?? [], options.server, profiles?.server);
+    this.#client = start(options.clientPrefix ?? [], options.client, profiles?.client);
   }
 
   /** Throws when either end does not come up. */
@@ -102,6 +118,16 @@ export class Contender {
   /** Closes all channels: the next task opens fresh ones. */
   async drop(): Promise<void> {
     await this.#ask({ do: 'drop' });
+  }
+
+  /** Lets both processes end by themselves. */
+  async finish(): Promise<void> {
+    for (const child of [this.#client, this.#server]) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const left = once(child, 'exit');
+      child.disconnect();
+      await left;
+    }
   }
 
   stop(): void {

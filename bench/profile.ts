@@ -1,6 +1,7 @@
 /**
- * Where the time of the two daemons goes during a bulk transfer between two applications: CPU profiles of both,
- * summed by function. Run: node dist/bench/profile.js [--megabytes 400] [--relayed] [--rows 25] [--keep DIRECTORY]
+ * Where the processor time goes while bytes cross two daemons: CPU profiles of both and of both applications, summed by
+ * function. A bulk transfer, or with --echoes so many round trips of 64 bytes, all processes on one core. Run:
+ * node dist/bench/profile.js [--megabytes 400 | --echoes 5000] [--relayed] [--plain] [--mtu 1400] [--rows 25] [--keep DIRECTORY]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,9 +9,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Actor, PROJECT } from '../lab/stage.ts';
-import { Contender } from './contender.ts';
-import { table } from './measure.ts';
-import { cpuSeconds } from './processes.ts';
+import { Contender, profiled } from './contender.ts';
+import { median, table } from './measure.ts';
+import { cpuSeconds, pin } from './processes.ts';
 import { connect, Rig } from './rig.ts';
 
 interface Profile {
@@ -28,7 +29,11 @@ function option(name: string, fallback: number): number {
   return at < 0 ? fallback : Number(process.argv[at + 1]);
 }
 const bytes = option('megabytes', 400) * 1_000_000;
+const echoes = option('echoes', 0);
+const mtu = option('mtu', 0);
 const rows = option('rows', 25);
+/** In the order in which the bytes cross them. */
+const NAMES = ['writing application', 'sending daemon', 'receiving daemon', 'reading application'];
 const keep = process.argv.indexOf('--keep');
 const output = keep < 0 ? mkdtempSync(join(tmpdir(), 'pilot-profile-')) : String(process.argv[keep + 1]);
 mkdirSync(output, { recursive: true });
@@ -63,35 +68,60 @@ const rig = new Rig();
 const daemons: ChildProcess[] = [];
 const contenders: Contender[] = [];
 try {
-  await rig.start({ relayOnly: process.argv.includes('--relayed') });
+  await rig.start({
+    relayOnly: process.argv.includes('--relayed'),
+    settings: {
+      ...(process.argv.includes('--plain') && { accelerator: 'off' }),
+      ...(mtu > 0 && { path_mtu: String(mtu) }),
+    },
+  });
   // The rig's own daemons hold the trust; the same homes are now run by processes that record.
-  const names = ['sender', 'receiver'];
   for (const [index, actor] of [rig.a, rig.b].entries()) {
     rig.stage.pilotctl(actor, ['daemon', 'stop'], { quiet: true });
-    daemons.push(await recorded(actor, names[index]!));
+    daemons.push(await recorded(actor, NAMES[index + 1]!));
   }
   const between = daemons.map((daemon) => daemon.pid!);
-  const words = { server: ['pilot', rig.socket(rig.b)], client: ['pilot', rig.socket(rig.a)] };
-  const contender = await Contender.start({ id: 'app', name: 'two applications', ...words, between });
+  const contender = await Contender.start({
+    ...{ id: 'app', name: 'two applications', between },
+    ...{ server: ['pilot', rig.socket(rig.b)], client: ['pilot', rig.socket(rig.a)] },
+    profiles: { directory: output, server: NAMES[3]!, client: NAMES[0]! },
+  });
   contenders.push(contender);
-  const before = between.map((pid) => cpuSeconds([pid]));
+  // From the application that writes to the one that reads.
+  const [reader, writer] = contender.pids;
+  const pids = [writer!, ...between, reader!];
+  // The path is measured by what is sent on it: the first bytes go in small packets.
+  await contender.bulk(64_000_000);
+  if (echoes > 0) pin(pids, '0');
+  const before = pids.map((pid) => cpuSeconds([pid]));
   const began = microseconds();
-  const { megabytesPerSecond } = await contender.bulk(bytes);
+  if (echoes > 0) {
+    const times = await contender.echo(echoes);
+    console.log(`${echoes} round trips: ${(median(times) * 1000).toFixed(0)} µs at p50`);
+  } else {
+    const { megabytesPerSecond } = await contender.bulk(bytes);
+    console.log(`${bytes / 1e6} MB: ${megabytesPerSecond.toFixed(1)} MB/s`);
+  }
   const ended = microseconds();
-  const cpu = between.map((pid, index) => cpuSeconds([pid]) - before[index]!);
-  console.log(`${bytes / 1e6} MB: ${megabytesPerSecond.toFixed(1)} MB/s`);
+  const cpu = pids.map((pid, index) => cpuSeconds([pid]) - before[index]!);
+  await contender.finish();
   for (const daemon of daemons) {
     daemon.kill('SIGTERM');
     await once(daemon, 'exit');
   }
-  for (const [index, name] of names.entries()) {
+  const cost = (seconds: number): string =>
+    echoes > 0
+      ? `${((seconds * 1e6) / echoes).toFixed(0)} CPU µs a round trip`
+      : `${((seconds * 1e9) / bytes).toFixed(2)} CPU s per GB`;
+  for (const [index, name] of NAMES.entries()) {
     const file = readdirSync(output).find((each) => each.startsWith(name));
     const times = selfTimes(JSON.parse(readFileSync(join(output, file!), 'utf8')) as Profile, began, ended);
     const total = [...times.values()].reduce((sum, time) => sum + time, 0);
-    console.log(`\n${name}: ${((cpu[index]! * 1e9) / bytes).toFixed(2)} CPU s per GB`);
+    console.log(`\n${name}: ${cost(cpu[index]!)}`);
     const most = [...times].sort((a, b) => b[1] - a[1]).slice(0, rows);
     table([['itself', '%'], ...most.map(([what, time]) => [what, ((time / total) * 100).toFixed(1)])]);
   }
+  console.log(`\nall four: ${cost(cpu.reduce((sum, each) => sum + each, 0))}`);
 } finally {
   for (const contender of contenders) contender.stop();
   for (const daemon of daemons) daemon.kill();
@@ -104,11 +134,8 @@ process.exit(0);
 async function recorded(actor: Actor, name: string): Promise<ChildProcess> {
   const child = spawn(
     process.execPath,
-    [
-      ...['--cpu-prof', `--cpu-prof-dir=${output}`, `--cpu-prof-name=${name}.cpuprofile`],
-      join(PROJECT, 'dist', 'bin', 'pilot-daemon.js'),
-    ],
-    { env: rig.stage.environment(actor), stdio: ['ignore', 'ignore', 'inherit'] },
+    [...profiled(output, name), join(PROJECT, 'dist', 'bin', 'pilot-daemon.js')],
+    { env: rig.stage.environment(actor), stdio: ['ignore', 'ignore', 'ignore'] },
   );
   for (let tries = 0; tries < 100; tries++) {
     const client = await connect(rig.socket(actor)).catch(() => undefined);

@@ -24,8 +24,6 @@ namespace {
 
 constexpr napi_type_tag kType = {0x70696c6f742d7564, 0x702d736f636b6574};
 constexpr size_t kLargest = 65536;
-// From here on a train keeps the buffer it was read into; shorter ones are copied to buffers of their size.
-constexpr size_t kKeeps = 16384;
 constexpr unsigned kBatch = 16;
 // Batches read before other work of the event loop has its turn.
 constexpr int kRounds = 8;
@@ -38,7 +36,7 @@ union Address {
   sockaddr_in6 v6;
 };
 
-// The buffers all sockets of an environment read into; what is handed over is replaced before the next reading.
+// The buffers all sockets of an environment read into; what is handed over is lent until the callback returns.
 struct Inbox {
   napi_ref references[kBatch] = {};
   uint8_t* data[kBatch] = {};
@@ -195,15 +193,11 @@ bool fill(napi_env env, Inbox* inbox) {
   return true;
 }
 
-// The bytes that were read into a slot, as an array of their own.
-bool take(napi_env env, Inbox* inbox, int slot, size_t length, napi_value* out) {
-  if (length < kKeeps) return napi_create_buffer_copy(env, length, inbox->data[slot], nullptr, out) == napi_ok;
+// A view of the bytes that were read into a slot.
+bool lend(napi_env env, Inbox* inbox, int slot, size_t length, napi_value* out) {
   napi_value store;
-  const bool taken = napi_get_reference_value(env, inbox->references[slot], &store) == napi_ok &&
-                     napi_create_typedarray(env, napi_uint8_array, length, store, 0, out) == napi_ok;
-  napi_delete_reference(env, inbox->references[slot]);
-  inbox->references[slot] = nullptr;
-  return taken;
+  return napi_get_reference_value(env, inbox->references[slot], &store) == napi_ok && store != nullptr &&
+         napi_create_typedarray(env, napi_uint8_array, length, store, 0, out) == napi_ok;
 }
 
 // Appends [bytes, segment, host, port] per train; false when there was nothing to read.
@@ -233,7 +227,7 @@ bool readBatch(Socket* socket, napi_value list, bool* isFull) {
   napi_get_undefined(env, &nothing);
   for (int i = 0; i < count; i++) {
     const size_t length = headers[i].msg_len;
-    if (!take(env, socket->inbox, i, length, &bytes)) return at > 0;
+    if (!lend(env, socket->inbox, i, length, &bytes)) return at > 0;
     napi_create_uint32(env, static_cast<uint32_t>(segmentOf(headers[i].msg_hdr, length)), &segment);
     push(env, list, &at, bytes);
     push(env, list, &at, segment);

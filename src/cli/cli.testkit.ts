@@ -273,6 +273,7 @@ function registryPipe(beacons: readonly string[]): Pipe {
     remote: { host: '127.0.0.1', port: 1 },
     local: { host: '127.0.0.1', port: 2 },
     secure: true,
+    queued: 0,
     write(data) {
       reader.push(data);
       if (reader.next() !== undefined) {

@@ -68,8 +68,10 @@ export class Gate {
       this.#watch(now);
       return true;
     }
-    if (verdict === 'unknown') this.#hold(peer, { kind: 'packet', packet }, now);
-    else this.#rejected(peer, port, kind, verdict.denied);
+    if (verdict === 'unknown') {
+      // The memory of a train is lent.
+      this.#hold(peer, { kind: 'packet', packet: { ...packet, payload: payload.slice() } }, now);
+    } else this.#rejected(peer, port, kind, verdict.denied);
     return false;
   }
 

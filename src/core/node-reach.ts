@@ -70,15 +70,19 @@ export abstract class NodeReach extends NodeTrust {
     this.settled(undefined, now);
   }
 
-  /** The same for a train: datagrams of `segment` bytes one behind the other. Its bytes are the node's from now on. */
+  /**
+   * The same for a train: datagrams of `segment` bytes one behind the other. Its bytes are written to, and the caller's
+   * again once the outputs are taken.
+   */
   handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
-    if (this.peerRelay !== undefined && via === 0) {
-      for (let at = 0; at < train.length; at += segment)
-        this.handleDatagram(from, train.subarray(at, at + segment), now);
+    if (this.tunnel.takesTrain(from, train, segment, now, via)) {
+      this.settled(undefined, now);
       return;
     }
-    this.tunnel.handleTrain(from, train, segment, now, via);
-    this.settled(undefined, now);
+    // Some of these are kept for longer, such as an exchange that waits for a key.
+    const own = train.slice();
+    for (let at = 0; at < own.length; at += segment)
+      this.handleDatagram(from, own.subarray(at, at + segment), now, via);
   }
 
   /** Makes sure a tunnel to the peer exists, and looks for a better path. */

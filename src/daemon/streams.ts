@@ -317,7 +317,7 @@ class NodeStream implements LocalStream {
     if (this.#over !== undefined || this.#writesEnded) return 0;
     let accepted = 0;
     this.#host.run(() => {
-      accepted = this.#host.node.write(this.id, data, this.#host.now(), true);
+      accepted = this.#host.node.write(this.id, data, this.#host.now());
     });
     return accepted;
   }

@@ -31,7 +31,7 @@ export interface LocalStream {
   readInto(out: Uint8Array, at: number, limit: number): number;
   /** The peer finished and everything was read. */
   readonly atEnd: boolean;
-  /** Keeps what it accepts, which is not to be written to again; returns how many bytes that were. */
+  /** Copies what it accepts; returns how many bytes that were. */
   write(data: Uint8Array): number;
   /** Writes no more: what was written still arrives, and then the peer's reader sees the end. Reading goes on. */
   endWriting(): void;

@@ -3,6 +3,9 @@ import type { Conn } from '../api/stream.ts';
 import type { Address, Port } from '../base/units.ts';
 import { DATA_FRAME, INITIAL_CREDIT } from './extension.ts';
 
+/** What was read is granted anew in steps: each costs a system call at either end, and wakes the daemon. */
+const GRANT_STEP = INITIAL_CREDIT / 2;
+
 /** What a stream needs of the client that carries it. */
 export interface ConnCarrier {
   sendData(id: number, data: Uint8Array): void;
@@ -43,7 +46,7 @@ export class ClientConn implements Conn {
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) {
         this.#consumed += chunk.length;
-        if (this.#consumed >= INITIAL_CREDIT / 4 && !this.#readEnded) {
+        if (this.#consumed >= GRANT_STEP && !this.#readEnded) {
           this.#carrier.grant(this.id, this.#consumed);
           this.#consumed = 0;
         }

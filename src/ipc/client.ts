@@ -17,9 +17,7 @@ import {
   encodeConnId,
   encodeIpcFrame,
   encodeTarget,
-  IPC_DATA_HEADER,
   IpcFrameReader,
-  writeIpcDataHeader,
 } from '../wire/ipc.ts';
 import { ClientConn, type ConnCarrier } from './client-conn.ts';
 import { ABORT, CREDIT, decodeCredit, ENDED, encodeCredit } from './extension.ts';
@@ -113,12 +111,7 @@ export class IpcClient {
       for (const wake of waiters) wake();
     });
     this.#carrier = {
-      sendData: (id, data) => {
-        const frame = new Uint8Array(IPC_DATA_HEADER + data.length);
-        writeIpcDataHeader(frame, CMD.send, id, data.length);
-        frame.set(data, IPC_DATA_HEADER);
-        this.#writer.push(frame);
-      },
+      sendData: (id, data) => this.#writer.pushData(CMD.send, id, data),
       grant: (id, bytes) => this.#writer.push(encodeIpcFrame(CREDIT, encodeCredit(id, bytes))),
       writable: () =>
         this.#writer.congested

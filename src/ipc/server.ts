@@ -2,6 +2,7 @@ import type { Port } from '../base/units.ts';
 import type { Clock, Log, Net, Pipe, PipeServer } from '../runtime/ports.ts';
 import { CMD, encodeError, encodeIpcFrame } from '../wire/ipc.ts';
 import type { IncomingDatagram, IpcBackend } from './backend.ts';
+import { FramePool } from './frame-pool.ts';
 import { ClientSession } from './session.ts';
 
 /** spec/20 §9 */
@@ -15,6 +16,7 @@ export class IpcServer {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #sessions = new Set<ClientSession>();
+  readonly #frames = new FramePool();
   readonly #datagramPorts = new Map<Port, ClientSession>();
   #server: PipeServer | undefined;
   #closed = false;
@@ -76,6 +78,7 @@ export class IpcServer {
       return;
     }
     const session = new ClientSession(pipe, this.#backend, this.#clock, {
+      frames: this.#frames,
       takeDatagramPort: (port, taker) => {
         const owner = this.#datagramPorts.get(port);
         if (owner !== undefined && owner !== taker) return false;

@@ -21,6 +21,7 @@ import {
 } from '../wire/ipc.ts';
 import type { IncomingDatagram, IpcBackend, LocalStream, StreamEnd } from './backend.ts';
 import { ABORT, CREDIT, decodeCredit, ENDED } from './extension.ts';
+import type { FramePool } from './frame-pool.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { LegacyCommands } from './legacy.ts';
 import { isMessageMethod, messageCall } from './message-calls.ts';
@@ -38,6 +39,7 @@ const MAX_BACKLOG = 1024 * 1024;
 const MAX_UNREAD = 1024 * 1024;
 
 export interface SessionHost {
+  readonly frames: FramePool;
   /** False when another client has the port. */
   takeDatagramPort(port: Port, session: ClientSession): boolean;
   releaseDatagramPort(port: Port): void;
@@ -72,7 +74,7 @@ export class ClientSession implements BindingHost {
     this.clock = clock;
     this.backend = backend;
     this.host = host;
-    this.writer = new FrameWriter(pipe);
+    this.writer = new FrameWriter(pipe, host.frames);
     this.#legacy = new LegacyCommands(this, this.#lifetime.signal);
     this.writer.onDrain(() => this.#onDrain());
     pipe.onClose(() => this.#onClose());

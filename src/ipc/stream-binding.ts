@@ -1,13 +1,17 @@
 import { utf8 } from '../base/bytes.ts';
 import type { Bytes, Instant, Millis } from '../base/units.ts';
 import type { Clock } from '../runtime/ports.ts';
-import { CMD, encodeConnId, encodeIpcFrame, IPC_DATA_HEADER, writeIpcDataHeader } from '../wire/ipc.ts';
+import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
 import type { LocalStream, StreamEnd } from './backend.ts';
 import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
+import { FRAME_BUFFER } from './frame-pool.ts';
 import type { FrameWriter } from './frame-writer.ts';
 
-/** Credit goes back in steps: one frame for each few dozen segments. */
-const GRANT_STEP = INITIAL_CREDIT / 8;
+/** Credit goes back in steps: each costs a system call at either end, and wakes the client. */
+const GRANT_STEP = INITIAL_CREDIT / 4;
+
+/** What is written to the pipe without waiting for more. */
+const FLUSHED_FROM = FRAME_BUFFER / 2;
 
 /** A stream that brought this much within `BURST` is a bulk transfer: what follows is gathered. */
 const BULK = 16 * 1024;
@@ -141,13 +145,12 @@ export class StreamBinding {
         this.#checkEnd(host);
         return;
       }
-      const frame = new Uint8Array(IPC_DATA_HEADER + length);
-      const read = this.stream.readInto(frame, IPC_DATA_HEADER, length);
-      writeIpcDataHeader(frame, CMD.recv, this.stream.id, read);
+      const at = host.writer.roomForData(length);
+      const read = this.stream.readInto(host.writer.memory, at, length);
+      host.writer.endData(CMD.recv, this.stream.id, read);
       this.#credit -= read;
       this.#burstBytes += read;
-      host.writer.push(read === length ? frame : frame.subarray(0, IPC_DATA_HEADER + read));
-      host.writer.flush();
+      if (host.writer.waitingBytes >= FLUSHED_FROM) host.writer.flush();
     }
     if (this.stream.atEnd) this.#checkEnd(host);
   }

@@ -53,7 +53,7 @@ export interface Accelerator {
   /**
    * `onEvent` gets what was received, four entries per train: bytes, the length of its datagrams (of the last at most),
    * host and port, the host undefined when both are those of the train before; undefined when there is room to send
-   * again; null once it is closed. Absent where the system has no such sockets.
+   * again; null once it is closed. The bytes are lent until it returns. Absent where the system has no such sockets.
    */
   udpOpen?(
     host: string,

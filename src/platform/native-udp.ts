@@ -103,7 +103,7 @@ class NativeUdp implements NodeUdpSocket {
 
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void {
     this.#receiver = (train, segment, from) =>
-      eachDatagram(train, segment, (datagram) => receiver(datagram, from));
+      eachDatagram(train.slice(), segment, (datagram) => receiver(datagram, from));
   }
 
   onTrain(receiver: Receiver): void {

@@ -44,6 +44,9 @@ export function socketPipe(socket: Socket, secure: boolean, place?: string): Pip
       if (closed || socket.destroyed || socket.writableEnded) return false;
       return socket.write(data);
     },
+    get queued() {
+      return closed ? 0 : socket.writableLength;
+    },
     drained() {
       if (closed || socket.destroyed || !socket.writableNeedDrain) return Promise.resolve();
       return new Promise((resolve) => waiting.push(resolve));

@@ -40,7 +40,7 @@ function collect(socket: NodeUdpSocket, count: number, inTrains = false): Promis
     else
       socket.onTrain((train, segment, from) => {
         for (let at = 0; at === 0 || at < train.length; at += segment)
-          add(train.subarray(at, at + segment), from);
+          add(train.slice(at, at + segment), from);
       });
   });
 }

@@ -42,9 +42,11 @@ export class FakePipe implements Pipe {
     for (const done of this.#drained.splice(0)) done();
   }
 
+  readonly queued = 0;
+
   write(data: Uint8Array): boolean {
     if (this.closed) return false;
-    this.#received.push(data);
+    this.#received.push(data.slice());
     return this.taking;
   }
   drained(): Promise<void> {

@@ -44,7 +44,7 @@ export interface UdpSocket {
   onDatagram(receiver: (data: Uint8Array, from: Endpoint) => void): void;
   /**
    * As `onDatagram`, but datagrams of one source and one length may come together: `segment` bytes each, the last
-   * maybe shorter, one after another in `train`.
+   * maybe shorter, one after another in `train`. Its bytes are lent: they are good until the receiver returns.
    */
   onTrain(receiver: (train: Uint8Array, segment: number, from: Endpoint) => void): void;
   /** One receiver at a time; called when the system refused a datagram of `bytes` as too long for the way to `to`. */
@@ -62,6 +62,8 @@ export interface Pipe {
   readonly secure: boolean;
   /** Returns false when the writer should wait for `drained()`. Never throws after close. */
   write(data: Uint8Array): boolean;
+  /** Bytes that were written and wait here. At 0 nothing that was written is read any more: its memory is free again. */
+  readonly queued: number;
   drained(): Promise<void>;
   /** One receiver at a time; data arriving before it is set is kept. */
   onData(receiver: (data: Uint8Array) => void): void;

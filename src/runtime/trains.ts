@@ -27,7 +27,13 @@ export function singly(socket: SingleSocket): UdpSocket {
     sendTrain: (train: Uint8Array, segment: number, to: Endpoint) =>
       eachDatagram(train.slice(), segment, (datagram) => socket.send(datagram, to)),
     onDatagram: (receiver) => socket.onDatagram(receiver),
-    onTrain: (receiver) => socket.onDatagram((data, from) => receiver(data, data.length, from)),
+    onTrain: (receiver) =>
+      socket.onDatagram((data, from) => {
+        const lent = data.slice();
+        receiver(lent, lent.length, from);
+        // Whoever kept a view of it shall notice.
+        lent.fill(0xdd);
+      }),
     onUnreachable: (receiver) => socket.onUnreachable(receiver),
     onTooLong() {},
     close: () => socket.close(),

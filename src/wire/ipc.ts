@@ -113,11 +113,17 @@ export const IPC_DATA_HEADER = 9;
 /** Frames shorter than this are never cut: small messages stay whole. */
 const PIECES_FROM = 4096;
 
-/** Writes what stands before `length` bytes of data. */
-export function writeIpcDataHeader(out: Uint8Array, cmd: number, conn: IpcConnId, length: number): void {
-  writeU32(out, 0, 5 + length);
-  out[4] = cmd;
-  writeU32(out, 5, conn);
+/** Writes to `out` at `at` what stands before `length` bytes of data. */
+export function writeIpcDataHeader(
+  out: Uint8Array,
+  cmd: number,
+  conn: IpcConnId,
+  length: number,
+  at = 0,
+): void {
+  writeU32(out, at, 5 + length);
+  out[at + 4] = cmd;
+  writeU32(out, at + 5, conn);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, NodeId } from '../../base/units.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { StreamConfig } from './config.ts';
 import type { Connection } from './connection.ts';
 import type { StreamOutput } from './types.ts';
@@ -7,6 +8,8 @@ import type { StreamOutput } from './types.ts';
 /** What a connection needs from the table it lives in. */
 export interface ConnectionHost {
   readonly config: StreamConfig;
+  /** Memory of bulk data, both ways. */
+  readonly chunks: ChunkPool;
   output(output: StreamOutput): void;
   /** Gives a dial another local port, because its own is taken at the peer. False when there is none. */
   redial(conn: Connection): boolean;

@@ -86,14 +86,14 @@ export abstract class OpeningConnection implements Deadlined {
   }
 
   #newSender(): Sender {
-    return new Sender(add(this.opening.iss, 1), this.config, this.#manner, this.outgoing);
+    return new Sender(add(this.opening.iss, 1), this.config, this.#manner, this.outgoing, this.host.chunks);
   }
 
   #openHalves(peerSlots: number, now: Instant): void {
     const wanted = this.config.initialReceiveBuffer;
     const limit = this.#grow(wanted) ? wanted : Math.min(wanted, LEAST_WINDOW);
     const first = add(this.opening.irs, 1);
-    const receiver = new Receiver(first, this.config, this.orderly, this.#grow, limit);
+    const receiver = new Receiver(first, this.config, this.orderly, this.#grow, limit, this.host.chunks);
     this.receiver = receiver;
     this.outgoing.receiver = receiver;
     const segmentLimit = this.host.segmentLimit(this.ends.remote.node);

@@ -1,12 +1,13 @@
 import { after, before, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes } from '../../base/units.ts';
 import type { SackBlock } from '../../wire/sack.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { Deque } from './deque.ts';
 
-/** Segments smaller than this are copied together: an object per byte would cost a hundred times its payload. */
-const COALESCE_BELOW = 512;
+/** Small segments are copied together: an object per byte would cost a hundred times its payload. */
 const COALESCE_CHUNK = 4096;
-const LARGE_CHUNK = 64 * 1024;
+/** What is as long as this, or waits behind so much, is copied to chunks of the pool. */
+const POOLED_FROM: Bytes = 4096;
 /** Most separate ranges and pieces kept out of order. Chosen: a whole 16 MiB window of 1152-byte segments fits. */
 const RANGE_LIMIT = 1024;
 const PIECE_LIMIT = 16_384;
@@ -18,15 +19,22 @@ interface Range {
   pieces: Uint8Array[];
 }
 
-/** Segments of one train are views of its bytes. A reader this far behind gets copies, so that they can go. */
-const COPY_ABOVE: Bytes = 128 * 1024;
-/** And so does everybody where a segment is a smaller part of its train than in an honest full one. */
-const MOST_HELD = 64;
+/** Bytes in order, from `from` to `to` of an array. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  from: number;
+  to: number;
+  /** The array goes back to the pool when it was read. */
+  pooled: boolean;
+}
 
 /** What became of a segment. `filled`: in order, and a hole is gone or smaller. `extended`: beyond a known hole. */
 export type Acceptance = 'in_order' | 'filled' | 'new_hole' | 'extended' | 'duplicate' | 'full';
 
-/** Puts segments in order: whatever way they are cut, every byte is delivered once. */
+/**
+ * Puts segments in order: whatever way they are cut, every byte is delivered once. What is taken is copied, so that the
+ * memory of a train is free again once it was handed over.
+ */
 export class ReceiveBuffer {
   /** Next byte expected. */
   next: Seq;
@@ -34,19 +42,20 @@ export class ReceiveBuffer {
   unread: Bytes = 0;
   /** The part of the last segment that was not new, for the report of a duplicate. */
   readonly #ranges: Range[] = [];
-  readonly #queue = new Deque<Uint8Array>();
+  readonly #queue = new Deque<Piece>();
+  readonly #pool: ChunkPool;
   #pieces = 0;
   #outOfOrderBytes: Bytes = 0;
-  /** Room behind the last queued chunk, when that chunk is ours to fill. */
-  #shared: Uint8Array | undefined;
-  #sharedFilled = 0;
+  /** The last queued piece, when there is room behind it. */
+  #filling: Piece | undefined;
   /** The ranges that the newest out-of-order segments fell into, and where the next report continues. */
   #newest: Range | undefined;
   #secondNewest: Range | undefined;
   #rotation = 0;
 
-  constructor(next: Seq) {
+  constructor(next: Seq, pool = new ChunkPool()) {
     this.next = next;
+    this.#pool = pool;
   }
 
   get hasHoles(): boolean {
@@ -79,34 +88,27 @@ export class ReceiveBuffer {
     return this.#keep(at, end, data);
   }
 
-  /** One chunk of at most `limit` bytes, made of as many queued segments as fit. */
+  /** One chunk of at most `limit` bytes, the caller's to keep. */
   read(limit: Bytes): Uint8Array | undefined {
     const first = this.#queue.front();
     if (first === undefined) return undefined;
-    if (first.length > limit) {
-      this.#queue.setFront(first.subarray(limit));
-      this.unread -= limit;
-      return first.subarray(0, limit);
+    const length = first.to - first.from;
+    const second = this.#queue.at(1);
+    if (second !== undefined && length + second.to - second.from <= limit) {
+      const out = new Uint8Array(Math.min(limit, this.unread));
+      this.readInto(out, 0, out.length);
+      return out;
     }
-    this.#queue.shift();
-    if (this.#queue.length === 0) this.#shared = undefined;
-    const second = this.#queue.front();
-    if (second === undefined || first.length + second.length > limit) {
-      this.unread -= first.length;
-      return first;
+    const view = first.bytes.subarray(first.from, first.from + Math.min(limit, length));
+    // Few bytes are not to hold a whole chunk.
+    if (2 * view.length < first.bytes.length) {
+      const out = view.slice();
+      this.#took(first, view.length);
+      return out;
     }
-    const out = new Uint8Array(Math.min(limit, this.unread));
-    out.set(first);
-    let length = first.length;
-    for (let chunk = this.#queue.front(); chunk !== undefined; chunk = this.#queue.front()) {
-      if (length + chunk.length > out.length) break;
-      out.set(chunk, length);
-      length += chunk.length;
-      this.#queue.shift();
-    }
-    if (this.#queue.length === 0) this.#shared = undefined;
-    this.unread -= length;
-    return length === out.length ? out : out.subarray(0, length);
+    first.pooled = false;
+    this.#took(first, view.length);
+    return view;
   }
 
   /** Copies at most `limit` bytes to `out` from `at` on; returns how many there were. */
@@ -114,20 +116,23 @@ export class ReceiveBuffer {
     const most = Math.min(limit, out.length - at, this.unread);
     let length = 0;
     while (length < most) {
-      const chunk = this.#queue.front()!;
-      if (chunk.length > most - length) {
-        out.set(chunk.subarray(0, most - length), at + length);
-        this.#queue.setFront(chunk.subarray(most - length));
-        length = most;
-      } else {
-        out.set(chunk, at + length);
-        length += chunk.length;
-        this.#queue.shift();
-      }
+      const { bytes, from, to } = this.#queue.front()!;
+      const end = Math.min(to, from + most - length);
+      out.set(bytes.subarray(from, end), at + length);
+      length += end - from;
+      this.#took(this.#queue.front()!, end - from);
     }
-    if (this.#queue.length === 0) this.#shared = undefined;
-    this.unread -= length;
     return length;
+  }
+
+  /** The first piece was read so far. */
+  #took(first: Piece, length: Bytes): void {
+    this.unread -= length;
+    first.from += length;
+    if (first.from < first.to) return;
+    this.#queue.shift();
+    if (first === this.#filling) this.#filling = undefined;
+    if (first.pooled) this.#pool.give(first.bytes);
   }
 
   /**
@@ -160,7 +165,7 @@ export class ReceiveBuffer {
   clear(): void {
     this.dropOutOfOrder();
     this.#queue.clear();
-    this.#shared = undefined;
+    this.#filling = undefined;
     this.unread = 0;
   }
 
@@ -199,30 +204,26 @@ export class ReceiveBuffer {
   #deliver(data: Uint8Array): void {
     if (data.length === 0) return;
     this.unread += data.length;
-    const behind = this.unread > COPY_ABOVE;
-    if (data.length >= COALESCE_BELOW && !behind && data.buffer.byteLength <= MOST_HELD * data.length) {
-      this.#shared = undefined;
-      this.#queue.push(data);
-      return;
+    let at = this.#filling === undefined ? 0 : this.#fill(this.#filling, data, 0);
+    while (at < data.length) {
+      const rest = data.length - at;
+      const pooled = this.unread >= POOLED_FROM;
+      // A lone small segment has an array of its size.
+      const size = this.#queue.length === 0 ? rest : Math.max(rest, COALESCE_CHUNK);
+      const bytes = pooled ? this.#pool.take() : new Uint8Array(size);
+      const piece: Piece = { bytes, from: 0, to: 0, pooled };
+      at = this.#fill(piece, data, at);
+      this.#queue.push(piece);
     }
-    const shared = this.#shared;
-    if (shared !== undefined && this.#sharedFilled + data.length <= shared.length) {
-      shared.set(data, this.#sharedFilled);
-      const tail = this.#queue.back()!;
-      this.#sharedFilled += data.length;
-      this.#queue.setBack(shared.subarray(tail.byteOffset - shared.byteOffset, this.#sharedFilled));
-      return;
-    }
-    if (this.#queue.length === 0) {
-      // A lone small segment is handed over as it is: request and response need no second chunk.
-      this.#queue.push(own(data));
-      return;
-    }
-    const chunk = new Uint8Array(Math.max(data.length, behind ? LARGE_CHUNK : COALESCE_CHUNK));
-    chunk.set(data);
-    this.#shared = chunk;
-    this.#sharedFilled = data.length;
-    this.#queue.push(chunk.subarray(0, data.length));
+  }
+
+  /** Copies what fits of `data` from `at` on; returns how far it came. */
+  #fill(piece: Piece, data: Uint8Array, at: number): number {
+    const end = Math.min(data.length, at + piece.bytes.length - piece.to);
+    piece.bytes.set(at === 0 && end === data.length ? data : data.subarray(at, end), piece.to);
+    piece.to += end - at;
+    this.#filling = piece.to < piece.bytes.length ? piece : undefined;
+    return end;
   }
 
   /** Adds bytes beyond a hole. */
@@ -248,7 +249,7 @@ export class ReceiveBuffer {
       bytes = bytes.subarray(0, bytes.length - beyond);
     }
     if (this.#pieces >= PIECE_LIMIT) return 'full';
-    bytes = own(bytes);
+    bytes = bytes.slice();
     const end = (from + bytes.length) >>> 0;
     if (previous !== undefined && previous.right === from) {
       previous.pieces.push(bytes);
@@ -293,9 +294,4 @@ export class ReceiveBuffer {
     this.#outOfOrderBytes += piece.length;
     this.#pieces++;
   }
-}
-
-/** Bytes that hold no more memory than they are. */
-function own(data: Uint8Array): Uint8Array {
-  return data.buffer.byteLength > 2 * data.length ? data.slice() : data;
 }

@@ -1,6 +1,7 @@
 import { add, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import { MAX_SACK_BLOCKS, type SackBlock } from '../../wire/sack.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import { SLOT_BYTES, type StreamConfig } from './config.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 
@@ -54,8 +55,15 @@ export class Receiver {
   bytesReceived: Bytes = 0;
   segmentsReceived = 0;
 
-  constructor(first: Seq, config: StreamConfig, options: boolean, grow: GrowWindow, limit: Bytes) {
-    this.buffer = new ReceiveBuffer(first);
+  constructor(
+    first: Seq,
+    config: StreamConfig,
+    options: boolean,
+    grow: GrowWindow,
+    limit: Bytes,
+    pool: ChunkPool,
+  ) {
+    this.buffer = new ReceiveBuffer(first, pool);
     this.#config = config;
     this.#options = options;
     this.#grow = grow;

@@ -1,6 +1,7 @@
 import { add, after, before, distance, type Seq } from '../../base/seq.ts';
 import type { Bytes, Instant, Millis } from '../../base/units.ts';
 import type { SackBlock } from '../../wire/sack.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { StreamConfig } from './config.ts';
 import { type AckSample, type CongestionController, type LossSample, newAckSample } from './congestion.ts';
 import { newController } from './controllers.ts';
@@ -50,7 +51,7 @@ export class Sender {
   readonly congestion: CongestionController;
   readonly #config: StreamConfig;
   readonly #wire: SenderWire;
-  readonly #buffer = new SendBuffer();
+  readonly #buffer: SendBuffer;
   readonly #flight: Flight;
   readonly #pacer: Pacer;
   readonly #noDelay: boolean;
@@ -99,13 +100,14 @@ export class Sender {
   blocksReceived = 0;
   duplicateAcks = 0;
 
-  constructor(first: Seq, config: StreamConfig, manner: StreamManner, wire: SenderWire) {
+  constructor(first: Seq, config: StreamConfig, manner: StreamManner, wire: SenderWire, pool: ChunkPool) {
     this.una = first;
     this.next = first;
     this.#window = new PeerWindow(first);
     this.#smallEnd = first;
     this.#config = config;
     this.#wire = wire;
+    this.#buffer = new SendBuffer(pool, config.mss);
     this.#mss = config.mss;
     this.#segmentLimit = config.mss;
     this.#noDelay = manner.noDelay;
@@ -176,6 +178,7 @@ export class Sender {
   #cutTo(mss: Bytes): void {
     const smaller = mss < this.#mss;
     this.#mss = mss;
+    this.#buffer.segment = mss;
     this.congestion.setSegment(mss);
     this.#pacer.setSegment(mss);
     if (smaller) this.#flight.recut(mss);
@@ -209,6 +212,7 @@ export class Sender {
     const advanced = after(ack, this.una);
     const { fresh, released, newest } = this.#flight.acknowledge(ack, blocks, now);
     this.#buffered -= released;
+    if (released > 0) this.#buffer.acknowledged(released);
     if (advanced) this.una = ack;
     if (blocks !== undefined) {
       this.blocksReceived++;

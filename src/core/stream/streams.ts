@@ -17,6 +17,7 @@ import {
   PROTOCOL_DATAGRAM,
   PROTOCOL_STREAM,
 } from '../../wire/packet.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { DEFAULT_STREAM_CONFIG, MAX_DATAGRAM, type StreamConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionHost } from './connection-host.ts';
@@ -83,6 +84,7 @@ export class Streams implements Machine<StreamOutput> {
     this.#control = new Control(options.random.fork('ping'));
     this.#host = {
       config: this.#config,
+      chunks: new ChunkPool(),
       output: (output) => this.#outputs.push(output),
       redial: (conn) => this.#redial(conn),
       initialSeq: () => this.#random.u32(),
@@ -308,7 +310,7 @@ export class Streams implements Machine<StreamOutput> {
 
   /**
    * The first `count` of packets that came together. Each stream answers them at the end, once: one acknowledgment,
-   * and one burst of what they made room for. The array is the caller's again afterwards; payloads are kept.
+   * and one burst of what they made room for. The array and the payloads are the caller's again afterwards.
    */
   handlePackets(packets: readonly Packet[], count: number, now: Instant): void {
     const train = this.#train;
@@ -474,16 +476,9 @@ export class Streams implements Machine<StreamOutput> {
   // ---- datagrams and pings
 
   #onDatagram(packet: Packet, now: Instant): void {
-    const { source, destinationPort, payload } = packet;
-    if (payload.length === 0) return;
-    if (!this.#mayReceive(packet, 'datagram', now)) return;
-    this.#outputs.push({
-      type: 'datagram',
-      from: source,
-      fromPort: packet.sourcePort,
-      toPort: destinationPort,
-      payload,
-    });
+    const { source: from, sourcePort: fromPort, destinationPort: toPort } = packet;
+    if (packet.payload.length === 0 || !this.#mayReceive(packet, 'datagram', now)) return;
+    this.#outputs.push({ type: 'datagram', from, fromPort, toPort, payload: packet.payload.slice() });
   }
 
   #onControl(packet: Packet, now: Instant): void {

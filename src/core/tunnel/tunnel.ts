@@ -264,14 +264,11 @@ export class Tunnel implements Machine<TunnelOutput> {
       this.#frames.handle(kind, { from, relay: false, via }, data, now);
   }
 
-  /** The same for datagrams of `segment` bytes one behind the other, the last perhaps shorter. They are ours from now on. */
-  handleTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): void {
-    if (this.#takesTrain(from, train, segment, now, via)) return;
-    for (let at = 0; at < train.length; at += segment)
-      this.handleDatagram(from, train.subarray(at, at + segment), now, via);
-  }
-
-  #takesTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via: number): boolean {
+  /**
+   * The same for datagrams of `segment` bytes one behind the other, the last perhaps shorter; false when they are to be
+   * handled one by one. The bytes are written to, and the caller's again on return.
+   */
+  takesTrain(from: Endpoint, train: Uint8Array, segment: number, now: Instant, via = 0): boolean {
     if (via !== 0 && this.#sockets.owner(via) === undefined) return false;
     const { kind } = classifyDatagram(train);
     if (kind === 'pils' && !this.#config.relayOnly)

@@ -72,6 +72,9 @@ export class PipeEnd implements Pipe {
     this.process.pipes.add(this);
   }
 
+  /** What is written is copied at once. */
+  readonly queued = 0;
+
   write(data: Uint8Array): boolean {
     if (this.#closed || this.#ended || !this.process.alive) return false;
     if (data.length > 0) {
