@@ -177,8 +177,7 @@ export class Sender {
 
   #cutTo(mss: Bytes): void {
     const smaller = mss < this.#mss;
-    this.#mss = mss;
-    this.#buffer.segment = mss;
+    this.#buffer.segment = this.#mss = mss;
     this.congestion.setSegment(mss);
     this.#pacer.setSegment(mss);
     if (smaller) this.#flight.recut(mss);
