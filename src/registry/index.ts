@@ -1,7 +1,7 @@
 /** The registry: who is who, where, and who trusts whom. Sockets and files come through ports. */
 export { DEFAULT_CONFIG, type RegistryConfig } from './config.ts';
 export { ConnectionState } from './connection.ts';
-export { RegistryServer, type RegistryServerOptions } from './server.ts';
+export { RegistryServer, type RegistryServerOptions, type ServerStats } from './server.ts';
 export type { ServerLimits } from './server-limits.ts';
 export { LOCAL_OPERATOR, type Operator } from './service/operators/operator.ts';
 export {
