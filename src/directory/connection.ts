@@ -7,8 +7,9 @@ import { Link, unreachable } from './link.ts';
 import type { ServerTraits } from './signer.ts';
 import type { DirectoryState } from './types.ts';
 
-/** How long a connection may take, and then its first answer. */
+/** How long a connection may take, and then its first answer; and where there is another address to try. */
 const CONNECT_TIMEOUT: Millis = 5000;
+const NEXT_CONNECT_TIMEOUT: Millis = 2000;
 /** How long one request may take, including the wait for a connection. */
 export const REQUEST_TIMEOUT: Millis = 10_000;
 /** How soon a connection has to answer after the network may have changed. Chosen. */
@@ -18,8 +19,9 @@ const FIRST_RETRY: Millis = 1000;
 /** Between tries at the addresses of one round. */
 const NEXT_ADDRESS: Millis = 200;
 const LONGEST_RETRY: Millis = 30_000;
-/** The longest that a server may ask us to wait before we register. */
-const LONGEST_WAIT: Millis = 120_000;
+/** A server may ask us to wait for so long at once, and in all, before we register. */
+const LONGEST_WAIT: Millis = 30_000;
+const LONGEST_WAIT_IN_ALL: Millis = 300_000;
 /** What a user asks for is tried at once: this often in a row, and then once in so long. */
 const HURRIES = 3;
 const HURRY_INTERVAL: Millis = 10_000;
@@ -34,8 +36,8 @@ export interface Session {
   readonly traits: ServerTraits;
   /** From the last `challenge`, usable once. */
   challenge: string | undefined;
-  /** How long the server asks us to wait before we register. */
-  readonly wait: Millis;
+  /** How long the server asks us to wait before we register, or ask again. */
+  wait: Millis;
 }
 
 export interface ConnectionOptions {
@@ -221,11 +223,13 @@ export class Connection {
 
   /** Opens a session, lets everybody use it, and says when it is gone. */
   async #open(address: Endpoint): Promise<{ readonly lost: Promise<void> }> {
-    const { net, clock, tls, onPush, onState, onSession } = this.#options;
+    const { net, clock, tls, onPush, onState, onSession, addresses } = this.#options;
     const attempt = new Attempt();
+    // A slow way gets its time once none of the others was quick.
+    const timeout = this.#failures < addresses.length - 1 ? NEXT_CONNECT_TIMEOUT : CONNECT_TIMEOUT;
     this.#attempt = attempt;
     const pipe = await net
-      .connect(address, { timeout: CONNECT_TIMEOUT, signal: attempt, ...(tls !== undefined && { tls }) })
+      .connect(address, { timeout, signal: attempt, ...(tls !== undefined && { tls }) })
       .finally(() => {
         this.#attempt = undefined;
       });
@@ -238,7 +242,7 @@ export class Connection {
     try {
       if (this.#stopped) throw unreachable('closed');
       const session = await introduce(link, clock, tls?.fingerprint);
-      await this.#turn(link, session.wait);
+      await this.#turn(session);
       await onSession(session);
       if (link.closed) throw unreachable('the connection was closed');
       this.#session = session;
@@ -259,22 +263,33 @@ export class Connection {
   }
 
   /** Waits until the server wants us, a user does, or the link is gone. */
-  async #turn(link: Link, wait: Millis): Promise<void> {
-    if (wait > 0) await this.#pause(wait, link);
-    if (link.closed || this.#stopped) throw unreachable('the connection was closed');
+  async #turn(session: Session): Promise<void> {
+    const { clock, random } = this.#options;
+    const { link } = session;
+    const until = clock.now() + LONGEST_WAIT_IN_ALL;
+    while (session.wait > 0 && clock.now() < until) {
+      const isHurried = await this.#pause(session.wait * (1 + random.fraction() / 10), link);
+      if (link.closed || this.#stopped) throw unreachable('the connection was closed');
+      if (isHurried) return;
+      const reply = await link.request({ type: 'challenge' }, REQUEST_TIMEOUT);
+      session.challenge = readTraits(reply, clock, undefined).challenge ?? session.challenge;
+      session.wait = waitIn(reply);
+    }
   }
 
-  #pause(delay: Millis, link?: Link): Promise<void> {
+  /** True when it was cut short. */
+  #pause(delay: Millis, link?: Link): Promise<boolean> {
     const { clock } = this.#options;
     return new Promise((resolve) => {
-      const finish = (): void => {
+      const finish = (isWoken: boolean): void => {
         timer.cancel();
-        this.#wake = undefined;
-        resolve();
+        if (this.#wake === wake) this.#wake = undefined;
+        resolve(isWoken);
       };
-      void link?.ended.then(finish);
-      const timer = clock.at(clock.now() + delay, finish);
-      this.#wake = finish;
+      const wake = (): void => finish(true);
+      void link?.ended.then(wake);
+      const timer = clock.at(clock.now() + delay, () => finish(false));
+      this.#wake = wake;
     });
   }
 }
@@ -288,8 +303,11 @@ async function introduce(link: Link, clock: Clock, fingerprint: string | undefin
   const reply = await link.request({ type: 'challenge' }, CONNECT_TIMEOUT);
   const read = readTraits(reply, clock, link.secure ? fingerprint?.toLowerCase() : undefined);
   if (read.traits.features.has('binary')) link.goBinary();
-  const { wait } = reply;
-  return { link, ...read, wait: typeof wait === 'number' && wait > 0 ? Math.min(wait, LONGEST_WAIT) : 0 };
+  return { link, ...read, wait: waitIn(reply) };
+}
+
+function waitIn({ wait }: JsonObject): Millis {
+  return typeof wait === 'number' && wait > 0 ? Math.min(wait, LONGEST_WAIT) : 0;
 }
 
 /** What the answer to `challenge` says about a server. */

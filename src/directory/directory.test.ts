@@ -4,6 +4,24 @@ import { ConnectionState, createRegistryService } from '../registry/index.ts';
 import { encodeJsonFrame, JsonFrameReader } from '../wire/registry-frame.ts';
 import { PORT, Scene } from './directory.testkit.ts';
 
+/** A registry that lets nobody register before a time. */
+async function startBusyRegistry(
+  scene: Scene,
+  until: number,
+  asked: { challenge: number; register: number },
+): Promise<void> {
+  await scene.startRegistry((service) => ({
+    ...service,
+    handle: async (request, context) => {
+      const { type } = request as { type?: unknown };
+      if (type === 'challenge' || type === 'register') asked[type]++;
+      const reply = await service.handle(request, context);
+      const wait = Math.min(10_000, until - scene.world.now);
+      return type === 'challenge' && wait > 0 ? { ...reply, wait } : reply;
+    },
+  }));
+}
+
 describe('the directory', () => {
   it('registers, asks, accepts, resolves and revokes', async () => {
     const scene = new Scene();
@@ -168,38 +186,39 @@ describe('the directory', () => {
     assert.deepEqual(await scene.run(a.directory.heartbeat()), { next: 240_000 });
   });
 
-  it('registers when the registry wants it to, or when a user asks', async () => {
+  it('registers when the registry wants it to, and asks again when the time is up', async () => {
     const scene = new Scene();
     await scene.startRegistry();
     const { directory, register } = scene.daemon('a');
     await scene.run(register());
     scene.process!.kill('killed');
-    let registrations = 0;
-    await scene.startRegistry((service) => ({
-      ...service,
-      handle: async (request, context) => {
-        const { type } = request as { type?: unknown };
-        if (type === 'register') registrations++;
-        const reply = await service.handle(request, context);
-        return type === 'challenge' ? { ...reply, wait: 60_000 } : reply;
-      },
-    }));
-    await scene.world.runFor(40_000);
-    assert.deepEqual([directory.state, registrations], ['disconnected', 0]);
-    directory.hurry();
-    await scene.world.runFor(1000);
-    assert.deepEqual([directory.state, registrations], ['connected', 1]);
-    scene.process!.kill('killed');
-    await scene.startRegistry((service) => ({
-      ...service,
-      handle: async (request, context) => {
-        const reply = await service.handle(request, context);
-        return (request as { type?: unknown }).type === 'challenge' ? { ...reply, wait: 30_000 } : reply;
-      },
-    }));
+    const asked = { challenge: 0, register: 0 };
+    await startBusyRegistry(scene, scene.world.now + 50_000, asked);
+    await scene.world.runFor(45_000);
+    assert.deepEqual([directory.state, asked.register], ['disconnected', 0]);
+    await scene.world.runFor(15_000);
+    assert.deepEqual([directory.state, asked.register], ['connected', 1]);
+    assert.ok(asked.challenge >= 4 && asked.challenge <= 8, `${asked.challenge}`);
+  });
+
+  it('registers at once when a user waits, but not for every question of every user', async () => {
+    const scene = new Scene();
+    await scene.startRegistry();
+    const { directory, register } = scene.daemon('a');
+    await scene.run(register());
+    const asked = { challenge: 0, register: 0 };
+    for (let outage = 1; outage <= 4; outage++) {
+      scene.process!.kill('killed');
+      await startBusyRegistry(scene, scene.world.now + 1e9, asked);
+      await scene.world.runFor(1500);
+      directory.hurry();
+      await scene.world.runFor(500);
+      assert.equal(directory.state, outage <= 3 ? 'connected' : 'disconnected', `outage ${outage}`);
+    }
+    // The budget comes back with time.
     await scene.world.runFor(20_000);
-    assert.equal(directory.state, 'disconnected');
-    await scene.world.runFor(30_000);
+    directory.hurry();
+    await scene.world.runFor(500);
     assert.equal(directory.state, 'connected');
   });
 

@@ -11,6 +11,8 @@ import { webSocketDoor } from './websocket-server.ts';
 const TLS_HANDSHAKE = 0x16;
 /** How long a new connection may take to show its first byte, and then to finish TLS, ms. */
 const GREETING_TIMEOUT = 10_000;
+/** Connections the system keeps until we accept them; it may have a lower bound of its own. Node's default is 511. */
+const BACKLOG = 4096;
 /** Connections that have not shown their first byte or not finished TLS; the longest waiting gives way to the next. */
 const MAX_GREETING = 4096;
 
@@ -31,7 +33,7 @@ export function listenTcp(
   const server = createServer({ pauseOnConnect: false }, onSocket);
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(systemError(error, `listen on ${formatEndpoint(bind)}`)));
-    server.listen({ host: bind.host, port: bind.port, exclusive: true }, () => {
+    server.listen({ host: bind.host, port: bind.port, exclusive: true, backlog: BACKLOG }, () => {
       server.removeAllListeners('error');
       // Running out of descriptors in accept() must not end the process; the backlog waits.
       server.on('error', () => {});

@@ -1,5 +1,6 @@
 import { equal } from '../base/bytes.ts';
 import type { Endpoint, Instant, NodeId } from '../base/units.ts';
+import type { Place } from './service/admission.ts';
 
 /** How sure we are that a connection speaks for a node. */
 export type Authentication =
@@ -26,8 +27,8 @@ export class ConnectionState {
   readonly secure: boolean;
   /** The last challenge given out, single use. */
   challenge: { readonly nonce: string; readonly expires: Instant } | undefined;
-  /** When the daemon on it was told to register; asking again does not give it another place. */
-  slot: Instant | undefined;
+  /** Its place in the line of those who are to register. */
+  place: Place | 'in' | undefined;
   /** A node it proved to be that has been here for a while: such a node has a share of the processor of its own. */
   settled: NodeId | undefined;
   /** Nodes whose events this connection is told. */

@@ -21,9 +21,6 @@ export const FEATURES = [
   'binary',
 ] as const;
 
-/** Nobody is asked to wait for less, ms. */
-const SHORTEST_WAIT = 100;
-
 /**
  * Gives a nonce for a proven registration, our clock, and how long the daemon should wait before it registers.
  * Chosen; see docs/decisions/0003 and 0033.
@@ -31,8 +28,13 @@ const SHORTEST_WAIT = 100;
 export const challenge: Handler = async ({ shared, connection, remote, at }) => {
   const now = shared.clock.now();
   const nonce = toHex(shared.random.bytes(16));
-  connection.slot ??= shared.admission.place(sourceOf(remote.host), now);
-  const wait = Math.max(0, Math.ceil(connection.slot - now));
+  if (connection.place === undefined) {
+    connection.place = shared.admission.take(sourceOf(remote.host), now) ?? 'in';
+  }
+  const { place } = connection;
+  const wait = place === 'in' ? 0 : shared.admission.wait(place, now);
+  // Who is in stays in, however full it gets later.
+  if (wait === 0) connection.place = 'in';
   connection.challenge = { nonce, expires: now + wait + LIFETIME };
   const { beacons, fingerprint } = shared.config;
   return {
@@ -40,7 +42,7 @@ export const challenge: Handler = async ({ shared, connection, remote, at }) => 
     nonce,
     time: at,
     features: FEATURES,
-    ...(wait < SHORTEST_WAIT ? {} : { wait }),
+    ...(wait === 0 ? {} : { wait }),
     ...(fingerprint === '' ? {} : { fingerprint }),
     ...(beacons.length === 0 ? {} : { beacons: beacons.map(formatEndpoint) }),
   };

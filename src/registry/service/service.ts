@@ -66,7 +66,7 @@ export function createRegistryService(options: RegistryServiceOptions): Operated
   const startedAt = { wall: clock.wallNow(), monotonic: clock.now() };
   let quietUntil: Instant = 0;
   const subscribers = new Subscribers(store.bus);
-  const admission = new Admission(random.fork('admission'));
+  const admission = new Admission();
   const shared: Shared = {
     store,
     clock,
