@@ -3,6 +3,7 @@
  * all their retries, and nothing else. `fleet.js PORT FIRST COUNT ROOM FINGERPRINT`; ROOM is how many may stay
  * connected: the others leave a second after they are back. Driven over IPC by `stampede.ts`.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Registration } from '../../src/daemon/registration.ts';
 import { Directory } from '../../src/directory/index.ts';
 import { nodeClock, nodeCrypto, nodeRandom } from '../../src/platform/index.ts';
@@ -17,6 +18,8 @@ export interface Back {
   readonly failedConnects: number;
   /** From a user's question until its answer, for those users that asked meanwhile. */
   readonly asks: readonly number[];
+  /** Longest time that this process itself was held up, ms: it is in the times above. */
+  readonly longestStall: number;
 }
 
 /** `at`: from when to count, as `Date.now()`; `asking`: of how many daemons one has a user who asks. */
@@ -108,6 +111,8 @@ class Simulated {
 }
 
 const fleet = Array.from({ length: count }, (_, index) => new Simulated(first + index));
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
 let order: Order | undefined;
 let back: number[] = [];
 let asks: number[] = [];
@@ -123,6 +128,7 @@ process.send?.('there');
 
 function begin(next: Order): void {
   order = next;
+  delay.reset();
   times = { requests: [], connects: [], failedConnects: 0 };
   back = [];
   asks = [];
@@ -159,5 +165,5 @@ function arrived(): void {
 
 function finish(): void {
   if (back.length < fleet.length || asking > 0) return;
-  process.send?.({ ...times, back, asks } satisfies Back);
+  process.send?.({ ...times, back, asks, longestStall: delay.max / 1e6 } satisfies Back);
 }

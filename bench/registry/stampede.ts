@@ -63,9 +63,12 @@ try {
       'p99',
       'users p50',
       'p99',
-      'connects failed',
+      'connects p50',
+      'p99',
+      'failed',
       'registry CPU',
       'longest stall',
+      'of the daemons',
     ],
   ];
   const show = (name: string, { all, cpu, stall }: Awaited<ReturnType<typeof everybody>>): void => {
@@ -73,8 +76,14 @@ try {
       name,
       ...[seconds(all.back, 0.5), seconds(all.back, 0.99), seconds(all.back, 1)],
       ...[String(all.requests.length), milliseconds(all.requests, 0.5), milliseconds(all.requests, 0.99)],
-      ...[seconds(all.asks, 0.5), seconds(all.asks, 0.99), String(all.failedConnects)],
-      ...[`${cpu.toFixed(1)} s`, `${stall.toFixed(0)} ms`],
+      ...[
+        seconds(all.asks, 0.5),
+        seconds(all.asks, 0.99),
+        milliseconds(all.connects, 0.5),
+        milliseconds(all.connects, 0.99),
+      ],
+      String(all.failedConnects),
+      ...[`${cpu.toFixed(1)} s`, `${stall.toFixed(0)} ms`, `${all.longestStall.toFixed(0)} ms`],
     ]);
   };
   const first = await everybody({ at: Date.now(), asking: 0, askingFor: 0 });
@@ -114,6 +123,7 @@ function merged(backs: readonly Back[]): Back {
     connects: backs.flatMap(({ connects }) => connects),
     failedConnects: backs.reduce((sum, { failedConnects }) => sum + failedConnects, 0),
     asks: backs.flatMap(({ asks }) => asks),
+    longestStall: Math.max(...backs.map(({ longestStall }) => longestStall)),
   };
 }
 

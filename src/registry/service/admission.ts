@@ -13,6 +13,8 @@ const ADJUST_EVERY: Millis = 250;
 const LONGEST_WAIT: Millis = 15_000;
 /** Nobody is asked to wait for less. */
 const SHORTEST_WAIT: Millis = 100;
+/** While nobody is let in, nobody asks again before that. */
+const FULL_WAIT: Millis = 500;
 /** Places in the line of all that one network address may take; the rest it takes in a line of its own. */
 const PER_SOURCE = { burst: 8000, perSecond: 100 };
 /** Lines of single sources; whoever comes beyond that is not asked to wait. */
@@ -63,8 +65,15 @@ export class Admission {
   /** How long it should wait before it registers or asks again; 0 when it is its turn. */
   wait({ line, number }: Place, now: Instant): Millis {
     this.#advance(line, now);
-    const wait = ((number - line.reached - 1) * 1000) / this.#rate;
+    const ahead = number - line.reached - 1;
+    if (ahead > 0 && this.#isFull)
+      return Math.min(FULL_WAIT + Math.ceil((ahead * 1000) / this.#rate), LONGEST_WAIT);
+    const wait = (ahead * 1000) / this.#rate;
     return wait < SHORTEST_WAIT ? 0 : Math.min(Math.ceil(wait), LONGEST_WAIT);
+  }
+
+  get #isFull(): boolean {
+    return Math.max(this.#longest, this.#before) > 3 * PATIENCE;
   }
 
   /** A client has waited this long for its turn. */
@@ -89,8 +98,7 @@ export class Admission {
 
   #advance(line: Line, now: Instant): void {
     this.#adjust(now);
-    const isFull = Math.max(this.#longest, this.#before) > 3 * PATIENCE;
-    const more = isFull ? 0 : ((now - line.at) * this.#rate) / 1000;
+    const more = this.#isFull ? 0 : ((now - line.at) * this.#rate) / 1000;
     line.reached = Math.min(line.taken, line.reached + more);
     line.at = now;
   }
