@@ -38,6 +38,8 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
     const config = {
       adminToken: await adminToken(host, launch.adminTokenFile),
       networkCreation: launch.networkCreation,
+      webhookReach: launch.webhooks,
+      auditKept: launch.auditKeep,
       legacySignatures: !launch.requireProof,
     };
     const places = {

@@ -3,12 +3,13 @@ import { formatEndpoint } from '../../src/base/endpoint.ts';
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
 import { httpPost } from '../../src/platform/index.ts';
-import type { FileHolder, RegistryConfig } from '../../src/registry/index.ts';
+import type { FileHolder, RegistryConfig, RegistryService } from '../../src/registry/index.ts';
 import { sharedCertificate } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { openPostgresStore, type PostgresStore } from '../../src/registry/store/postgres.ts';
 import { backupOperations } from '../../src/rendezvous/backup-operations.ts';
 import { serveControl } from '../../src/rendezvous/control.ts';
+import { operatorOperations } from '../../src/rendezvous/operator-operations.ts';
 import { type Rendezvous, startRendezvous } from '../../src/rendezvous/rendezvous.ts';
 import type { Log, PipeServer } from '../../src/runtime/ports.ts';
 import { pageFiles } from './page-files.ts';
@@ -69,7 +70,8 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
         ...options.config,
       },
     });
-    const control = options.control && embedded && (await openControl(options.control, options, embedded));
+    const control =
+      options.control && (await openControl(options.control, options, serving.service, embedded));
     return {
       ...serving,
       async close() {
@@ -101,10 +103,15 @@ async function openStore({ host, log, store, database }: ServeOptions): Promise<
 async function openControl(
   path: string,
   { host, log, store: directory }: ServeOptions,
-  store: FileHolder,
+  service: RegistryService,
+  embedded: FileHolder | undefined,
 ): Promise<PipeServer | undefined> {
   try {
-    return await serveControl({ net: host.net, path, operations: backupOperations(store, directory) });
+    const operations = {
+      ...operatorOperations(service),
+      ...(embedded && backupOperations(embedded, directory)),
+    };
+    return await serveControl({ net: host.net, path, operations });
   } catch (error) {
     log.event('warn', 'rendezvous.no_control', { path, error: asPilotError(error).message });
     return undefined;

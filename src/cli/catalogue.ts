@@ -40,6 +40,7 @@ import { setTags } from './commands/names/set-tags.ts';
 import { tags } from './commands/names/tags.ts';
 import { NETWORK_COMMANDS } from './commands/networks/index.ts';
 import { registryBackup } from './commands/registry/backup.ts';
+import { OPERATOR_COMMANDS } from './commands/registry/index.ts';
 import { registryRestore } from './commands/registry/restore.ts';
 import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
@@ -126,6 +127,7 @@ export const CATALOGUE: readonly Command[] = [
   rendezvousLogs,
   registryBackup,
   registryRestore,
+  ...OPERATOR_COMMANDS,
   contextCommand,
   version,
 ];

@@ -105,6 +105,8 @@ test('an unknown command is refused with the one meant', () => {
   assert.equal(refused('pnig', '--json').exit, 1);
   assert.match(refused('daemon', 'strat').hint, /did you mean "pilotctl daemon start"\?/);
   assert.match(refused('inbox', 'raed', 'x').hint, /did you mean "pilotctl inbox read"\?/);
+  assert.match(refused('registry', 'toekn').hint, /did you mean "pilotctl registry token"\?/);
+  assert.match(refused('registry', 'token', 'lits').hint, /did you mean "pilotctl registry token list"\?/);
   assert.match(refused('help', 'pnig').message, /Unknown command "pnig"/);
 });
 
@@ -113,6 +115,7 @@ test('a group without a command names its commands', () => {
   assert.equal(message, 'Missing command after "daemon"');
   assert.match(hint, /pilotctl daemon start, pilotctl daemon stop/);
   assert.equal(exit, 1);
+  assert.equal(refused('registry', 'token').message, 'Missing command after "registry token"');
 });
 
 test('missing, surplus and wrong arguments are named', () => {

@@ -200,12 +200,13 @@ function parentOf(
   const name = words.join(' ');
   const known = parents.get(name);
   if (known !== undefined) return known;
-  const noun = configure(new CommanderCommand(name), printed)
+  const above = parentOf(parents, words.slice(0, -1), group, printed);
+  const noun = configure(new CommanderCommand(words.at(-1) ?? ''), printed)
     .description(NOUNS[name] ?? name)
     .helpCommand(false)
     .helpGroup(`${group}:`);
   parents.set(name, noun);
-  parents.get('')?.addCommand(noun);
+  above.addCommand(noun);
   return noun;
 }
 
@@ -216,6 +217,10 @@ export const NOUNS: Readonly<Record<string, string>> = {
   service: 'What this node offers in its signed record: add, remove, list',
   agent: 'Programs that answer messages',
   rendezvous: 'A registry and beacon of your own: start, stop, status, logs',
+  registry: 'What the operator of a registry does: backup, restore, token, audit, webhook',
+  'registry token': 'Admin tokens: create, list, revoke',
+  'registry audit': 'The audit log: export, verify, head',
+  'registry webhook': 'Webhooks: add, list, change, remove, test, dead, redeliver',
 };
 
 function readValues(command: Command, texts: Chosen): Invocation {
@@ -321,7 +326,7 @@ function unknownSubcommand(catalogue: readonly Command[], noun: string, argv: re
   const word = words[noun === '' ? 0 : noun.split(' ').length] ?? '';
   if (noun === '') return unknownCommand(catalogue, word);
   const choices = subcommands(catalogue, noun);
-  const near = nearest(word, choices);
+  const near = nearest(word, new Set([...choices, ...choices.map((name) => name.split(' ')[0] ?? '')]));
   const hint = `${near === undefined ? '' : `did you mean "pilotctl ${noun} ${near}"? `}see: pilotctl ${noun} --help`;
   return refusal(`Unknown command "${noun} ${word}"`, hint);
 }
@@ -341,8 +346,9 @@ function find(catalogue: readonly Command[], name: string): Command | undefined 
 function namedCommand(catalogue: readonly Command[], argv: readonly string[]): string {
   const words = argv.filter((word) => !word.startsWith('-'));
   if (words[0] === 'help') words.shift();
-  const two = words.slice(0, 2).join(' ');
-  if (find(catalogue, two) !== undefined) return two;
-  const one = words[0] ?? '';
-  return catalogue.some((entry) => entry.name === one || entry.name.startsWith(`${one} `)) ? one : '';
+  for (let count = Math.min(3, words.length); count > 0; count--) {
+    const name = words.slice(0, count).join(' ');
+    if (catalogue.some((entry) => entry.name === name || entry.name.startsWith(`${name} `))) return name;
+  }
+  return '';
 }

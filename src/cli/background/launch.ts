@@ -51,6 +51,9 @@ export interface RendezvousLaunch {
   readonly publicHost: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly networkCreation: 'anyone' | 'operator';
+  /** Where webhooks may go, and entries of the audit log that are kept. */
+  readonly webhooks: 'public' | 'anywhere';
+  readonly auditKeep: number;
   /** Refuse what only old daemons send. */
   readonly requireProof: boolean;
   readonly logLevel: Settings['log_level'];

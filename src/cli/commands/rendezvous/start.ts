@@ -8,7 +8,7 @@ import { BEACON_PORT, carrierAddress, REGISTRY_PORT } from '../../config/keys.ts
 import type { Context } from '../../context.ts';
 import { localStore, takeStore } from '../../local/handover.ts';
 import { formatFields } from '../../text.ts';
-import { bindAddress, httpAddress, isPostgresUrl, oneOf, path, text } from '../../values.ts';
+import { bindAddress, httpAddress, isPostgresUrl, oneOf, path, text, wholeNumber } from '../../values.ts';
 
 export const rendezvousStart = defineCommand({
   name: 'rendezvous start',
@@ -55,12 +55,25 @@ export const rendezvousStart = defineCommand({
     },
     adminTokenFile: {
       value: path,
-      summary: 'file with the token of the operator, of 16 characters or more; without it there is none',
+      summary:
+        'file with a token that may do everything, of 16 characters or more; without it, tokens are made with ' +
+        '`pilotctl registry token create` on this machine',
     },
     networkCreation: {
       value: oneOf('who', ['anyone', 'operator']),
       fallback: 'anyone',
       summary: 'who may make networks: every node that proved its key, or who has the token of the operator',
+    },
+    webhooks: {
+      value: oneOf('where', ['public', 'anywhere']),
+      fallback: 'public',
+      summary:
+        'where webhooks may go: hosts of the Internet by HTTPS, or also hosts inside, also without TLS',
+    },
+    auditKeep: {
+      value: wholeNumber('entries', 10_000, 1_000_000_000),
+      fallback: '10000000',
+      summary: 'entries of the audit log to keep; the oldest give way',
     },
     requireProof: {
       summary:
@@ -109,6 +122,8 @@ export const rendezvousStart = defineCommand({
       publicHost: flags.publicHost,
       adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
       networkCreation: flags.networkCreation,
+      webhooks: flags.webhooks,
+      auditKeep: flags.auditKeep,
       requireProof: flags.requireProof,
       logLevel: settings.log_level,
       logMaxSize: settings.log_max_size,
