@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { PilotError } from '../../api/errors.ts';
 import type { Bytes, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
-import { copyAside, hasLog, prepareFile, removeAside, sizeOf } from './embedded/files.ts';
+import { copyAside, hasLog, LogSync, prepareFile, removeAside, sizeOf } from './embedded/files.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
 import { IdentityIndex } from './embedded/identity-index.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
@@ -143,6 +143,7 @@ function check(sql: Sql, path: string): void {
  */
 function release(sql: Sql): void {
   try {
+    sql.exec('PRAGMA synchronous = FULL');
     sql.one('PRAGMA journal_mode = DELETE');
     sql.one('PRAGMA locking_mode = NORMAL');
     sql.one('SELECT 1 FROM sqlite_master');
@@ -169,8 +170,14 @@ function embeddedStore(
 ): Store & FileHolder {
   const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
-  const beforeFirst = (): void => void sql.one('PRAGMA journal_mode = WAL');
-  const commit = new GroupCommit(sql, path, nextTurn, beforeFirst);
+  const beforeFirst = (): void => {
+    sql.one('PRAGMA journal_mode = WAL');
+    // The log is synced after every group, but not by the database, which would hold up the event loop.
+    sql.exec('PRAGMA synchronous = NORMAL');
+  };
+  const logFile = new LogSync(`${path}-wal`);
+  const sync = (): Promise<void> => logFile.sync();
+  const commit = new GroupCommit({ sql, path, defer: nextTurn, sync, beforeFirst });
   const pages = new SeenPages();
   const behind = new WriteBehind({ sql, pages, commit, clock, log, path, delay: softDelay });
   const seen = armed(pages, behind);
@@ -208,9 +215,10 @@ function embeddedStore(
     },
     async close() {
       closed = true;
-      commit.commit();
+      await commit.drain();
       await behind.finish();
-      commit.close();
+      await commit.close();
+      logFile.close();
       release(sql);
     },
   };

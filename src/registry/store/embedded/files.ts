@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fdatasync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -18,14 +19,51 @@ export function prepareFile(path: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     closeSync(openSync(path, 'a', 0o600));
-    const directory = openSync(dirname(path), 'r');
-    fsyncSync(directory);
-    closeSync(directory);
+    syncDirectory(dirname(path));
   } catch (error) {
-    const code = (error as { code?: string }).code === 'ENOSPC' ? 'disk_full' : 'io_error';
-    const text = error instanceof Error ? error.message : String(error);
-    throw new PilotError(code, `Cannot open the registry store ${path}: ${text}`, { cause: error });
+    throw ioError(error, path);
   }
+}
+
+/** Brings the log of a database to the disk without holding up the event loop. */
+export class LogSync {
+  readonly #path: string;
+  #file: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** What was written to the log before is on the disk when it resolves. */
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#file === undefined) {
+        this.#file = openSync(this.#path, 'r+');
+        // The log is a new file.
+        syncDirectory(dirname(this.#path));
+      }
+      fdatasync(this.#file, (error) => {
+        if (error === null) resolve();
+        else reject(ioError(error, this.#path));
+      });
+    });
+  }
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  fsyncSync(directory);
+  closeSync(directory);
+}
+
+function ioError(error: unknown, path: string): PilotError {
+  const code = (error as { code?: string }).code === 'ENOSPC' ? 'disk_full' : 'io_error';
+  const text = error instanceof Error ? error.message : String(error);
+  return new PilotError(code, `Cannot use the registry store ${path}: ${text}`, { cause: error });
 }
 
 export function sizeOf(path: string): Bytes {

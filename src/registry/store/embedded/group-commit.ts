@@ -1,46 +1,60 @@
 import { PilotError } from '../../../api/errors.ts';
 import { type Sql, storeError } from './sql.ts';
 
-/** More waiting changes than this are committed at once. */
-const LARGEST_GROUP = 2000;
+/** Changes of one transaction; more would hold up everybody else for too long. */
+export const LARGEST_GROUP = 256;
 
-interface Waiting {
-  committed(): void;
-  failed(error: PilotError): void;
+export interface GroupCommitOptions {
+  readonly sql: Sql;
+  /** For errors. */
+  readonly path: string;
+  /** Runs a function after the current turn of the event loop. */
+  readonly defer: (run: () => void) => void;
+  /** Resolves when what was committed can't be lost any more. */
+  readonly sync: () => Promise<void>;
+  /** Runs once, before the first change; if it throws, that change fails and the next one tries again. */
+  readonly beforeFirst?: () => void;
+}
+
+interface Change {
+  readonly work: () => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: PilotError) => void;
+}
+
+interface Made {
+  readonly change: Change;
+  readonly value: unknown;
 }
 
 /**
- * All changes of one turn of the event loop share a transaction and one sync to disk; each caller hears of its
- * change only after the commit. Reads asked for meanwhile wait for it too, so nobody sees what may yet be undone.
+ * Changes that wait at the same time share a transaction and one sync to disk; each caller hears of its change only
+ * after the sync. The disk works while the event loop goes on: new changes wait for their turn, and so do reads, so
+ * that nobody sees what may yet be lost. Reads asked for at other times are answered at once.
  */
 export class GroupCommit {
-  readonly #sql: Sql;
-  readonly #path: string;
-  readonly #defer: (run: () => void) => void;
+  readonly #options: GroupCommitOptions;
   #beforeFirst: (() => void) | undefined;
-  #waiting: Waiting[] = [];
-  #open = false;
+  /** Changes not made yet. */
+  #queue: Change[] = [];
+  /** Reads that wait for the sync. */
+  #reads: (() => void)[] = [];
+  #scheduled = false;
+  #syncing: Promise<void> | undefined;
   #closed = false;
+  #broken: PilotError | undefined;
 
-  /** `beforeFirst` runs once, before the first change; if it throws, that change fails and the next one tries again. */
-  constructor(sql: Sql, path: string, defer: (run: () => void) => void, beforeFirst?: () => void) {
-    this.#sql = sql;
-    this.#path = path;
-    this.#defer = defer;
-    this.#beforeFirst = beforeFirst;
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+    this.#beforeFirst = options.beforeFirst;
   }
 
   write<T>(work: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(this.#isClosed());
-    return new Promise((resolve, reject) => {
-      try {
-        this.#begin();
-        const value = this.#attempt(work);
-        this.#waiting.push({ committed: () => resolve(value), failed: reject });
-      } catch (thrown) {
-        reject(storeError(thrown, this.#path));
-      }
-      if (this.#waiting.length >= LARGEST_GROUP) this.commit();
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ work, resolve, reject });
+      this.#schedule();
     });
   }
 
@@ -51,77 +65,119 @@ export class GroupCommit {
         try {
           resolve(work());
         } catch (thrown) {
-          reject(storeError(thrown, this.#path));
+          reject(storeError(thrown, this.#options.path));
         }
       };
-      if (this.#open) this.#waiting.push({ committed: run, failed: run });
-      else run();
+      if (this.#syncing === undefined) run();
+      else this.#reads.push(run);
     });
   }
 
-  /** Makes everything so far durable, or undoes it and tells everybody. */
-  commit(): void {
-    if (!this.#open) return;
-    try {
-      this.#sql.exec('COMMIT');
-    } catch (thrown) {
-      this.#undo(storeError(thrown, this.#path));
-      return;
+  /** Everything asked for so far is made, and nothing more taken. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.drain();
+  }
+  /** Until nothing waits. */
+  async drain(): Promise<void> {
+    for (;;) {
+      if (this.#syncing !== undefined) await this.#syncing;
+      else if (this.#queue.length > 0) this.#flush();
+      else return;
     }
-    this.#open = false;
-    for (const { committed } of this.#waiting.splice(0)) committed();
   }
 
-  close(): void {
-    this.commit();
-    this.#closed = true;
+  #schedule(): void {
+    if (this.#scheduled || this.#syncing !== undefined) return;
+    this.#scheduled = true;
+    this.#options.defer(() => {
+      this.#scheduled = false;
+      if (this.#syncing === undefined) this.#flush();
+    });
+  }
+
+  /** Makes the changes that wait, and starts the sync. */
+  #flush(): void {
+    let made: Made[] = [];
+    for (const change of this.#queue.splice(0, LARGEST_GROUP)) {
+      try {
+        this.#begin();
+        made.push({ change, value: this.#attempt(change.work) });
+      } catch (thrown) {
+        const error = storeError(thrown, this.#options.path);
+        change.reject(error);
+        if (this.#options.sql.inTransaction) continue;
+        // The database gave up the whole transaction: what was made in it is gone.
+        for (const { change: lost } of made.splice(0)) lost.reject(error);
+      }
+    }
+    try {
+      if (this.#options.sql.inTransaction) this.#options.sql.exec('COMMIT');
+    } catch (thrown) {
+      const error = storeError(thrown, this.#options.path);
+      this.#rollBack();
+      for (const { change } of made) change.reject(error);
+      made = [];
+    }
+    if (made.length > 0) this.#syncing = this.#synced(made);
+    else if (this.#queue.length > 0) this.#schedule();
+  }
+
+  async #synced(made: readonly Made[]): Promise<void> {
+    try {
+      await this.#options.sync();
+      for (const { change, value } of made) change.resolve(value as never);
+    } catch (thrown) {
+      // What the disk has now nobody knows; the next process reads it anew.
+      this.#broken = storeError(thrown, this.#options.path);
+      for (const { change } of made) change.reject(this.#broken);
+      for (const change of this.#queue.splice(0)) change.reject(this.#broken);
+    }
+    this.#syncing = undefined;
+    for (const run of this.#reads.splice(0)) run();
+    if (this.#queue.length > 0) this.#schedule();
   }
 
   #begin(): void {
-    if (this.#open) return;
+    if (this.#options.sql.inTransaction) return;
     this.#beforeFirst?.();
     this.#beforeFirst = undefined;
-    this.#sql.exec('BEGIN IMMEDIATE');
-    this.#open = true;
-    this.#defer(() => this.commit());
+    this.#options.sql.exec('BEGIN IMMEDIATE');
   }
 
   /** A change that fails takes nothing else of its group with it, unless the database gave up the whole group. */
   #attempt<T>(work: () => T): T {
-    this.#sql.run('SAVEPOINT change');
+    const { sql } = this.#options;
+    sql.run('SAVEPOINT change');
     try {
       const value = work();
-      this.#sql.run('RELEASE change');
+      sql.run('RELEASE change');
       return value;
     } catch (thrown) {
-      if (!this.#undoneAlone()) this.#undo(storeError(thrown, this.#path));
+      if (!this.#undoneAlone()) this.#rollBack();
       throw thrown;
     }
   }
 
   #undoneAlone(): boolean {
-    if (!this.#sql.inTransaction) return false;
+    if (!this.#options.sql.inTransaction) return false;
     try {
-      this.#sql.exec('ROLLBACK TO change; RELEASE change');
+      this.#options.sql.exec('ROLLBACK TO change; RELEASE change');
       return true;
     } catch {
       return false;
     }
   }
 
-  #undo(error: PilotError): void {
-    this.#open = false;
-    if (this.#sql.inTransaction) {
-      try {
-        this.#sql.exec('ROLLBACK');
-      } catch {
-        // Nothing to undo: the database already did.
-      }
+  #rollBack(): void {
+    try {
+      if (this.#options.sql.inTransaction) this.#options.sql.exec('ROLLBACK');
+    } catch {
+      // Nothing to undo: the database already did.
     }
-    for (const { failed } of this.#waiting.splice(0)) failed(error);
   }
 
   #isClosed(): PilotError {
-    return new PilotError('unavailable', `Cannot use the registry store ${this.#path}: it is closed`);
+    return new PilotError('unavailable', `Cannot use the registry store ${this.#options.path}: it is closed`);
   }
 }
