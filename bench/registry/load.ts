@@ -2,7 +2,7 @@
  * Heartbeats and trust changes at a steady rate for a long time: how late the answers come, and whether memory grows.
  * Requests begin when they are due, whether or not earlier ones were answered, and their time counts from then. The
  * load comes from the same machine.
- * Run: npm run registry-load -- [--seconds 600] [--heartbeats 10000] [--trust 200] [--connections 10000] [--short]
+ * Run: node dist/bench/registry/load.js [--seconds 600] [--heartbeats 10000] [--trust 200] [--connections 10000] [--short]
  * Fails when p99 is above 50 ms or memory grows by more than 1 MB a minute after the first third.
  */
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -53,8 +53,8 @@ export interface MakeOptions {
   readonly trust?: number;
   /** Unix milliseconds. */
   readonly now: number;
-  /** The beacon nodes name. */
-  readonly beacon?: string;
+  /** The beacons nodes name, `host:port` each. */
+  readonly beacons?: readonly string[];
 }
 
 /** Fills a store that is empty. Node 1 to `records` have keys of their own. */
@@ -68,14 +68,15 @@ export async function makeNetwork(options: MakeOptions): Promise<MadeNetwork> {
   await inChunks(nodes, async (i) => {
     const id = i + 1;
     const online = dice(id) < 0.72;
-    const beacon = dice(id + 0.4) < 0.6 ? options.beacon : `203.0.113.${9 + (id % 3)}:9001`;
+    const named = options.beacons ?? [];
+    const beacon = named[Math.floor(dice(id + 0.4) ** 2 * named.length)] ?? `203.0.113.${9 + (id % 3)}:9001`;
     await store.register({
       publicKey: signers[i]?.publicKey ?? keyOf(id),
       proven: i < records,
       owner: dice(id + 0.1) < 0.2 ? `owner${id % 50}@example.org` : '',
       endpoint: formatEndpoint({ host: `198.51.${(id >> 8) & 255}.${id & 255}`, port: 4000 + (id % 900) }),
       lan: [`10.${(id >> 16) & 255}.${(id >> 8) & 255}.${id & 255}:4000`],
-      beacons: beacon === undefined ? [] : [beacon],
+      beacons: [beacon],
       version: VERSIONS[id % VERSIONS.length]!,
       relayOnly: id % 97 === 0,
       hostname: hostnameOf(id),

@@ -39,8 +39,11 @@ async function main(): Promise<void> {
   const into = at < 0 ? 'docs/dashboard' : process.argv[at + 1]!;
   const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
   await mkdir(into, { recursive: true });
-  const served = await serveNetwork({ nodes: 5000, past: true });
-  const traffic = await makeTraffic(served.rendezvous.registryEndpoint.port);
+  const served = await serveNetwork({ nodes: 5000, past: true, beacons: 3 });
+  const traffic = await makeTraffic(served.rendezvous.registryEndpoint.port, {
+    own: served.rendezvous.beaconEndpoint.port,
+    others: served.beacons,
+  });
   const browser = await openBrowser();
   try {
     for (const [name, place, who, size, scheme] of PICTURES) {

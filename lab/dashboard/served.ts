@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pageFiles } from '../../bin/host/page-files.ts';
+import { formatEndpoint } from '../../src/base/endpoint.ts';
+import { startBeacon } from '../../src/beacon/index.ts';
 import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../src/platform/index.ts';
 import { SampleHistory } from '../../src/registry/http/history.ts';
 import { memoryStore, type Store } from '../../src/registry/index.ts';
@@ -16,6 +18,8 @@ export interface Served {
   readonly rendezvous: Rendezvous;
   readonly store: Store;
   readonly made: MadeNetwork;
+  /** Ports of the other beacons. */
+  readonly beacons: readonly number[];
   close(): Promise<void>;
 }
 
@@ -24,13 +28,15 @@ export interface ServedOptions {
   /** @default 'memory' */
   readonly store?: 'memory' | 'embedded';
   readonly trust?: number;
+  /** Beacons besides the one of the registry. @default 0 */
+  readonly beacons?: number;
   /** Begin with curves of a month that was not. @default false */
   readonly past?: boolean;
 }
 
 /** A registry with a made-up network and its dashboard, on a free port of this machine. */
 export async function serveNetwork(options: ServedOptions): Promise<Served> {
-  const { nodes, store: kind = 'memory', trust, past = false } = options;
+  const { nodes, store: kind = 'memory', trust, past = false, beacons = 0 } = options;
   const directory = await mkdtemp(join(tmpdir(), 'pilot-dashboard-'));
   const clock = nodeClock();
   const log = { event() {} };
@@ -38,23 +44,23 @@ export async function serveNetwork(options: ServedOptions): Promise<Served> {
     kind === 'memory'
       ? memoryStore()
       : await openEmbeddedStore({ path: join(directory, 'registry.db'), clock, log });
-  const here = { host: '127.0.0.1', port: 0 };
   const storage = nodeStorage(directory);
   const now = clock.wallNow();
+  const here = { host: '127.0.0.1', port: 0 };
+  const [net, random, crypto] = [nodeNet(), nodeRandom(), nodeCrypto()];
+  const others = await Promise.all(
+    Array.from({ length: beacons }, () => startBeacon({ net, clock, random, crypto, log, bind: here })),
+  );
   const made = await makeNetwork({
     store,
     nodes,
     now,
-    beacon: '203.0.113.9:9001',
+    beacons: others.map(({ endpoint }) => formatEndpoint(endpoint)),
     ...(trust !== undefined && { trust }),
   });
   if (past) await madeUpPast(nodes, made.links, now).save(storage);
   const rendezvous = await startRendezvous({
-    net: nodeNet(),
-    clock,
-    random: nodeRandom(),
-    crypto: nodeCrypto(),
-    log,
+    ...{ net, clock, random, crypto, log },
     storage,
     store,
     registryBind: here,
@@ -65,10 +71,12 @@ export async function serveNetwork(options: ServedOptions): Promise<Served> {
   return {
     url: `http://127.0.0.1:${rendezvous.httpEndpoint!.port}`,
     rendezvous,
+    beacons: others.map(({ endpoint }) => endpoint.port),
     store,
     made,
     async close() {
       await rendezvous.close();
+      for (const beacon of others) await beacon.close();
       await store.close();
       await rm(directory, { recursive: true, force: true });
     },

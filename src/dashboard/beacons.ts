@@ -1,6 +1,6 @@
 import type { BeaconRow, Beacons } from '../api/dashboard.ts';
 import { ask, problemText } from './api.ts';
-import { bars, card, compact, fill, h, number } from './dom.ts';
+import { bars, byteSize, card, fill, h, number } from './dom.ts';
 import type { View } from './view.ts';
 
 const REFRESH = 5000;
@@ -71,7 +71,7 @@ function tableOf(beacons: readonly BeaconRow[]): HTMLElement {
         rtt === undefined ? '–' : `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`,
       ),
       h('td', { class: 'number' }, number(nodes)),
-      h('td', { class: 'number' }, bytes === undefined ? '–' : `${compact(bytes)} B/s`),
+      h('td', { class: 'number' }, bytes === undefined ? '–' : `${byteSize(bytes)}/s`),
     );
   });
   return h('table', {}, h('thead', {}, heads), h('tbody', {}, ...rows));

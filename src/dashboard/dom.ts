@@ -81,6 +81,12 @@ export function number(value: number): string {
 export function compact(value: number): string {
   return COMPACT.format(value);
 }
+/** 1.2 kB, 3.4 MB: powers of ten. */
+export function byteSize(bytes: number): string {
+  const unit = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** unit;
+  return `${value.toFixed(unit === 0 || value >= 100 ? 0 : 1)} ${['B', 'kB', 'MB', 'GB', 'TB'][unit]}`;
+}
 export function percent(fraction: number): string {
   if (fraction > 0 && fraction < 0.001) return '<0.1 %';
   return `${(fraction * 100).toFixed(fraction < 0.1 && fraction > 0 ? 1 : 0)} %`;

@@ -78,6 +78,15 @@ test('a token counts for nothing the moment it is revoked', async () => {
   assert.equal((await http.ask('/api/trust', { headers })).status, 401);
 });
 
+test('a token may have spaces in it', async () => {
+  const http = await testHttp({
+    find: async (token) =>
+      token === 'three words long' ? { name: 'a', scopes: new Set(['nodes:read']), networks: [] } : undefined,
+  });
+  const headers = { authorization: 'Bearer three words long' };
+  assert.equal((await http.ask('/api/trust', { headers })).status, 200);
+});
+
 test('wrong tokens are soon not looked at any more', async () => {
   const http = await testHttp();
   for (let i = 0; i < 100; i++)

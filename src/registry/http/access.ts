@@ -68,7 +68,7 @@ export function isPrivate(request: FastifyRequest): boolean {
 
 /** The token of a request: `Authorization: Bearer`, or the cookie of a log-in. */
 export function tokenOf(request: FastifyRequest): string {
-  const bearer = /^Bearer +(\S+)$/i.exec(header(request, 'authorization'))?.[1];
+  const bearer = /^Bearer +(.+)$/i.exec(header(request, 'authorization'))?.[1];
   const cookie = new RegExp(`(?:^|; *)${COOKIE}=([^;]*)`).exec(header(request, 'cookie'))?.[1];
   const token = bearer ?? (cookie === undefined ? '' : decoded(cookie));
   return token.length <= MAX_TOKEN ? token : '';

@@ -7,10 +7,10 @@ import { Counts } from './counts.ts';
 import { Degrees } from './degrees.ts';
 
 /** Rows read at once: a few milliseconds of the store's time. */
-const SLICE = 250;
-/** Between two slices the census rests this many times as long as the slice took; the first one is in a hurry. */
+const SLICE = 200;
+/** Between two slices the census rests this many times as long as the slice took; the first one is in more of a hurry. */
 const REST = 12;
-const FIRST_REST = 1;
+const FIRST_REST = 3;
 const SHORTEST_REST: Millis = 2;
 /** Between the end of one census and the next. */
 const PAUSE: Millis = 10_000;

@@ -1,6 +1,14 @@
 /** The dashboard: its page, and what the page asks. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Beacons, History, HistorySpan, Networks, Overview, SessionInfo } from '../../api/dashboard.ts';
+import type {
+  Beacons,
+  History,
+  HistorySpan,
+  Networks,
+  Overview,
+  SessionInfo,
+  TrustGraph,
+} from '../../api/dashboard.ts';
 import type { Clock } from '../../runtime/ports.ts';
 import type { NetworkRecord, Store } from '../store/store.ts';
 import {
@@ -16,7 +24,7 @@ import {
 } from './access.ts';
 import { badge } from './badge.ts';
 import type { BeaconWatch } from './beacon-watch.ts';
-import type { Census } from './census.ts';
+import type { Census, CensusResult } from './census.ts';
 import type { SampleHistory } from './history.ts';
 import { legacyStats } from './legacy-stats.ts';
 import { nodeDetails } from './node-details.ts';
@@ -62,6 +70,10 @@ export function addDashboard(server: FastifyInstance, options: DashboardOptions)
   const streams = new PageStreams();
   const sight = async (all: boolean) => ({ store, staleAfter, all, now: clock.wallNow() });
 
+  let busiest: { census: CensusResult | undefined; graph: Promise<TrustGraph> } = {
+    census: undefined,
+    graph: Promise.resolve({ nodes: [], links: [], truncated: false }),
+  };
   addPage(server, options.page);
   addSession(server, find);
 
@@ -107,8 +119,17 @@ export function addDashboard(server: FastifyInstance, options: DashboardOptions)
   server.get('/api/trust', async (request, reply) => {
     await demand(request, find, 'nodes:read');
     const { node = '' } = request.query as { node?: string };
-    const from = /^\d{1,10}$/.test(node) ? [Number(node)] : (census.latest?.hubs ?? []);
-    return fresh(reply).send(await trustGraph(await sight(true), from));
+    if (/^\d{1,10}$/.test(node))
+      return fresh(reply).send(await trustGraph(await sight(true), [Number(node)]));
+    const found = census.latest;
+    // The same for everybody who may see it, until there is another census.
+    if (busiest.census !== found) {
+      busiest = { census: found, graph: trustGraph(await sight(true), found?.hubs ?? []) };
+      busiest.graph.catch(() => {
+        busiest = { ...busiest, census: undefined };
+      });
+    }
+    return fresh(reply).send(await busiest.graph);
   });
 
   server.get('/api/stats', async (request, reply) => {

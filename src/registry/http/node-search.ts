@@ -9,7 +9,10 @@ const MAX_TEXT = 128;
 const MAX_PAGE = 100;
 /** Nodes looked at together, and for one answer: a page may be short, or empty, and not the last. */
 const BATCH = 100;
-const MAX_SCANNED = 1000;
+const MAX_SCANNED = 600;
+/** A term that fewer nodes have is rare; of so many terms. */
+const FEW = 20;
+const MAX_TRIED = 6;
 
 /**
  * Nodes by id, address, hostname, whole words and tags, in order of id. Public nodes come from the index of terms;
@@ -31,7 +34,8 @@ export async function searchNodes(sight: Sight, query: Readonly<Record<string, u
   const rows: NodeRow[] = exact === undefined ? [] : [nodeRow(exact, sight)];
   // A word that is too short for the index, or none of letters, finds nothing but what it names.
   if (said !== '' && wordTerms([said]).length === 0) return { nodes: rows };
-  const { found, cursor } = await scan(sight, wanted, after, limit - rows.length);
+  const ordered = await rarestFirst(sight, wanted);
+  const { found, cursor } = await scan(sight, ordered, after, limit - rows.length);
   for (const node of found) if (node.node.id !== exact?.node.id) rows.push(nodeRow(node, sight));
   return { nodes: rows, ...(cursor === undefined ? {} : { cursor }) };
 }
@@ -48,6 +52,17 @@ async function named({ store }: Sight, text: string): Promise<NodeRecord | undef
   const address = parseAddress(text);
   if (typeof address !== 'string') return store.node(address.node);
   return text === '' ? undefined : store.nodeByHostname(text.toLowerCase());
+}
+
+/** The index is read by one term and the others are compared: by one that few have, where there is such a one. */
+async function rarestFirst({ store }: Sight, wanted: readonly string[]): Promise<readonly string[]> {
+  if (wanted.length < 2) return wanted;
+  // People say the general before the particular.
+  for (const term of wanted.slice(-MAX_TRIED).reverse()) {
+    const few = (await store.findNodes(term, 0, FEW)).length < FEW;
+    if (few) return [term, ...wanted.filter((other) => other !== term)];
+  }
+  return wanted;
 }
 
 async function scan(
@@ -81,15 +96,18 @@ async function batch(
     const nodes = await store.findNodes(wanted[0] ?? '', after, BATCH);
     return { nodes, last: nodes.length < BATCH ? undefined : nodes.at(-1)!.node.id };
   }
+  // Private nodes are in no index: they are found by what their row says. Public ones of the same stretch come from it.
   const rows = await store.listNodes(after, BATCH);
-  const likely = rows.filter((node) => node.registered && mayMatch(node, wanted)).map(({ id }) => id);
-  const nodes = likely.length === 0 ? [] : await store.describeNodes(likely);
-  return { nodes, last: rows.length < BATCH ? undefined : rows.at(-1)!.id };
+  const last = rows.length < BATCH ? undefined : rows.at(-1)!.id;
+  const hidden = rows.filter((node) => node.registered && !node.public && matches(node, wanted));
+  const found = await store.findNodes(wanted[0] ?? '', after, BATCH);
+  const shown = last === undefined ? found : found.filter(({ node }) => node.id <= last);
+  const described = hidden.length === 0 ? [] : await store.describeNodes(hidden.map(({ id }) => id));
+  return { nodes: [...shown, ...described].sort((a, b) => a.node.id - b.node.id), last };
 }
 
-/** Only what a node says in its record is not in its row; public nodes alone have terms of that. */
-function mayMatch(node: NodeRecord, wanted: readonly string[]): boolean {
-  if (wanted.length === 0 || node.public) return true;
+function matches(node: NodeRecord, wanted: readonly string[]): boolean {
+  if (wanted.length === 0) return true;
   const own = nodeTerms(node, []);
   return wanted.every((term) => own.includes(term));
 }

@@ -62,6 +62,10 @@ export function httpServer({ clock, meters, tls }: HttpServerOptions): FastifyIn
     if (!budget.spend(sourceOf(clientOf(request).host), clock.now()))
       throw new HttpRefusal(429, 'rate_limited', 'Too many requests from this address', 'try again later');
   });
+  server.addHook('onSend', async (request, reply) => {
+    const spent = clock.now() - (began.get(request) ?? clock.now());
+    void reply.header('server-timing', `total;dur=${spent.toFixed(2)}`);
+  });
   const [answers, durations] = [
     meters.counter('pilot_http_requests_total'),
     meters.histogram('pilot_http_request_duration_seconds'),

@@ -2,12 +2,12 @@ import type { TrustGraph } from '../../api/dashboard.ts';
 import type { NodeId } from '../../base/units.ts';
 import type { Sight } from './node-row.ts';
 
-const MAX_NODES = 240;
+const MAX_NODES = 200;
 const MAX_LINKS = 800;
 /** Peers shown of one node. */
 const PEERS = 48;
 /** Nodes whose peers are asked for. */
-const MAX_ASKED = 96;
+const MAX_ASKED = 40;
 
 /** The surroundings of some nodes: their peers, and as many of those peers' own as there is room. */
 export async function trustGraph(
