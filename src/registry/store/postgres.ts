@@ -3,6 +3,7 @@ import type { Clock, Log } from '../../runtime/ports.ts';
 import { NotifyBus } from './postgres/bus.ts';
 import { postgresEngine } from './postgres/engine.ts';
 import { databaseError } from './postgres/errors.ts';
+import { Lanes } from './postgres/lanes.ts';
 import { UnwrittenSeen } from './postgres/last-seen.ts';
 import { DatabaseLink, type Pools } from './postgres/link.ts';
 import { readPlace } from './postgres/place.ts';
@@ -13,7 +14,8 @@ import { one, run, type Steps } from './steps.ts';
 import type { Store } from './store.ts';
 
 /** Connections of one instance, beside one that probes and one that listens. */
-const READ_CONNECTIONS = 8;
+const READ_CONNECTIONS = 6;
+const VIEW_CONNECTIONS = 3;
 const WRITE_CONNECTIONS = 10;
 /** Seconds. */
 const CONNECT_PATIENCE = 2;
@@ -50,7 +52,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const { schema, name } = place;
   // The library is loaded by nobody who does not use it.
   const { default: postgres } = await import('postgres');
-  const client = (max: number): Sql =>
+  const client = (max: number, onclose: () => void = () => undefined): Sql =>
     postgres(place.url, {
       max,
       connect_timeout: CONNECT_PATIENCE,
@@ -59,6 +61,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       backoff: false,
       fetch_types: false,
       onnotice: () => undefined,
+      onclose,
       types: { bigint: { to: 20, from: [20], serialize: String, parse: Number } },
       connection: {
         application_name: 'pilot-registry',
@@ -69,7 +72,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     });
   const pools = (): Pools => ({
     reads: client(READ_CONNECTIONS),
-    writes: client(WRITE_CONNECTIONS),
+    views: new Lanes(VIEW_CONNECTIONS, (onClose) => client(1, onClose)),
+    writes: new Lanes(WRITE_CONNECTIONS, (onClose) => client(1, onClose)),
     probe: client(1),
     listen: client(1),
   });

@@ -70,26 +70,26 @@ export function postgresEngine(options: EngineOptions): Engine {
     read: (work) => attempt(({ reads }) => drive(reads, single(work())), isLost),
     view: (work) =>
       attempt(
-        ({ reads }) =>
-          reads.begin('isolation level repeatable read read only', (sql) =>
-            drive(sql, work()),
-          ) as Promise<never>,
+        ({ views }) =>
+          views.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', (asks) => drive(asks, work())),
         (thrown) => isLost(thrown) || isConflict(thrown),
       ),
-    write<T>(work: () => Steps<T>): Promise<T> {
+    write(work) {
       let committing = false;
       return attempt(
         ({ writes }) => {
           committing = false;
-          return writes.begin(async (sql) => {
-            const value = await drive(sql, work());
-            committing = true;
-            return { value };
-          });
+          return writes.transaction(
+            'BEGIN',
+            (asks) => drive(asks, work()),
+            () => {
+              committing = true;
+            },
+          );
         },
         // When the connection goes away during the commit nobody knows whether it happened.
         (thrown) => isConflict(thrown) || (isLost(thrown) && !committing),
-      ).then(({ value }) => value as T);
+      );
     },
   };
 }
