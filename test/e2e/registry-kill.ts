@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { nodeClock } from '../../src/platform/index.ts';
 import { openEmbeddedStore } from '../../src/registry/index.ts';
+import { auditAgrees } from './audit-agrees.testkit.ts';
 import { firstLine, killChild, pause, scriptBeside, startChild } from './children.testkit.ts';
 import { bond } from './registry-documents.testkit.ts';
 import { couple, heart, namer, registrar, type Tally } from './registry-workers.testkit.ts';
@@ -24,6 +25,8 @@ export interface KillReport extends Tally {
   /** From starting the process to its port being open, ms. */
   readonly slowestStart: number;
   readonly seconds: number;
+  /** Entries of the audit log, each of a change that is there; every change has one. */
+  readonly audited: number;
   /** How far what the disk says of heartbeats is behind the last that was answered, at most, ms. */
   readonly staleness: number;
 }
@@ -52,6 +55,15 @@ async function oldestSeen(
   }
   await store.close();
   return staleness;
+}
+
+async function auditOf(path: string): Promise<number> {
+  const store = await openEmbeddedStore({ path, clock: nodeClock(), log: { event() {} } });
+  try {
+    return await auditAgrees(store);
+  } finally {
+    await store.close();
+  }
 }
 
 /** Rejects with what was lost. */
@@ -101,12 +113,14 @@ export async function killRounds(rounds: number): Promise<KillReport> {
     const counts = await Promise.all(registrars.map((worker) => worker.verifyAll(port)));
     await killChild(child);
     const staleness = await oldestSeen(store, hearts);
+    const audited = await auditOf(store);
     return {
       ...tally,
       rounds,
       killedStarting,
       nodesVerified: counts.reduce((sum, count) => sum + count, 0),
       slowestStart,
+      audited,
       staleness,
       seconds: Math.round((Date.now() - startedAt) / 1000),
     };

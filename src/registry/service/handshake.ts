@@ -48,7 +48,7 @@ export const requestHandshake: Handler = async (call) => {
   const quiet = seen === undefined;
   const target = found?.registered === true && found.id !== from ? found.id : SINK;
   if (byName && target !== SINK) shared.contacts.note(from, target, now);
-  const outcome = await shared.store.requestHandshake({
+  const asking = {
     from,
     to: target,
     justification,
@@ -59,8 +59,16 @@ export const requestHandshake: Handler = async (call) => {
     quiet,
     perTarget: shared.config.inboxPerTarget,
     perSource: shared.config.inboxPerSource,
-  });
-  if (outcome === 'stored') shared.subscribers.tell(target, 'handshake_request', from);
+  };
+  const outcome = await recorded(
+    call,
+    `node:${from}`,
+    (store) => store.requestHandshake(asking),
+    (result) => (result === 'paired' ? [trustCreated(from, target)] : []),
+  );
+  if (outcome === 'paired') tellTrustChanged(call, from, target);
+  if (outcome === 'stored' || outcome === 'paired')
+    shared.subscribers.tell(target, 'handshake_request', from);
   else if (!quiet && outcome === 'full') throw refusal('rate_limited', `handshake inbox full for node ${to}`);
   else if (!quiet) throw refusal('already_exists', `handshake request already pending from node ${from}`);
   return { type: 'request_handshake_ok', status: 'delivered' };

@@ -35,16 +35,14 @@ export const reportTrust: Handler = async (call) => {
 async function reportHalf(call: Call, id: NodeId, peer: NodeId): Promise<boolean> {
   const { store } = call.shared;
   const target = (await store.node(peer))?.registered === true ? peer : SINK;
-  const before = await store.trusted(id, target, call.at);
   const outcome = await recorded(
     call,
     `node:${id}`,
     (changing) => changing.reportTrust(id, target, call.at, askedAfter(call)),
-    (result) => (result === 'paired' && !before ? [trustCreated(id, peer)] : []),
+    (result) => (result === 'paired' ? [trustCreated(id, peer)] : []),
   );
-  const paired = outcome === 'paired';
-  if (paired && !before) tellTrustChanged(call, id, peer);
-  return paired;
+  if (outcome === 'paired') tellTrustChanged(call, id, peer);
+  return outcome !== 'half';
 }
 
 /** With the certificate that both signed, one side's report is enough. */

@@ -10,7 +10,7 @@ export function trustContract(check: Check): void {
     assert.deepEqual([await store.gaveWord(1, 2), await store.gaveWord(2, 1)], [true, false]);
     assert.equal(await store.trusted(1, 2, T0), false);
     assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
-    assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
+    assert.equal(await store.reportTrust(2, 1, T0, 0), 'trusted');
     assert.equal(await store.trusted(1, 2, T0), true);
     assert.equal(await store.trusted(2, 1, T0), true);
     assert.deepEqual(await store.trustPeers(2, 10, T0), [1]);
@@ -202,8 +202,8 @@ export function trustContract(check: Check): void {
 
   check('reports change nothing of a certificate in force', async (store) => {
     await store.certifyTrust(certified(1, 2, 2, { notAfter: T0 + 100 }));
-    assert.equal(await store.reportTrust(1, 2, T0, 0), 'paired');
-    assert.equal(await store.reportTrust(2, 1, T0, 0), 'paired');
+    assert.equal(await store.reportTrust(1, 2, T0, 0), 'trusted');
+    assert.equal(await store.reportTrust(2, 1, T0, 0), 'trusted');
     await store.respondHandshake(response(2, 1));
     assert.equal((await store.trustDocuments(1, 2)).certificate, 'cert 2');
     assert.equal(await store.trusted(1, 2, T0 + 100), false);

@@ -97,9 +97,14 @@ export class TrustLedger {
     };
   }
 
-  *report(from: NodeId, peer: NodeId, at: UnixMillis, askedAfter: UnixMillis): Steps<'paired' | 'half'> {
+  *report(
+    from: NodeId,
+    peer: NodeId,
+    at: UnixMillis,
+    askedAfter: UnixMillis,
+  ): Steps<'paired' | 'trusted' | 'half'> {
     yield* lock(pairName(from, peer));
-    if (yield* this.trusted(from, peer, at)) return 'paired';
+    if (yield* this.trusted(from, peer, at)) return 'trusted';
     return (yield* this.#accept(from, peer, '', at, askedAfter)) ? 'paired' : 'half';
   }
 
@@ -146,7 +151,7 @@ export class TrustLedger {
     return { existed: paired || own || theirs, delivered };
   }
 
-  *request(request: HandshakeRequest): Steps<'stored' | 'pending' | 'full'> {
+  *request(request: HandshakeRequest): Steps<'stored' | 'paired' | 'pending' | 'full'> {
     const { from, to, justification, message, source, at } = request;
     yield* lock(inboxName(to), pairName(from, to));
     if (yield* this.#inbox.has(to, 'request', from)) {
@@ -173,9 +178,9 @@ export class TrustLedger {
     if ((yield* this.#rows.half(from, to))?.kind === 'accepted') return 'stored';
     yield* this.#rows.putHalf(from, to, { kind: 'asked', message, at });
     const theirs = yield* this.#rows.half(to, from);
-    if (theirs?.kind === 'accepted')
-      yield* this.#join(from, to, { request: message, accept: theirs.message });
-    return 'stored';
+    if (theirs?.kind !== 'accepted') return 'stored';
+    yield* this.#join(from, to, { request: message, accept: theirs.message });
+    return 'paired';
   }
 
   *respond(response: HandshakeResponse): Steps<{ paired: boolean; delivered: boolean }> {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { AUDIT_ACTIONS } from '../../../api/audit-actions.ts';
 import { type AuditEntry, type ChainPoint, ChainVerifier } from '../../../wire/audit-entry.ts';
 import { crypto, identity, type TestRegistry } from '../../registry.testkit.ts';
-import { network, type Village, village } from '../networks/networks.testkit.ts';
+import { network, type Person, type Village, village } from '../networks/networks.testkit.ts';
 
 const OPERATOR = { admin_token: 'operator', request_id: 1 };
 
@@ -26,7 +26,7 @@ const said = ({ action, by, node, target, network: net, details }: AuditEntry) =
 
 test('security-relevant changes are recorded with who made them, in a chain that verifies', async () => {
   const { registry, people } = await village(3);
-  const [a, b, c] = people as [(typeof people)[0], (typeof people)[0], (typeof people)[0]];
+  const [a, b, c] = people as [Person, Person, Person];
   await a.must('set_hostname', { hostname: 'alpha' });
   await a.must('set_hostname', { hostname: 'alpha' });
   await a.must('set_visibility', { public: true });
@@ -65,7 +65,7 @@ test('security-relevant changes are recorded with who made them, in a chain that
 
 test('no entry holds a secret, and every action and detail is in the catalogue', async () => {
   const { registry, people } = await village(2);
-  const [a, b] = people as [(typeof people)[0], (typeof people)[0]];
+  const [a, b] = people as [Person, Person];
   const net = await network(a, [b], { name: 'lab', join_rule: 'token', token: 'secret-join-token' });
   await a.must('rotate_join_token', { network_id: net, token: 'secret-new-token' });
   await a.must('set_expr_policy', {
@@ -96,6 +96,31 @@ test('records are chained a moment after the change, without anybody asking', as
   assert.equal((await registry.store.auditEntries({ after: 0, limit: 9 })).length, 0);
   await registry.clock.advance(100);
   assert.equal((await registry.store.auditEntries({ after: 0, limit: 9 })).length, 2);
+});
+
+test('a trust is recorded once, whichever word completes it, and its certificates by serial', async () => {
+  const { registry, people } = await village(4);
+  const [a, b, c, d] = people as [Person, Person, Person, Person];
+  // Both at once, and again.
+  await Promise.all([a.ask('report_trust', { peer_id: b.id }), b.ask('report_trust', { peer_id: a.id })]);
+  await Promise.all([b.ask('report_trust', { peer_id: a.id }), b.ask('report_trust', { peer_id: a.id })]);
+  // A word, then the question of the other side.
+  await c.ask('report_trust', { peer_id: d.id });
+  await d.connection.signed(d.key, { type: 'request_handshake', from_node_id: d.id, to_node_id: c.id });
+  // A question, then its answer.
+  await a.connection.signed(a.key, { type: 'request_handshake', from_node_id: a.id, to_node_id: c.id });
+  await c.must('respond_handshake', { peer_id: a.id, accept: true });
+  await c.must('respond_handshake', { peer_id: a.id, accept: true });
+  const { entries } = await log(registry);
+  const trust = entries.filter(({ action }) => action.startsWith('trust.'));
+  assert.deepEqual(
+    trust.map(({ action, node, target }) => [action, ...[node, target].sort()]),
+    [
+      ['trust.created', a.id, b.id],
+      ['trust.created', c.id, d.id],
+      ['trust.created', a.id, c.id],
+    ],
+  );
 });
 
 test('a daemon that comes back leaves no entry; one that proves its key first does', async () => {
@@ -156,7 +181,7 @@ async function findAction(registry: Village, action: string): Promise<AuditEntry
 
 test('only operators who may read the log do; owners and admins see what happened in their network', async () => {
   const { registry, people } = await village(3);
-  const [a, b, c] = people as [(typeof people)[0], (typeof people)[0], (typeof people)[0]];
+  const [a, b, c] = people as [Person, Person, Person];
   const net = await network(a, [b], { name: 'lab' });
   await network(a, [], { name: 'other' });
   for (const type of ['audit_log', 'audit_head', 'get_audit_log']) {

@@ -87,14 +87,23 @@ export interface TrustStore {
    * `older`: the pair has had this serial or a later one. Certifying what is there is `stored`.
    */
   certifyTrust(certified: CertifiedTrust): Promise<'stored' | 'older' | 'revoked'>;
-  /** One side's word. A pair exists once the other side gave its own, or asked after `askedAfter`. */
-  reportTrust(from: NodeId, peer: NodeId, at: UnixMillis, askedAfter: UnixMillis): Promise<'paired' | 'half'>;
+  /**
+   * One side's word. A pair exists once the other side gave its own, or asked after `askedAfter`: `paired` when it is
+   * new by this, `trusted` when it was there.
+   */
+  reportTrust(
+    from: NodeId,
+    peer: NodeId,
+    at: UnixMillis,
+    askedAfter: UnixMillis,
+  ): Promise<'paired' | 'trusted' | 'half'>;
   /**
    * Removes the pair and the word of both sides. With a document it leaves a tombstone, also when there was nothing
    * to remove: a certificate under way counts no more.
    */
   revokeTrust(revocation: Revocation): Promise<{ readonly existed: boolean; readonly delivered: boolean }>;
-  requestHandshake(request: HandshakeRequest): Promise<'stored' | 'pending' | 'full'>;
+  /** `paired`: stored, and the other side had given its word already. */
+  requestHandshake(request: HandshakeRequest): Promise<'stored' | 'paired' | 'pending' | 'full'>;
   respondHandshake(
     response: HandshakeResponse,
   ): Promise<{ readonly paired: boolean; readonly delivered: boolean }>;
