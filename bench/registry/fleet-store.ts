@@ -64,19 +64,20 @@ async function fillNetwork(store: Store, index: number, nodes: number, at: numbe
     await store.joinNetwork({ network: made.id, node, at, perNetwork: 1000, perNode: 16 });
 }
 
-/** Over id, key, name, visibility, tags, trust and memberships of all nodes. */
-export async function fleetDigest(path: string): Promise<string> {
+/** Over id, key, name, visibility, tags, trust and memberships of the nodes up to `last`. */
+export async function fleetDigest(path: string, last: number): Promise<string> {
   const store = await open(path);
   const hash = createHash('sha256');
   for (let after = 0; ; ) {
     const page = await store.listNodes(after, 500);
     for (const { id, publicKey, hostname, public: isPublic, tags, proven, registered } of page) {
+      if (id > last) continue;
       const trusted = await store.trustPeers(id, 1000, Date.now());
       const networks = await store.networksOf(id);
       const facts = [id, toHex(publicKey), hostname, isPublic, tags, proven, registered, trusted, networks];
       hash.update(`${JSON.stringify(facts)}\n`);
     }
-    if (page.length === 0) break;
+    if (page.length === 0 || page.at(-1)!.id >= last) break;
     after = page.at(-1)!.id;
   }
   await store.close();

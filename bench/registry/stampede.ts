@@ -31,7 +31,7 @@ const start = (port: number): Promise<Served> =>
 
 try {
   await fillFleet(path, daemons);
-  const before = await fleetDigest(path);
+  const before = await fleetDigest(path, daemons);
   let registry = await start(0);
   const { port, fingerprint } = registry.ready;
   // The registry itself may have no more sockets than any process here.
@@ -97,7 +97,7 @@ try {
   show(`back after ${away} s`, returned);
   await registry.stop();
   for (const child of fleets) child.disconnect();
-  const after = await fleetDigest(path);
+  const after = await fleetDigest(path, daemons);
 
   console.log(
     `${daemons} daemons in ${processes} processes beside the registry${flag('tls') ? ', TLS' : ''}; ${Math.min(daemons, room * processes)} may stay connected`,
