@@ -9,6 +9,7 @@ import { storeLock } from '../src/cli/local/handover.ts';
 import { isWildcard } from '../src/cli/registry-probe.ts';
 import { nodeLog } from '../src/platform/index.ts';
 import { readPlace } from '../src/registry/index.ts';
+import { ownCertificate } from './host/certificate.ts';
 import { nodeHost } from './host/node-host.ts';
 import { rotatingLog } from './host/rotating-log.ts';
 import { serve } from './host/serve.ts';
@@ -52,6 +53,7 @@ export async function runRendezvous(given: unknown, report: (report: StartReport
       webSocket,
       webSocketUrl,
       http,
+      certificate: launch.tls && (await ownCertificate(host, launch.tls)),
     };
     const serving = await serve({ host, log, ...places, control: home.rendezvousSocket, config }).catch(
       (thrown: unknown) => {

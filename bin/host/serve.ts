@@ -3,7 +3,12 @@ import { formatEndpoint } from '../../src/base/endpoint.ts';
 import type { Endpoint } from '../../src/base/units.ts';
 import type { Host } from '../../src/cli/host.ts';
 import { httpPost } from '../../src/platform/index.ts';
-import type { FileHolder, RegistryConfig, RegistryService } from '../../src/registry/index.ts';
+import type {
+  FileHolder,
+  RegistryConfig,
+  RegistryService,
+  ServerCertificate,
+} from '../../src/registry/index.ts';
 import { sharedCertificate } from '../../src/registry/index.ts';
 import { openEmbeddedStore } from '../../src/registry/store/embedded.ts';
 import { openPostgresStore, type PostgresStore } from '../../src/registry/store/postgres.ts';
@@ -35,6 +40,8 @@ export interface ServeOptions {
   readonly publicHost?: string | undefined;
   /** Socket for orders of this user. @default none */
   readonly control?: string | undefined;
+  /** Shown instead of one that is made and kept beside the store. */
+  readonly certificate?: ServerCertificate | undefined;
   readonly config?: Partial<RegistryConfig>;
 }
 
@@ -54,7 +61,9 @@ export async function serve(options: ServeOptions): Promise<Rendezvous> {
       log,
       storage,
       store,
-      tls: shared === undefined ? 'persisted' : await sharedCertificate({ store: shared, crypto, clock }),
+      tls:
+        options.certificate ??
+        (shared === undefined ? 'persisted' : await sharedCertificate({ store: shared, crypto, clock })),
       registryBind: options.registry,
       beaconBind: options.beacon,
       beaconAlternateBind: options.beaconAlternate ?? secondPort(options.beacon),

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { generate } from 'selfsigned';
 import { eventually, freePort, type Node, Sandbox } from './pilotctl.ts';
 
 let sandbox: Sandbox;
@@ -190,4 +193,44 @@ test('a daemon in the foreground ends at Ctrl-C and leaves nothing', async () =>
   const code = await new Promise((resolve) => child.on('close', resolve));
   assert.equal(code, 0);
   assert.equal((await node.data(['daemon', 'status'])).running, false);
+});
+
+test("rendezvous start shows a certificate of one's own, and refuses a key that is not its key", async () => {
+  const node = sandbox.node('own-certificate');
+  const directory = mkdtempSync(join(tmpdir(), 'pilot-certificate-'));
+  const made = await generate([{ name: 'commonName', value: 'pilot.example' }]);
+  const other = await generate([{ name: 'commonName', value: 'other.example' }]);
+  const file = (name: string, text: string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const [cert, key, wrong] = [
+    file('own.pem', made.cert),
+    file('own.key', made.private),
+    file('wrong.key', other.private),
+  ];
+  const port = await freePort();
+  const start = (...words: string[]): string[] => [
+    ...['rendezvous', 'start', '--registry-addr', `127.0.0.1:${port}`, '--beacon-addr', '127.0.0.1:0'],
+    ...words,
+  ];
+  for (const words of [
+    ['--tls-cert', cert],
+    ['--tls-key', key],
+    ['--tls-cert', cert, '--tls-key', wrong],
+    ['--tls-cert', key, '--tls-key', cert],
+    ['--tls-cert', `${cert}.absent`, '--tls-key', key],
+  ]) {
+    const { code } = await node.failure(start(...words));
+    assert.equal(code, 'invalid_argument', words.join(' '));
+  }
+  const started = await node.data(start('--tls-cert', cert, '--tls-key', key));
+  const { fingerprint256 } = new X509Certificate(made.cert);
+  assert.equal(started.fingerprint, fingerprint256.replaceAll(':', '').toLowerCase());
+  const client = sandbox.node('own-certificate-client');
+  const joined = await client.data(['init', '--registry', `127.0.0.1:${port}`]);
+  assert.equal(joined.fingerprint, started.fingerprint);
+  await node.data(['rendezvous', 'stop']);
+  rmSync(directory, { recursive: true });
 });

@@ -50,6 +50,8 @@ export interface RendezvousLaunch {
   /** Host to announce beacons under; undefined: the host each client reached us at. */
   readonly publicHost: string | undefined;
   readonly adminTokenFile: string | undefined;
+  /** Files of a certificate of one's own; undefined: one that is made and kept beside the store. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly networkCreation: 'anyone' | 'operator';
   /** Where webhooks may go, and entries of the audit log that are kept. */
   readonly webhooks: 'public' | 'anywhere';

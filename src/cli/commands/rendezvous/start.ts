@@ -59,6 +59,12 @@ export const rendezvousStart = defineCommand({
         'file with a token that may do everything, of 16 characters or more; without it, tokens are made with ' +
         '`pilotctl registry token create` on this machine',
     },
+    tlsCert: {
+      value: path,
+      summary:
+        'file with the certificate to show, PEM, the same on all instances; by default one that is made and kept',
+    },
+    tlsKey: { value: path, summary: 'file with its key, PEM without a passphrase' },
     networkCreation: {
       value: oneOf('who', ['anyone', 'operator']),
       fallback: 'anyone',
@@ -121,6 +127,7 @@ export const rendezvousStart = defineCommand({
       http: flags.http,
       publicHost: flags.publicHost,
       adminTokenFile: flags.adminTokenFile === undefined ? undefined : host.absolute(flags.adminTokenFile),
+      tls: certificateFiles(flags.tlsCert, flags.tlsKey, (file) => host.absolute(file)),
       networkCreation: flags.networkCreation,
       webhooks: flags.webhooks,
       auditKeep: flags.auditKeep,
@@ -156,6 +163,17 @@ async function directoryOf(
   if (chosen !== undefined) return host.absolute(chosen);
   const local = database === undefined ? await localStore(host, home) : undefined;
   return local ?? home.registry;
+}
+
+function certificateFiles(
+  certificate: string | undefined,
+  key: string | undefined,
+  absolute: (file: string) => string,
+): RendezvousLaunch['tls'] {
+  if (certificate === undefined && key === undefined) return undefined;
+  if (certificate === undefined || key === undefined)
+    throw new PilotError('invalid_argument', '--tls-cert and --tls-key belong together');
+  return { certificate: absolute(certificate), key: absolute(key) };
 }
 
 /** The command that joins other machines to a rendezvous. */
