@@ -90,5 +90,11 @@ export function copyAside(path: string): string | undefined {
 }
 
 export function removeAside(aside: string): void {
-  for (const suffix of ['', '-wal', '-journal']) rmSync(`${aside}${suffix}`, { force: true });
+  for (const suffix of ['', '-wal', '-journal']) {
+    try {
+      rmSync(`${aside}${suffix}`, { force: true });
+    } catch {
+      // Still open, where that matters: the next start takes it away.
+    }
+  }
 }

@@ -16,7 +16,7 @@ const PAUSE: Millis = 20;
 export interface WriteBehindOptions {
   readonly sql: Sql;
   readonly pages: SeenPages;
-  readonly commit: GroupCommit;
+  readonly commit: Pick<GroupCommit, 'write'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly path: string;
