@@ -2,7 +2,7 @@
  * One registry process on the embedded store with a million nodes: what a node costs in memory and on disk, how fast it
  * starts, what a live connection costs, and how many requests of each kind it answers, beside what the database and a
  * bare TCP server do by themselves. The load comes from the same machine.
- * Run: node dist/bench/registry/million.js [--nodes 1000000] [--connections 50000] [--seconds 10] [--short] [--only-fill]
+ * Run: npm run registry-bench -- [--nodes 1000000] [--connections 50000] [--seconds 10] [--short] [--only-fill]
  * `--store FILE` keeps the store and goes on with what is there; with --filled it has all the nodes already.
  */
 import { execFileSync } from 'node:child_process';
@@ -108,7 +108,16 @@ async function main(): Promise<void> {
 
   await rates(registry, raw, filled?.perSecond);
   crowd.kill();
-  await registry.stop();
+  registry.kill();
+  await once(registry.child, 'exit');
+  const log = statSync(`${path}-wal`).size;
+  const killed = await start(path);
+  print('start after a kill', [
+    ['', 'value'],
+    ['log beside the file, MB', megabytes(log)],
+    ['from starting the process to serving, s', (killed.ready.start / 1000).toFixed(2)],
+  ]);
+  await killed.stop();
 }
 
 async function rates(

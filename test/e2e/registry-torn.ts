@@ -1,7 +1,7 @@
 /**
  * The last write of a registry's store torn at every offset: the machine lost power while the log was being written.
  * What was acknowledged before has to be there, and what was being written is there as a whole or not at all:
- * `node dist/test/e2e/registry-torn.js --stride 1`.
+ * `npm run registry-torn -- --stride 1`.
  */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
