@@ -34,7 +34,7 @@ const NETWORKS = [
   ['music-lab', 'open', 0.01],
   ['beta-testers', 'invite', 0.004],
 ] as const;
-const TOGETHER = 500;
+const TOGETHER = 2000;
 
 export interface MadeNetwork {
   readonly nodes: number;
@@ -65,12 +65,15 @@ export async function makeNetwork(options: MakeOptions): Promise<MadeNetwork> {
   const crypto = nodeCrypto();
   const signers = Array.from({ length: records }, () => crypto.signingKey(nodeRandom().bytes(32)));
   const release = { unprovenSeenBefore: 0, anySeenBefore: 0 };
+  // A store gives ids in the order it likes.
+  const ids: NodeId[] = [];
+  const idOf = (n: number): NodeId => ids[n - 1]!;
   await inChunks(nodes, async (i) => {
     const id = i + 1;
     const online = dice(id) < 0.72;
     const named = options.beacons ?? [];
     const beacon = named[Math.floor(dice(id + 0.4) ** 2 * named.length)] ?? `203.0.113.${9 + (id % 3)}:9001`;
-    await store.register({
+    const made = await store.register({
       publicKey: signers[i]?.publicKey ?? keyOf(id),
       proven: i < records,
       owner: dice(id + 0.1) < 0.2 ? `owner${id % 50}@example.org` : '',
@@ -86,39 +89,44 @@ export async function makeNetwork(options: MakeOptions): Promise<MadeNetwork> {
         ? now - Math.floor(dice(id + 0.2) * 120_000)
         : now - 600_000 - Math.floor(dice(id + 0.2) * 9e8),
     });
+    if (!('node' in made)) throw new Error(`Cannot register node ${id}: ${made.kind}`);
+    ids[i] = made.node.id;
   });
   await inChunks(nodes, async (i) => {
     const id = i + 1;
     const isPublic = i < records || dice(id + 0.3) < 0.35;
+    // Most private nodes have nothing to say of themselves.
+    if (!isPublic && id % 5 !== 0) return;
     await store.patchNode(
-      id,
+      idOf(id),
       { public: isPublic && id !== 3, tags: tagsOf(id), taskExec: id % 11 === 0 },
       now,
     );
   });
-  for (let i = 0; i < records; i++) await publish(options, signers[i]!, i + 1);
-  const links = await makeTrust(options, dice);
-  await makeNetworks(options, dice);
-  return { nodes, links, secret: 3 };
+  for (let i = 0; i < records; i++) await publish(options, signers[i]!, i + 1, idOf(i + 1));
+  const links = await makeTrust(options, dice, idOf);
+  await makeNetworks(options, dice, idOf);
+  return { nodes, links, secret: idOf(3) };
 }
 
 async function publish(
   { store, now }: MakeOptions,
   signer: Parameters<typeof signNodeRecord>[0],
+  n: number,
   id: NodeId,
 ): Promise<void> {
-  const trade = TRADES[id % TRADES.length]!;
+  const trade = TRADES[n % TRADES.length]!;
   const services = [
     { name: trade, port: 80, description: `Answers questions about ${trade}` },
-    ...(id % 3 === 0 ? [{ name: 'mcp', port: 3000, description: 'Tools for language models' }] : []),
+    ...(n % 3 === 0 ? [{ name: 'mcp', port: 3000, description: 'Tools for language models' }] : []),
   ];
   const record = signNodeRecord(signer, {
     node: id,
     epoch: 0,
     seq: 1,
-    hostname: hostnameOf(id) ?? '',
+    hostname: hostnameOf(n) ?? '',
     public: true,
-    tags: tagsOf(id),
+    tags: tagsOf(n),
     features: [],
     suites: [],
     services,
@@ -130,7 +138,11 @@ async function publish(
 }
 
 /** A few nodes that many trust, and small circles. */
-async function makeTrust({ store, nodes, trust = 2 }: MakeOptions, dice: Dice): Promise<number> {
+async function makeTrust(
+  { store, nodes, trust = 2 }: MakeOptions,
+  dice: Dice,
+  idOf: (n: number) => NodeId,
+): Promise<number> {
   const count = Math.floor(nodes * trust);
   const hubs = Math.max(1, Math.min(40, Math.floor(nodes / 20)));
   const pairs = new Set<string>();
@@ -144,13 +156,17 @@ async function makeTrust({ store, nodes, trust = 2 }: MakeOptions, dice: Dice): 
   }
   const list = [...pairs].map((pair) => pair.split(' ').map(Number) as [number, number]);
   await inChunks(list.length, async (i) => {
-    const [a, b] = list[i]!;
+    const [a, b] = list[i]!.map(idOf) as [NodeId, NodeId];
     await store.certifyTrust({ a, b, serial: 1, notAfter: undefined, text: `certificate ${a} ${b}` });
   });
   return list.length;
 }
 
-async function makeNetworks({ store, nodes, now }: MakeOptions, dice: Dice): Promise<void> {
+async function makeNetworks(
+  { store, nodes, now }: MakeOptions,
+  dice: Dice,
+  idOf: (n: number) => NodeId,
+): Promise<void> {
   for (const [index, [name, joinRule, share]] of NETWORKS.entries()) {
     const made = await store.createNetwork({
       name,
@@ -158,7 +174,7 @@ async function makeNetworks({ store, nodes, now }: MakeOptions, dice: Dice): Pro
       tokenHash: '',
       enterprise: false,
       exprPolicy: '',
-      creator: 1 + index,
+      creator: idOf(1 + index),
       at: now,
       perOwner: 99,
       perNode: 99,
@@ -169,7 +185,7 @@ async function makeNetworks({ store, nodes, now }: MakeOptions, dice: Dice): Pro
     const members = Math.min(nodes - 1, 50_000, Math.floor(nodes * share));
     const offset = Math.floor(dice(index) * nodes);
     await inChunks(members, async (i) => {
-      const node = 1 + ((offset + i) % nodes);
+      const node = idOf(1 + ((offset + i) % nodes));
       await store.joinNetwork({ network: made.id, node, at: now, perNetwork: 100_000, perNode: 99 });
     });
   }

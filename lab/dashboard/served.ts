@@ -25,8 +25,8 @@ export interface Served {
 
 export interface ServedOptions {
   readonly nodes: number;
-  /** @default 'memory' */
-  readonly store?: 'memory' | 'embedded';
+  /** Or one that is open, which is then left so. @default 'memory' */
+  readonly store?: 'memory' | 'embedded' | Store;
   readonly trust?: number;
   /** Beacons besides the one of the registry. @default 0 */
   readonly beacons?: number;
@@ -41,9 +41,11 @@ export async function serveNetwork(options: ServedOptions): Promise<Served> {
   const clock = nodeClock();
   const log = { event() {} };
   const store =
-    kind === 'memory'
-      ? memoryStore()
-      : await openEmbeddedStore({ path: join(directory, 'registry.db'), clock, log });
+    typeof kind === 'object'
+      ? kind
+      : kind === 'memory'
+        ? memoryStore()
+        : await openEmbeddedStore({ path: join(directory, 'registry.db'), clock, log });
   const storage = nodeStorage(directory);
   const now = clock.wallNow();
   const here = { host: '127.0.0.1', port: 0 };
@@ -77,7 +79,7 @@ export async function serveNetwork(options: ServedOptions): Promise<Served> {
     async close() {
       await rendezvous.close();
       for (const beacon of others) await beacon.close();
-      await store.close();
+      if (typeof kind === 'string') await store.close();
       await rm(directory, { recursive: true, force: true });
     },
   };

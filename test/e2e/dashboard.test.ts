@@ -191,6 +191,22 @@ test('what clients wrote is text, whatever is in it', async () => {
   }
 });
 
+test('texts of any length stay where they belong', async () => {
+  // The counts of the overview know of the node above after the next census.
+  const { page, context, problems } = await open('#/', { viewport: PHONE });
+  await page.waitForFunction(
+    (markup) => document.querySelector('.chips')?.textContent?.includes(markup),
+    MARKUP,
+  );
+  const { width, wide } = await page.evaluate(() => ({
+    width: document.documentElement.clientWidth,
+    wide: document.documentElement.scrollWidth,
+  }));
+  assert.ok(wide <= width, `${wide} on ${width}`);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
 test('every view fits a phone and a desk, by day and by night', async () => {
   for (const viewport of [PHONE, DESK]) {
     const grounds = new Set<string>();

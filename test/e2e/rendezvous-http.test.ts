@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { NodePage, Overview } from '../../src/api/dashboard.ts';
@@ -57,6 +58,29 @@ test('a daemon that comes shows on the page, as far as it is public', async () =
     const { nodes, requests } = (await (await ask('/api/overview')).json()) as Overview;
     assert.deepEqual([nodes.registered, nodes.online, requests.total > 0], [1, 1, true]);
   });
+});
+
+test('one address holds so many connections, and others get in', async () => {
+  const port = Number(http.split(':')[1]);
+  const cut = { count: 0 };
+  const open = (localAddress: string): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ host: '127.0.0.1', port, localAddress });
+      socket.once('connect', () => resolve(socket)).once('error', reject);
+      socket.on('close', () => cut.count++);
+      socket.resume();
+    });
+  const held: Socket[] = [];
+  for (let i = 0; i < 120; i++) held.push(await open('127.0.0.7'));
+  await eventually(async () => assert.equal(cut.count, 20));
+  assert.equal((await ask('/healthz')).status, 200);
+  const other = await open('127.0.0.8');
+  other.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  const answered = await new Promise<string>((resolve) =>
+    other.once('data', (data) => resolve(String(data))),
+  );
+  assert.match(answered, /^HTTP\/1.1 200 /);
+  for (const socket of held) socket.destroy();
 });
 
 test('a port that is taken is said so, and nothing is left running', async () => {

@@ -33,10 +33,15 @@ export class HttpRefusal extends Error {
   }
 }
 
-/** The address that connected; IPv4 in its own notation. */
-export function peerOf(request: FastifyRequest): string {
-  const address = request.raw.socket.remoteAddress ?? '';
+/** IPv4 in its own notation. */
+export function plainHost(address: string | undefined): string {
+  if (address === undefined) return '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** The address that connected. */
+export function peerOf(request: FastifyRequest): string {
+  return plainHost(request.raw.socket.remoteAddress);
 }
 
 /** The client: behind a web server on this machine, the address that one names last. */

@@ -5,7 +5,7 @@ import type { Endpoint, Millis } from '../../base/units.ts';
 import type { Clock, TlsServerOptions } from '../../runtime/ports.ts';
 import { Budget } from '../service/budget.ts';
 import { sourceOf } from '../source.ts';
-import { clientOf, HttpRefusal } from './access.ts';
+import { clientOf, HttpRefusal, plainHost } from './access.ts';
 import type { Meters } from './meters.ts';
 
 const BODY_LIMIT = 4096;
@@ -14,6 +14,9 @@ const REQUEST_TIMEOUT: Millis = 10_000;
 /** Without a byte in either direction; streams have one every few seconds. */
 const IDLE_TIMEOUT: Millis = 60_000;
 const MAX_CONNECTIONS = 2000;
+/** Of one network address; a web server on this machine has those of all its clients. */
+const CONNECTIONS_PER_HOST = 100;
+const FRONTS: ReadonlySet<string> = new Set(['127.0.0.1', '::1']);
 /** Of one network address. */
 const BUDGET = { burst: 200, perSecond: 20 };
 
@@ -56,6 +59,7 @@ export function httpServer({ clock, meters, tls }: HttpServerOptions): FastifyIn
       : { https: { maxHeaderSize: MAX_HEADER, cert: tls.certificate, key: tls.privateKey } }),
   }) as unknown as FastifyInstance;
   server.server.maxConnections = MAX_CONNECTIONS;
+  limitHosts(server);
   server.addHook('onRequest', async (request, reply) => {
     began.set(request, clock.now());
     void reply.headers(HEADERS);
@@ -81,6 +85,24 @@ export function httpServer({ clock, meters, tls }: HttpServerOptions): FastifyIn
     refuse(reply, error instanceof HttpRefusal ? error : asRefusal(error));
   });
   return server;
+}
+
+/** Cuts the connections of a network address that has too many. */
+function limitHosts(server: FastifyInstance): void {
+  const perHost = new Map<string, number>();
+  server.server.on('connection', (socket) => {
+    const host = plainHost(socket.remoteAddress);
+    if (FRONTS.has(host)) return;
+    const source = sourceOf(host);
+    const count = (perHost.get(source) ?? 0) + 1;
+    perHost.set(source, count);
+    socket.once('close', () => {
+      const left = perHost.get(source)! - 1;
+      if (left > 0) perHost.set(source, left);
+      else perHost.delete(source);
+    });
+    if (count > CONNECTIONS_PER_HOST) socket.destroy();
+  });
 }
 
 /** Binds. Errors: `port_in_use`, `io_error`. */
