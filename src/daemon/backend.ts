@@ -1,6 +1,10 @@
+import type { Millis } from '../base/units.ts';
 import type { IpcBackend } from '../ipc/backend.ts';
 import { answerCall, type CallContext } from './calls/index.ts';
 import { sendDatagram } from './datagrams.ts';
+
+/** Streams to a name that the registry has just explained begin without asking again. Chosen: a name seldom changes hands. */
+const NAME_AGE: Millis = 5_000;
 
 /** What local programs can ask of the daemon. */
 export function daemonBackend(context: CallContext): IpcBackend {
@@ -15,7 +19,7 @@ export function daemonBackend(context: CallContext): IpcBackend {
       if (likely !== undefined && node.isTrusted(likely) && !node.isConnected(likely))
         context.run(() => node.connectPeer(likely, clock.now()));
       context.registry.hurry?.();
-      const found = await targets.find(target, signal);
+      const found = await targets.find(target, signal, NAME_AGE);
       return { network: found.network, node: found.node };
     },
     dial: (to, port, options) => identities.keys.guard(to.node, () => streams.dial(to, port, options)),

@@ -207,6 +207,31 @@ describe('trust between two daemons', () => {
     assert.equal(file.transport, 'stream');
   });
 
+  test('streams to a name that was just explained begin without the registry, for five seconds', async () => {
+    const place = new Place();
+    const [a] = await trusting(place);
+    const asked = (): number => place.registry.calls.filter((call) => call === 'resolve_hostname').length;
+    const dials = async (): Promise<number> => {
+      const before = asked();
+      const conn = await place.during(a.dial('node-b', 7));
+      assert.equal(conn.remote.address.node, 2);
+      conn.abort();
+      return asked() - before;
+    };
+    await dials();
+    await place.clock.advance(5_000);
+    assert.equal(await dials(), 1);
+    await place.clock.advance(4_000);
+    assert.equal(await dials(), 0);
+    await place.clock.advance(1_500);
+    assert.equal(await dials(), 1);
+    // Where the registry's last word was a refusal, nothing is taken for granted.
+    place.registry.refused.add('resolve_hostname');
+    await place.clock.advance(5_000);
+    assert.equal(await dials(), 1);
+    assert.equal(await dials(), 1);
+  });
+
   test('tells strangers nothing', async () => {
     const place = new Place();
     const a = await place.start('node-a');

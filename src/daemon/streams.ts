@@ -5,6 +5,7 @@ import type { PilotNode } from '../core/node.ts';
 import type { NodeOutput } from '../core/node-types.ts';
 import type { ConnId } from '../core/stream/types.ts';
 import type { DialRequest, LocalStream, StreamEnd, StreamObserver } from '../ipc/backend.ts';
+import { soon } from '../runtime/soon.ts';
 import { formatAddress } from '../wire/address.ts';
 import { denied } from './denied.ts';
 
@@ -199,13 +200,14 @@ export class StreamTable {
 
   #later(event: () => void): void {
     this.#events.push(event);
-    if (this.#events.length > 1) return;
-    queueMicrotask(() => {
-      const events = this.#events;
-      this.#events = [];
-      for (const run of events) run();
-    });
+    if (this.#events.length === 1) soon(this.#runEvents);
   }
+
+  readonly #runEvents = (): void => {
+    const events = this.#events;
+    this.#events = [];
+    for (const run of events) run();
+  };
 
   #dialError(dialing: Dialing, reason: StreamEnd | 'unresolved', detail: string | undefined): PilotError {
     const { to, port } = dialing;

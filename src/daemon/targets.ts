@@ -1,5 +1,5 @@
 import { asPilotError, PilotError } from '../api/errors.ts';
-import type { Address, Millis, NetworkId, NodeId } from '../base/units.ts';
+import type { Address, Instant, Millis, NetworkId, NodeId } from '../base/units.ts';
 import type { TrustTarget } from '../core/trust/types.ts';
 import type { Abort, Clock } from '../runtime/ports.ts';
 import { formatAddress, parseAddress } from '../wire/address.ts';
@@ -10,6 +10,9 @@ import type { RegistryClient } from './registry-client.ts';
 
 /** How long the registry may take when we know an answer ourselves. */
 const PATIENCE: Millis = 2_000;
+
+/** Names whose last answer is kept. */
+const MOST_ANSWERS = 1024;
 
 const HOSTNAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -89,6 +92,8 @@ export class Targets {
   readonly #keys: PeerKeys;
   readonly #own: () => OwnTarget;
   readonly #isMember: (network: NetworkId) => boolean;
+  /** What the registry last said of a name, and when. */
+  readonly #answers = new Map<string, { readonly found: FoundNode; readonly at: Instant }>();
 
   constructor(options: {
     registry: RegistryClient;
@@ -107,10 +112,13 @@ export class Targets {
     this.#isMember = options.isMember;
   }
 
-  /** Errors: `invalid_argument`, `not_found`, `permission_denied`, `identity_changed`, `registry_unreachable`. */
-  async find(text: string, signal?: Abort): Promise<FoundNode> {
+  /**
+   * An answer of the registry that is no older than `age` will do. Errors: `invalid_argument`, `not_found`,
+   * `permission_denied`, `identity_changed`, `registry_unreachable`.
+   */
+  async find(text: string, signal?: Abort, age: Millis = 0): Promise<FoundNode> {
     const target = parseTarget(text);
-    const found = await this.#find(target, signal);
+    const found = await this.#find(target, signal, age);
     await this.#check(target, found.node, text, found.publicKey);
     return found;
   }
@@ -121,8 +129,12 @@ export class Targets {
     return target.kind === 'name' ? this.#book.nodeNamed(target.hostname) : target.address.node;
   }
 
-  async #find(target: ParsedTarget, signal?: Abort): Promise<FoundNode> {
-    if (target.kind === 'name') return this.findName(target.hostname, signal);
+  async #find(target: ParsedTarget, signal: Abort | undefined, age: Millis): Promise<FoundNode> {
+    if (target.kind === 'name') {
+      const answer = this.#answers.get(target.hostname);
+      if (answer !== undefined && this.#clock.now() - answer.at < age) return answer.found;
+      return this.findName(target.hostname, signal);
+    }
     const { node, network } = target.address;
     if (network !== 0 && !this.#isMember(network)) {
       throw new PilotError(
@@ -167,8 +179,9 @@ export class Targets {
       this.#book.named(found.node, found.hostname === '' ? hostname : found.hostname);
       const { node, publicKey } = found;
       const key = publicKey === undefined ? {} : { publicKey };
-      return { node, network: 0, hostname, public: found.public, ...key };
+      return this.#answered({ node, network: 0, hostname, public: found.public, ...key });
     } catch (thrown) {
+      this.#answers.delete(hostname);
       const error = asPilotError(thrown);
       // A private node that does not trust us is not found either, though we may know it from its own request.
       if (remembered !== undefined && error.code !== 'cancelled') return remembered;
@@ -179,6 +192,14 @@ export class Targets {
         { hint: `ask for trust with: pilotctl handshake ${hostname}`, cause: error },
       );
     }
+  }
+
+  #answered(found: FoundNode): FoundNode {
+    const { hostname } = found;
+    this.#answers.delete(hostname);
+    if (this.#answers.size >= MOST_ANSWERS) this.#answers.delete(this.#answers.keys().next().value!);
+    this.#answers.set(hostname, { found, at: this.#clock.now() });
+    return found;
   }
 
   /**

@@ -1,6 +1,7 @@
 import { concat, EMPTY } from '../base/bytes.ts';
 import type { Bytes } from '../base/units.ts';
 import type { Pipe } from '../runtime/ports.ts';
+import { soon } from '../runtime/soon.ts';
 import { IPC_DATA_HEADER, type IpcConnId, writeIpcDataHeader } from '../wire/ipc.ts';
 import { FRAME_BUFFER, FramePool } from './frame-pool.ts';
 
@@ -164,11 +165,13 @@ export class FrameWriter {
   #schedule(): void {
     if (this.#scheduled || this.#blocked) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    soon(this.#flushScheduled);
   }
+
+  readonly #flushScheduled = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
 
   #wait(): void {
     this.#blocked = true;

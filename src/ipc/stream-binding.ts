@@ -1,6 +1,7 @@
 import { utf8 } from '../base/bytes.ts';
 import type { Bytes, Instant, Millis } from '../base/units.ts';
 import type { Clock } from '../runtime/ports.ts';
+import { soon } from '../runtime/soon.ts';
 import { CMD, encodeConnId, encodeIpcFrame } from '../wire/ipc.ts';
 import type { LocalStream, StreamEnd } from './backend.ts';
 import { CREDIT, DATA_FRAME, ENDED, encodeCredit, INITIAL_CREDIT } from './extension.ts';
@@ -170,14 +171,16 @@ export class StreamBinding {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    const run = (): void => {
-      this.#scheduled = false;
-      this.pump();
-    };
     const clock = this.#host?.clock;
-    if (clock === undefined || this.stream.unread >= BULK || !this.#isBulk(clock.now())) queueMicrotask(run);
-    else clock.at(clock.now() + 1, run);
+    if (clock === undefined || this.stream.unread >= BULK || !this.#isBulk(clock.now()))
+      soon(this.#pumpScheduled);
+    else clock.at(clock.now() + 1, this.#pumpScheduled);
   }
+
+  readonly #pumpScheduled = (): void => {
+    this.#scheduled = false;
+    this.pump();
+  };
 
   #isBulk(now: Instant): boolean {
     const isBulk = this.#burstBytes >= BULK && now - this.#burstAt < BURST;

@@ -17,7 +17,7 @@ export function drive<Output>(
   onOutput: (output: Output) => void,
 ): Driver {
   let timer: Timer | undefined;
-  let armedAt: number | undefined;
+  let armedAt = 0;
   let draining = false;
   let stopped = false;
   const backlog: (() => void)[] = [];
@@ -25,19 +25,23 @@ export function drive<Output>(
   function drain(): void {
     for (let output = machine.poll(); output !== undefined; output = machine.poll()) onOutput(output);
   }
+  /** Deadlines move with every packet, mostly to later: a timer that comes too early then costs less than a new one each time. */
   function rearm(): void {
     const next = stopped ? undefined : machine.nextTimeout();
-    if (next === armedAt && timer !== undefined) return;
+    if (next === undefined || (timer !== undefined && armedAt <= next)) return;
     timer?.cancel();
-    timer = undefined;
     armedAt = next;
-    if (next !== undefined) {
-      timer = clock.at(next, () => {
-        timer = undefined;
-        armedAt = undefined;
-        run(() => machine.handleTimeout(clock.now()));
-      });
-    }
+    timer = clock.at(next, onTimer);
+  }
+  function onTimer(): void {
+    timer = undefined;
+    const next = stopped ? undefined : machine.nextTimeout();
+    if (next === undefined) return;
+    if (next <= clock.now()) run(handleTimeout);
+    else rearm();
+  }
+  function handleTimeout(): void {
+    machine.handleTimeout(clock.now());
   }
   function run(mutation: () => void): void {
     if (stopped) return;
