@@ -20,6 +20,8 @@ import { bindHttp, httpServer } from './server.ts';
 /** How often pages are told of what is new, and rates are taken. */
 const TICK: Millis = 2000;
 const SAMPLE: Millis = 15_000;
+/** Counting who is on-line is left alone this many times as long as it took. */
+const ONLINE_REST = 20;
 const SAVE: Millis = 5 * 60_000;
 
 export interface HttpOptions {
@@ -78,12 +80,16 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
   const server = httpServer({ clock, meters, tls: options.tls });
 
   let rate = { at: clock.now(), total: 0, perSecond: 0 };
-  let [records, online] = [0, 0];
+  let [records, online, onlineAgainAt] = [0, 0, 0];
+  let kept: Kept = { audit: 0, webhooks: { count: 0, waiting: 0, dead: 0 } };
   /** What can be counted without a walk. A store that does not answer leaves what was known. */
   const count = async (): Promise<void> => {
     records = (await health.records()) ?? records;
-    if (!health.answers) return;
+    const begun = clock.now();
+    if (!health.answers || begun < onlineAgainAt) return;
     online = await store.onlineCount(clock.wallNow() - options.staleAfter).catch(() => online);
+    // A database may have to count rows for it.
+    onlineAgainAt = clock.now() + (clock.now() - begun) * ONLINE_REST;
   };
   const overview = (): Overview => {
     const found = census.latest;
@@ -117,6 +123,8 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
     async metrics() {
       const ready = await health.readiness();
       await count();
+      // A store that does not answer must not let counters fall to nothing.
+      kept = await recordsKept(store).catch(() => kept);
       collect(meters, {
         version,
         uptime: uptime(),
@@ -129,15 +137,18 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
         beacon: options.ownBeacon.stats(),
         rtts: beacons.rtts(),
         streams: dashboard.streams(),
-        ...(await recordsKept(store)),
+        ...kept,
       });
       return { type: meters.contentType, text: await meters.text() };
     },
   });
 
-  const endpoint = await bindHttp(server, options.bind);
-  census.start();
   await beacons.start();
+  const endpoint = await bindHttp(server, options.bind).catch(async (error: unknown) => {
+    await beacons.close();
+    throw error;
+  });
+  census.start();
   let timer: Timer | undefined;
   let [sampleAt, saveAt] = [0, clock.now() + SAVE];
   const tick = async (): Promise<void> => {
@@ -193,18 +204,16 @@ async function serve(options: HttpOptions, meters: Meters, requests: RequestMete
   };
 }
 
-/** What the store keeps for operators. Errors of the store leave it at nothing: `pilot_store_ready` says so. */
-async function recordsKept(store: Store): Promise<Pick<Collected, 'audit' | 'webhooks'>> {
+type Kept = Pick<Collected, 'audit' | 'webhooks'>;
+
+/** What the store keeps for operators. */
+async function recordsKept(store: Store): Promise<Kept> {
   const webhooks = { count: 0, waiting: 0, dead: 0 };
-  try {
-    for (const { id } of await store.webhooks()) {
-      const { waiting, dead } = await store.countDeliveries(id);
-      webhooks.count++;
-      webhooks.waiting += waiting;
-      webhooks.dead += dead;
-    }
-    return { audit: (await store.auditBounds()).head.seq, webhooks };
-  } catch {
-    return { audit: 0, webhooks };
+  for (const { id } of await store.webhooks()) {
+    const { waiting, dead } = await store.countDeliveries(id);
+    webhooks.count++;
+    webhooks.waiting += waiting;
+    webhooks.dead += dead;
   }
+  return { audit: (await store.auditBounds()).head.seq, webhooks };
 }
