@@ -70,7 +70,8 @@ describe('messages kept by the registry', () => {
         count: number,
       ): Promise<string[]> => {
         const got: string[] = [];
-        for (let rest = 4; rest > 0; ) {
+        for (let rest = 4, polls = 0; rest > 0; polls++) {
+          assert.ok(polls < 100, `only ${got.length} of ${count} arrived`);
           await insist(scene, async () => {
             const polled = await directory.pollHandshakes();
             got.push(...of(polled).map(({ from, message }) => `${from} ${message}`));
