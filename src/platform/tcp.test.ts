@@ -84,8 +84,31 @@ test('broken TLS and silent clients do not disturb others', async () => {
   silent.destroy();
 });
 
+test('in a rush those who came first stay, and one source does not take the places of others', async () => {
+  const limited = await listenTcp({ host: '0.0.0.0', port: 0 }, echo, { tls, maxGreeting: 32 });
+  const gone: number[] = [];
+  const crowd = Array.from({ length: 20 }, (_, i) => {
+    const socket = rawConnect({ port: limited.local.port, host: '127.0.0.1', localAddress: '127.0.0.7' });
+    socket.on('error', () => {});
+    socket.on('close', () => gone.push(i));
+    socket.resume();
+    return socket;
+  });
+  while (gone.length < 12) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    gone.toSorted((a, b) => a - b),
+    Array.from({ length: 12 }, (_, i) => i + 8),
+  );
+  const pipe = await net.connect({ host: '127.0.0.1', port: limited.local.port }, { tls: { fingerprint } });
+  pipe.write(utf8('ok'));
+  assert.equal(await text(pipe, 2), 'ok');
+  pipe.destroy();
+  for (const socket of crowd) socket.destroy();
+  await limited.close();
+});
+
 test('however many say nothing, or begin TLS and stop, the next client gets in', async () => {
-  const limited = await listenTcp(anyPort, echo, { tls, maxGreeting: 8 });
+  const limited = await listenTcp(anyPort, echo, { tls, maxGreeting: 32, greetingPatience: 0 });
   const crowd = Array.from({ length: 30 }, (_, i) => {
     const socket = rawConnect(limited.local.port, limited.local.host);
     socket.on('error', () => {});
@@ -93,7 +116,7 @@ test('however many say nothing, or begin TLS and stop, the next client gets in',
     if (i % 2 === 0) socket.write(Uint8Array.of(0x16, 3, 1));
     return socket;
   });
-  // Twenty-two have given way to those after them.
+  // A source has a quarter of all places: twenty-two have given way to those after them.
   await new Promise<void>((resolve) => {
     let gone = 0;
     for (const socket of crowd) socket.on('close', () => ++gone === 22 && resolve());

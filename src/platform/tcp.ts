@@ -5,6 +5,7 @@ import type { Endpoint } from '../base/units.ts';
 import type { Pipe, PipeServer, TlsServerOptions, WebSocketServerOptions } from '../runtime/ports.ts';
 import { socketPipe } from './pipe.ts';
 import { systemError } from './system-error.ts';
+import { plainHost } from './udp.ts';
 import { webSocketDoor } from './websocket-server.ts';
 
 /** First byte of a TLS record that carries a handshake (RFC 8446 §5.1). */
@@ -13,13 +14,16 @@ const TLS_HANDSHAKE = 0x16;
 const GREETING_TIMEOUT = 10_000;
 /** Connections the system keeps until we accept them; it may have a lower bound of its own. Node's default is 511. */
 const BACKLOG = 4096;
-/** Connections that have not shown their first byte or not finished TLS; the longest waiting gives way to the next. */
+/** Connections that have not shown their first byte or not finished TLS; of one source a quarter of that. */
 const MAX_GREETING = 4096;
+/** One that waits for less does not give way to the next, ms. */
+const GREETING_PATIENCE = 2000;
 
 interface ListenOptions {
   readonly tls?: TlsServerOptions;
   readonly webSocket?: WebSocketServerOptions;
   readonly maxGreeting?: number;
+  readonly greetingPatience?: number;
 }
 
 export function listenTcp(
@@ -27,7 +31,10 @@ export function listenTcp(
   onPipe: (pipe: Pipe) => void,
   options: ListenOptions = {},
 ): Promise<PipeServer> {
-  const greeting = new Greeting(options.maxGreeting ?? MAX_GREETING);
+  const greeting = new Greeting(
+    options.maxGreeting ?? MAX_GREETING,
+    options.greetingPatience ?? GREETING_PATIENCE,
+  );
   const mixed = options.tls !== undefined || options.webSocket !== undefined;
   const onSocket = mixed ? byFirstByte(onPipe, options, greeting) : plainOnly(onPipe);
   const server = createServer({ pauseOnConnect: false }, onSocket);
@@ -59,40 +66,72 @@ function plainOnly(onPipe: (pipe: Pipe) => void): (socket: Socket) => void {
   return (socket) => onPipe(socketPipe(socket, false));
 }
 
-/** Accepted connections that are not a pipe or a WebSocket yet. The longest waiting gives way to the next. */
-class Greeting {
-  /** What was accepted, and what to close: the same, or TLS on top. */
-  readonly #waiting = new Map<Socket, Socket>();
-  readonly #most: number;
+interface Waiting {
+  /** What to close: the accepted socket, or TLS on top of it. */
+  top: Socket;
+  readonly since: number;
+  readonly source: string;
+}
 
-  constructor(most: number) {
+/**
+ * Accepted connections that are not a pipe or a WebSocket yet. When all places, or those of one source, are taken, the
+ * longest waiting gives way; one that came a moment ago stays, and the newcomer goes, so that in a rush somebody's TLS
+ * comes to its end.
+ */
+class Greeting {
+  /** Longest waiting first, as are those of each source. */
+  readonly #waiting = new Map<Socket, Waiting>();
+  readonly #bySource = new Map<string, Set<Socket>>();
+  readonly #most: number;
+  readonly #perSource: number;
+  readonly #patience: number;
+
+  constructor(most: number, patience: number) {
     this.#most = most;
+    this.#perSource = Math.max(1, most >> 2);
+    this.#patience = patience;
   }
 
-  begin(socket: Socket): void {
-    if (this.#waiting.size >= this.#most) {
-      for (const [below, oldest] of this.#waiting) {
-        this.#waiting.delete(below);
-        oldest.destroy();
-        break;
-      }
-    }
-    this.#waiting.set(socket, socket);
+  /** False when there is no place for it. */
+  begin(socket: Socket): boolean {
+    const source = plainHost(socket.remoteAddress ?? '');
+    const same = this.#bySource.get(source) ?? new Set<Socket>();
+    const rival =
+      same.size >= this.#perSource ? same : this.#waiting.size >= this.#most ? this.#waiting : undefined;
+    if (rival !== undefined && !this.#giveWay(rival.keys().next().value!)) return false;
+    this.#waiting.set(socket, { top: socket, since: performance.now(), source });
+    this.#bySource.set(source, same.add(socket));
     socket.on('close', () => this.over(socket));
+    return true;
   }
 
   /** TLS has begun on top of it. */
   covered(below: Socket, top: Socket): void {
-    if (this.#waiting.has(below)) this.#waiting.set(below, top);
+    const waiting = this.#waiting.get(below);
+    if (waiting !== undefined) waiting.top = top;
   }
 
   over(below: Socket): void {
+    const waiting = this.#waiting.get(below);
+    if (waiting === undefined) return;
     this.#waiting.delete(below);
+    const same = this.#bySource.get(waiting.source)!;
+    same.delete(below);
+    if (same.size === 0) this.#bySource.delete(waiting.source);
   }
 
   end(): void {
-    for (const top of this.#waiting.values()) top.destroy();
+    for (const { top } of this.#waiting.values()) top.destroy();
     this.#waiting.clear();
+    this.#bySource.clear();
+  }
+
+  #giveWay(oldest: Socket): boolean {
+    const { top, since } = this.#waiting.get(oldest)!;
+    if (performance.now() - since < this.#patience) return false;
+    this.over(oldest);
+    top.destroy();
+    return true;
   }
 }
 
@@ -119,7 +158,10 @@ function byFirstByte(
       hand(socket, below, undefined);
     });
   return (socket) => {
-    greeting.begin(socket);
+    if (!greeting.begin(socket)) {
+      socket.destroy();
+      return;
+    }
     onFirstByte(socket, (first) => {
       if (first === TLS_HANDSHAKE && startTls !== undefined) startTls(socket);
       else hand(socket, socket, first);
