@@ -46,6 +46,19 @@ export function storeFiles(): StoreFiles {
         await syncDirectory(dirname(to));
         return true;
       }),
+    async exportTo(place, file) {
+      const { dropExport, exportStore, finishExport } = await import('./store-transfer.ts');
+      try {
+        const facts = await exportStore(place, file);
+        finishExport(file);
+        return facts;
+      } finally {
+        dropExport(file);
+      }
+    },
+    async importFrom(place, file) {
+      return (await import('./store-transfer.ts')).importStore(place, file);
+    },
     remove: (directory) =>
       doing(`remove ${directory}`, () => rm(directory, { recursive: true, force: true })),
   };

@@ -42,6 +42,7 @@ import { NETWORK_COMMANDS } from './commands/networks/index.ts';
 import { registryBackup } from './commands/registry/backup.ts';
 import { OPERATOR_COMMANDS } from './commands/registry/index.ts';
 import { registryRestore } from './commands/registry/restore.ts';
+import { registryExport, registryImport } from './commands/registry/transfer.ts';
 import { rendezvousLogs } from './commands/rendezvous/logs.ts';
 import { rendezvousStart } from './commands/rendezvous/start.ts';
 import { rendezvousStatus } from './commands/rendezvous/status.ts';
@@ -127,6 +128,8 @@ export const CATALOGUE: readonly Command[] = [
   rendezvousLogs,
   registryBackup,
   registryRestore,
+  registryExport,
+  registryImport,
   ...OPERATOR_COMMANDS,
   contextCommand,
   version,

@@ -120,6 +120,8 @@ export class TestMachine {
         check: () => Promise.reject(new Error('no stores here')),
         move: () => Promise.reject(new Error('no stores here')),
         remove: async () => {},
+        exportTo: () => Promise.reject(new Error('no stores here')),
+        importFrom: () => Promise.reject(new Error('no stores here')),
       },
       files: this.#files(user, pid),
       processes: this.#processes(pid, user),

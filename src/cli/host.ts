@@ -139,6 +139,19 @@ export interface Answerers {
   ): Promise<{ readonly status: number; readonly contentType: string; readonly body: Uint8Array }>;
 }
 
+/** Where a store is: a directory, or a database with its password. */
+export interface StorePlace {
+  readonly directory: string;
+  readonly database: string | undefined;
+}
+
+export interface TransferFacts {
+  /** Of each table. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** Of all rows in whatever order, hex. */
+  readonly digest: string;
+}
+
 /** Directories that hold the store of a registry and its TLS key. */
 export interface StoreFiles {
   /**
@@ -152,6 +165,10 @@ export interface StoreFiles {
   /** Renames a directory; false when the new name is taken. */
   move(from: string, to: string): Promise<boolean>;
   remove(directory: string): Promise<void>;
+  /** Everything of a store into a new file, for its owner only. Errors: those of opening a store. */
+  exportTo(place: StorePlace, file: string): Promise<TransferFacts>;
+  /** Fills an empty store, all or nothing. Errors: those of opening a store, `already_exists`, `state_corrupt`. */
+  importFrom(place: StorePlace, file: string): Promise<TransferFacts>;
 }
 
 export interface Host {

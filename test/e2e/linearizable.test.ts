@@ -70,7 +70,7 @@ test('explains every history of an object that is right, and few of one that for
           // It takes effect at 4 * index, begins and ends around that, and each client does one thing at a time.
           const at = 4 * index;
           if (freeAt[client]! > at) continue;
-          if (forgets && index === forgetAt) state = 0;
+          if (forgets && index === forgetAt % all.length) state = 0;
           if (value !== undefined) state = value;
           const end = lost ? LOST : at + after;
           history.push({

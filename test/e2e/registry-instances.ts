@@ -14,8 +14,8 @@ import { firstUnexplained, type Model, type Operation } from './linearizable.ts'
 import { crypto, isGone, RawClient, random } from './registry-client.testkit.ts';
 import { type Instances, startInstances } from './registry-instances.testkit.ts';
 
-const PAIRS = 40;
-const REGISTRARS = 4;
+const PAIRS = 24;
+const REGISTRARS = 2;
 /** A client that is not served within this long is lost. */
 const PATIENCE = 20_000;
 /** Between faults, so that everybody is served before the next. */
@@ -258,7 +258,11 @@ const FAULTS: readonly Fault[] = [
 ];
 
 /** Rejects with what was lost, done twice, or cannot have happened. */
-export async function withFaults(operations: number, rounds: number): Promise<InstancesReport> {
+export async function withFaults(
+  operations: number,
+  rounds: number,
+  onProgress: (line: string) => void = () => undefined,
+): Promise<InstancesReport> {
   const startedAt = Date.now();
   const instances = await startInstances(3);
   const pairs = Array.from({ length: PAIRS }, (_, n) => new Pair(instances.ports, n));
@@ -278,13 +282,18 @@ export async function withFaults(operations: number, rounds: number): Promise<In
     });
     for (let round = 0; !stop && (round < rounds || done() < operations); round++) {
       const fault = FAULTS[round % FAULTS.length]!;
-      if (round < rounds) faults.push({ fault: fault.name, ...(await inflict(fault, instances, roamers)) });
+      if (round < rounds) {
+        faults.push({ fault: fault.name, ...(await inflict(fault, instances, roamers)) });
+        onProgress(`${done()} operations; ${JSON.stringify(faults.at(-1))}`);
+      }
       await pause(REST);
     }
     stop = true;
     await load;
+    onProgress('checking what was seen');
     const unexplained = pairs.flatMap(({ history }) => firstUnexplained(TRUST, history) ?? []);
     assert.deepEqual(unexplained, [], 'trust changed in a way that cannot have happened');
+    onProgress('looking up all nodes');
     const registrations = await verify(registrars, instances);
     return {
       operations: done(),
@@ -354,8 +363,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       short: { type: 'boolean', default: false },
     },
   });
+  const progress = (line: string): void => console.error(line);
   const report = values.short
-    ? await withFaults(2000, 7)
-    : await withFaults(Number(values.operations), Number(values.rounds));
+    ? await withFaults(2000, 7, progress)
+    : await withFaults(Number(values.operations), Number(values.rounds), progress);
   console.log(JSON.stringify(report, null, 2));
 }

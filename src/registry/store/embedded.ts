@@ -8,12 +8,14 @@ import { IdentityIndex } from './embedded/identity-index.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
 import { SeenPages } from './embedded/seen-pages.ts';
 import { Sql, storeError } from './embedded/sql.ts';
+import { embeddedTransfer } from './embedded/transfer.ts';
 import { SOFT_DELAY, WriteBehind } from './embedded/write-behind.ts';
 import type { LastSeen } from './sql/last-seen.ts';
 import { NetworkTable } from './sql/networks.ts';
 import { createTables, storeOver } from './sql/store.ts';
+import { exportRows, importRows } from './sql/transfer.ts';
 import { type Result, runNow, type Statement, type Steps } from './steps.ts';
-import type { NodeIdentity, Store } from './store.ts';
+import type { NodeIdentity, Store, Transferable } from './store.ts';
 
 /** Files up to this size are checked in depth when opened; larger ones for structure only. */
 const DEEP_CHECK_LIMIT: Bytes = 64 * 1024 * 1024;
@@ -46,7 +48,9 @@ export interface FileHolder {
  * changes of one turn share a sync. Opening checks the whole file.
  * Errors: `state_corrupt`, `disk_full`, `io_error`, `unavailable` (another process has it, or a newer version wrote it).
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store & FileHolder> {
+export async function openEmbeddedStore(
+  options: EmbeddedStoreOptions,
+): Promise<Store & FileHolder & Transferable> {
   const { path } = options;
   // The native library is loaded by nobody who does not open a store.
   const { default: Database } = await import('libsql');
@@ -167,7 +171,7 @@ function abandon(sql: Sql): void {
 function embeddedStore(
   sql: Sql,
   { path, clock, log, defer, softDelay = SOFT_DELAY }: EmbeddedStoreOptions,
-): Store & FileHolder {
+): Store & FileHolder & Transferable {
   const nextTurn = defer ?? ((run: () => void) => void clock.at(clock.now(), run));
   // Not before the first change: whoever only opens and closes a store leaves the file as it was.
   const beforeFirst = (): void => {
@@ -203,6 +207,8 @@ function embeddedStore(
     },
     onlineCount: async (since) => pages.countSince(since),
     touch: (id, at) => seen.note(id, at),
+    exportTo: (sha256, emit) => read(() => exportRows(embeddedTransfer(sha256, seen), emit)),
+    importFrom: (sha256, lines) => write(() => importRows(embeddedTransfer(sha256, seen), lines)),
     async holdFile() {
       // A first change would turn the file into one with a log.
       await commit.write(() => {});

@@ -9,9 +9,11 @@ import { DatabaseLink, type Pools } from './postgres/link.ts';
 import { readPlace } from './postgres/place.ts';
 import { migrate } from './postgres/schema.ts';
 import type { Sql } from './postgres/sql.ts';
+import { postgresTransfer } from './postgres/transfer.ts';
 import { createTables, storeOver } from './sql/store.ts';
+import { exportRows, importRows } from './sql/transfer.ts';
 import { one, run, type Steps } from './steps.ts';
-import type { Store } from './store.ts';
+import type { Store, Transferable } from './store.ts';
 
 /** Connections of one instance, beside one that probes and one that listens. */
 const READ_CONNECTIONS = 6;
@@ -19,10 +21,12 @@ const VIEW_CONNECTIONS = 3;
 const WRITE_CONNECTIONS = 10;
 /** Seconds. */
 const CONNECT_PATIENCE = 2;
-/** A statement that takes longer fails; locks of an instance that went silent are let go after as long. */
+/** A statement that takes longer fails. */
 const STATEMENT_PATIENCE: Millis = 10_000;
+/** Ours never pause: whoever does has lost its way to the database, and others wait for what it has locked. */
+const TRANSACTION_PATIENCE: Millis = 1500;
 
-export interface PostgresStore extends Store {
+export interface PostgresStore extends Store, Transferable {
   /** Where it is, without the password. */
   readonly name: string;
   /** What all processes on this store share; undefined when nobody has put it there. */
@@ -67,7 +71,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
         application_name: 'pilot-registry',
         search_path: schema,
         statement_timeout: STATEMENT_PATIENCE,
-        idle_in_transaction_session_timeout: STATEMENT_PATIENCE,
+        idle_in_transaction_session_timeout: TRANSACTION_PATIENCE,
       },
     });
   const pools = (): Pools => ({
@@ -114,6 +118,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return engine.read(() => tables.nodes.onlineCount(since));
     },
     touch: (id, at) => seen.note(id, at),
+    exportTo: (sha256, emit) => engine.view(() => exportRows(postgresTransfer(sha256), emit)),
+    importFrom: (sha256, lines) => engine.write(() => importRows(postgresTransfer(sha256), lines)),
     name,
     setting: (key) => engine.read(() => setting(key)),
     offerSetting: (key, value) => engine.write(() => offerSetting(key, value)),

@@ -11,6 +11,7 @@ import type { NodeStore } from './ports/nodes.ts';
 import type { TokenStore } from './ports/tokens.ts';
 import type { TrustStore } from './ports/trust.ts';
 import type { WebhookStore } from './ports/webhooks.ts';
+import type { TransferSummary } from './sql/transfer.ts';
 
 export type * from './ports/audit.ts';
 export type * from './ports/bus.ts';
@@ -20,6 +21,18 @@ export type * from './ports/nodes.ts';
 export type * from './ports/tokens.ts';
 export type * from './ports/trust.ts';
 export type * from './ports/webhooks.ts';
+export type { TransferSummary } from './sql/transfer.ts';
+
+/** Of stores that can be moved to another engine. */
+export interface Transferable {
+  /** All rows as they are at one moment, line by line. */
+  exportTo(sha256: (bytes: Uint8Array) => Uint8Array, emit: (line: string) => void): Promise<TransferSummary>;
+  /**
+   * Fills an empty store, all or nothing, and reads it again. Errors: `already_exists`, `state_corrupt`,
+   * `invalid_argument`.
+   */
+  importFrom(sha256: (bytes: Uint8Array) => Uint8Array, lines: Iterable<string>): Promise<TransferSummary>;
+}
 
 export interface Store
   extends NodeStore,

@@ -28,7 +28,7 @@ const release = fc.record({
   unprovenSeenBefore: fc.constantFrom(0, T0),
   anySeenBefore: fc.constantFrom(0, T0),
 });
-const text = fc.constantFrom('', 'x', 'naïve "quoted" 💥', 'a'.repeat(300));
+const text = fc.constantFrom('', 'x', 'naïve "quoted" 💥', 'a\0b\u{e000}0', 'a'.repeat(300));
 
 function step<T>(
   name: string,

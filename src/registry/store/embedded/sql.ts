@@ -1,5 +1,6 @@
 import type Libsql from 'libsql';
 import { type ErrorCode, PilotError } from '../../../api/errors.ts';
+import { restoredRow, stored } from '../sql/text.ts';
 import type { Result, Row, Statement, Value } from '../steps.ts';
 
 const NOTHING: Result = { rows: [], changes: 0 };
@@ -30,18 +31,18 @@ export class Sql {
     return this.#prepared(sql).run([...values]).changes;
   }
   /** A statement of the tables. There is one writer, so nothing has to be locked. */
-  execute({ kind, sql, values }: Statement): Result {
+  execute({ kind, sql, values: given }: Statement): Result {
+    if (kind === 'lock') return NOTHING;
+    const values = given.map((value) => (typeof value === 'string' ? stored(value) : value));
     switch (kind) {
       case 'row': {
         const row = this.one(sql, ...values);
-        return { rows: row === undefined ? [] : [row], changes: 0 };
+        return { rows: row === undefined ? [] : [restoredRow(row)], changes: 0 };
       }
       case 'rows':
-        return { rows: this.all(sql, ...values), changes: 0 };
+        return { rows: this.all(sql, ...values).map(restoredRow), changes: 0 };
       case 'run':
         return { rows: [], changes: this.run(sql, ...values) };
-      case 'lock':
-        return NOTHING;
       default:
         return kind satisfies never;
     }

@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import type { ParameterOrJSON } from 'postgres';
-import type { Result, Row, Statement, Value } from '../steps.ts';
-import { restored, stored } from './text.ts';
+import { restoredRow, stored } from '../sql/text.ts';
+import type { Result, Statement, Value } from '../steps.ts';
 
 /** The library's client, where 64-bit numbers are numbers: ours stay below 2^53. */
 export type Sql = postgres.Sql<{ bigint: number }>;
@@ -32,7 +32,7 @@ export class Statements {
     }
     const values = statement.values.map(parameter);
     const rows = await sql.unsafe(this.#text(statement), values, { prepare: true });
-    return { rows: rows.map(row), changes: rows.count ?? 0 };
+    return { rows: rows.map(restoredRow), changes: rows.count ?? 0 };
   }
 
   /** `?` becomes `$1`, `$2`, …; rows that are held are locked. */
@@ -50,11 +50,4 @@ export class Statements {
 
 function parameter(value: Value): ParameterOrJSON<number> {
   return typeof value === 'string' ? stored(value) : value;
-}
-
-function row(found: Record<string, unknown>): Row {
-  for (const [column, value] of Object.entries(found)) {
-    if (typeof value === 'string') found[column] = restored(value);
-  }
-  return found;
 }
