@@ -5,7 +5,7 @@ import { makeTraffic } from '../../lab/dashboard/traffic.ts';
 const nodes = Number(process.argv[2]);
 const begun = performance.now();
 const served = await serveNetwork({ nodes, store: 'embedded', trust: 1, past: true });
-const traffic = await makeTraffic(served.rendezvous.registryEndpoint.port);
+const traffic = await makeTraffic(served.registryPort);
 process.send!({ url: served.url, filled: performance.now() - begun, made: served.made });
 process.once('message', () => {
   traffic.close();

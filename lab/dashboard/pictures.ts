@@ -40,8 +40,8 @@ async function main(): Promise<void> {
   const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
   await mkdir(into, { recursive: true });
   const served = await serveNetwork({ nodes: 5000, past: true, beacons: 3 });
-  const traffic = await makeTraffic(served.rendezvous.registryEndpoint.port, {
-    own: served.rendezvous.beaconEndpoint.port,
+  const traffic = await makeTraffic(served.registryPort, {
+    own: served.beaconPort,
     others: served.beacons,
   });
   const browser = await openBrowser();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pageFiles } from '../../bin/host/page-files.ts';
 import { formatEndpoint } from '../../src/base/endpoint.ts';
+import type { Endpoint } from '../../src/base/units.ts';
 import { startBeacon } from '../../src/beacon/index.ts';
 import { nodeClock, nodeCrypto, nodeNet, nodeRandom, nodeStorage } from '../../src/platform/index.ts';
 import { SampleHistory } from '../../src/registry/http/history.ts';
@@ -15,7 +16,12 @@ export const TOKEN = 'a token for tests and pictures';
 
 export interface Served {
   readonly url: string;
-  readonly rendezvous: Rendezvous;
+  readonly registryPort: number;
+  /** Of the beacon beside the registry. */
+  readonly beaconPort: number;
+  /** Stops the registry, and starts another on the same store and port of the page. */
+  stop(): Promise<void>;
+  startAgain(): Promise<void>;
   readonly store: Store;
   readonly made: MadeNetwork;
   /** Ports of the other beacons. */
@@ -61,18 +67,27 @@ export async function serveNetwork(options: ServedOptions): Promise<Served> {
     ...(trust !== undefined && { trust }),
   });
   if (past) await madeUpPast(nodes, made.links, now).save(storage);
-  const rendezvous = await startRendezvous({
-    ...{ net, clock, random, crypto, log },
-    storage,
-    store,
-    registryBind: here,
-    beaconBind: here,
-    config: { adminToken: TOKEN },
-    http: { bind: here, version: '0.0.0', page: await pageFiles() },
-  });
+  const page = await pageFiles();
+  const start = (http: Endpoint): Promise<Rendezvous> =>
+    startRendezvous({
+      ...{ net, clock, random, crypto, log },
+      storage,
+      store,
+      registryBind: here,
+      beaconBind: here,
+      config: { adminToken: TOKEN },
+      http: { bind: http, version: '0.0.0', page },
+    });
+  let rendezvous = await start(here);
+  const bound = rendezvous.httpEndpoint!;
   return {
-    url: `http://127.0.0.1:${rendezvous.httpEndpoint!.port}`,
-    rendezvous,
+    url: `http://127.0.0.1:${bound.port}`,
+    registryPort: rendezvous.registryEndpoint.port,
+    beaconPort: rendezvous.beaconEndpoint.port,
+    stop: () => rendezvous.close(),
+    async startAgain() {
+      rendezvous = await start(bound);
+    },
     beacons: others.map(({ endpoint }) => endpoint.port),
     store,
     made,

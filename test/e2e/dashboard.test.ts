@@ -245,10 +245,25 @@ test('every view fits a phone and a desk, by day and by night', async () => {
   }
 });
 
-test('the page says when the registry is gone', async () => {
+test('the page says when the registry is gone, and goes on when it is back', async () => {
   const { page, context } = await open('#/');
-  await served.rendezvous.close();
+  const registered = await tile(page, 'Nodes registered').textContent();
+  await page.evaluate(() => Object.assign(window, { kept: true }));
+  await served.stop();
   await page.waitForSelector('.live.off');
   assert.equal(await page.textContent('#live'), 'reconnecting');
+  assert.equal(await tile(page, 'Nodes registered').textContent(), registered);
+  await served.startAgain();
+  await page.waitForSelector('.live.on');
+  await page.waitForFunction(
+    (expected) => [...document.querySelectorAll('.tile .value')][1]?.textContent === expected,
+    registered,
+  );
+  assert.equal(await page.evaluate(() => 'kept' in window), true);
+  // The curves are those of before: they were kept beside the store.
+  const { at } = await page.evaluate(
+    async () => (await (await fetch('/api/history?span=month')).json()) as { at: number[] },
+  );
+  assert.ok(at.length > 300);
   await context.close();
 });
