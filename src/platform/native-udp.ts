@@ -10,7 +10,14 @@ import { BUFFER_BYTES, LONGEST_TRAIN, MOST_SEGMENTS, type NodeUdpSocket, UNREACH
 const MOST_WAITING = 4 * 1024 * 1024;
 
 /** What goes to one destination in one system call: gathered datagrams, or bytes that lie together already. */
-type Train = Gathered | { readonly to: Endpoint; readonly train: Uint8Array; readonly segment: number };
+type Train = Gathered | Whole;
+interface Whole {
+  readonly to: Endpoint;
+  readonly train: Uint8Array;
+  readonly segment: number;
+  /** Of ours, that the train was copied to while it waits. */
+  readonly memory?: Uint8Array;
+}
 interface Gathered {
   readonly to: Endpoint;
   readonly packets: Uint8Array[];
@@ -52,6 +59,8 @@ class NativeUdp implements NodeUdpSocket {
   #isScheduled = false;
   #waiting: Train[] = [];
   #waitingBytes = 0;
+  /** Of trains that waited and left: no more than ever waited at once. */
+  readonly #free: Uint8Array[] = [];
   #errors = 0;
   #closed = false;
   readonly closed: () => void;
@@ -145,7 +154,15 @@ class NativeUdp implements NodeUdpSocket {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const train of waiting) this.#depart(train);
+    for (const train of waiting) {
+      if (this.#waiting.length > 0) {
+        this.#waiting.push(train);
+        this.#waitingBytes += bytesOf(train);
+        continue;
+      }
+      this.#depart(train);
+      if ('memory' in train && train.memory !== undefined) this.#free.push(train.memory);
+    }
   }
 
   #departGathered(): void {
@@ -205,13 +222,23 @@ class NativeUdp implements NodeUdpSocket {
   }
 
   #wait(train: Train): void {
-    const bytes = 'train' in train ? train.train.length : train.bytes;
+    const bytes = bytesOf(train);
     if (this.#waitingBytes + bytes > MOST_WAITING) {
       this.#errors += 'train' in train ? Math.ceil(bytes / train.segment) : train.packets.length;
       return;
     }
-    // The bytes of a train are the caller's again once it is sent.
-    this.#waiting.push('train' in train ? { ...train, train: train.train.slice() } : train);
+    this.#waiting.push('train' in train ? this.#copied(train) : train);
     this.#waitingBytes += bytes;
   }
+
+  /** The bytes of a train are the caller's again once it is sent. */
+  #copied({ to, train, segment }: Whole): Whole {
+    const memory = this.#free.pop() ?? new Uint8Array(LONGEST_TRAIN);
+    memory.set(train);
+    return { to, train: memory.subarray(0, train.length), segment, memory };
+  }
+}
+
+function bytesOf(train: Train): number {
+  return 'train' in train ? train.train.length : train.bytes;
 }
