@@ -118,7 +118,7 @@ async function openControl(
   try {
     const operations = {
       ...operatorOperations(service),
-      ...(embedded && backupOperations(embedded, directory)),
+      ...backupOperations(embedded, directory),
     };
     return await serveControl({ net: host.net, path, operations });
   } catch (error) {

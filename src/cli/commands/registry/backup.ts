@@ -12,7 +12,7 @@ export const registryBackup = defineCommand({
   group: 'Registry and beacon',
   summary: 'Copy the store and the TLS key of the registry of this machine, also while it runs',
   details:
-    'The copy has everything that was acknowledged before the command began, is checked, and appears as a whole or not at all. ' +
+    'For a store that is a directory. The copy has everything that was acknowledged before the command began, is checked, and appears as a whole or not at all. ' +
     'Requests are answered meanwhile. Whoever has it can be this registry: keep it as safe as the store.',
   flags: {
     to: { value: path, summary: 'directory to make; must not exist yet' },
