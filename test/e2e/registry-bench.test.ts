@@ -42,4 +42,11 @@ describe('the benches of the registry', () => {
     assert.doesNotMatch(output, /requests failed/);
     assert.match(output, /all: \d+ heartbeats p50 [\d.]+ ms/);
   });
+
+  it('measure the audit log and a webhook', () => {
+    const output = bench('audit');
+    for (const row of ['registrations with a record', 'records chained', 'entries read and verified'])
+      assert.ok(value(output, row) > 0, row);
+    assert.match(output, /an entry takes \d+ bytes on disk; 100 events$/m);
+  });
 });
