@@ -18,7 +18,7 @@ export function daemonBackend(context: CallContext): IpcBackend {
       // It will be talked to: the way there is opened while the registry looks its name up.
       if (likely !== undefined && node.isTrusted(likely) && !node.isConnected(likely))
         context.run(() => node.connectPeer(likely, clock.now()));
-      context.registry.hurry?.();
+      context.registry.hurry();
       const found = await targets.find(target, signal, NAME_AGE);
       return { network: found.network, node: found.node };
     },

@@ -34,6 +34,8 @@ export class FakeRegistry {
   readonly responses: { to: NodeId; from: NodeId; accept: boolean; message: string }[] = [];
   readonly calls: string[] = [];
   readonly networks = new FakeNetworks((to, push) => this.push(to, push));
+  /** Questions of users that waited for it. */
+  hurries = 0;
   /** Every call fails with `registry_unreachable`. */
   away = false;
   /** Requests that are carried out although their answer is lost. */
@@ -91,6 +93,9 @@ export class FakeRegistryClient implements RegistryClient {
   }
   networkChanged() {}
   check() {}
+  hurry(): void {
+    this.#registry.hurries++;
+  }
   close(): void {
     this.#registry.clients.delete(this);
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Registered, RegisterOptions } from '../directory/types.ts';
 import { World } from '../sim/net/index.ts';
+import { Place } from './daemon.testkit.ts';
 import { Registration } from './registration.ts';
 import type { RegistryClient } from './registry-client.ts';
 
@@ -99,4 +100,16 @@ describe('the registration of a daemon', () => {
     assert.equal(asked.filter((type) => type === 'poll').length, 3);
     registration.stop();
   });
+});
+
+it('what users wait for hurries the registry, what programs look at all the time does not', async () => {
+  const place = new Place();
+  const a = await place.start('node-a');
+  await place.start('node-b');
+  const { registry } = place;
+  registry.hurries = 0;
+  for (let i = 0; i < 5; i++) await place.during(a.info());
+  assert.equal(registry.hurries, 0);
+  await place.during(a.handshake('node-b'));
+  assert.ok(registry.hurries > 0);
 });

@@ -37,7 +37,7 @@ export interface RegistryClient {
   /** The connection may have died unnoticed. */
   check(): void;
   /** A user waits for what the registry says. */
-  hurry?(): void;
+  hurry(): void;
   onPush(receiver: (push: RegistryPush) => void): void;
   onState(receiver: (state: DirectoryState) => void): void;
   register(options: RegisterOptions): Promise<Registered>;

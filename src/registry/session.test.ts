@@ -287,7 +287,7 @@ describe('a session', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 }),
-        fc.constantFrom('', '50494c5401', '00000010'),
+        fc.constantFrom('', '50494c5401', '00000010', '000000027b7d50494c5401', '50494c'),
         async (chunks, start) => {
           const { connect } = world();
           const pipe = connect();

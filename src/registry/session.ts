@@ -118,6 +118,7 @@ export class Session {
   #hasWork(): boolean {
     const mayAnswer =
       !this.#closed &&
+      this.#protocol !== undefined &&
       !this.#delayed &&
       !this.#exclusive &&
       !this.#outbox.blocked &&
@@ -191,11 +192,11 @@ export class Session {
   /** Reads on, waits, or ends. */
   #regulate(): void {
     this.#account();
-    if (this.#closed) return;
+    if (this.#closed || this.#protocol === undefined) return;
     const { pipe } = this;
     const waiting = this.#held !== undefined || this.#inFlight > 0 || this.#queued;
     // A client that broke the framing gets the answers it is owed, and nothing about the rest.
-    if (this.#protocol!.broken() && !waiting) {
+    if (this.#protocol.broken() && !waiting) {
       pipe.end();
       return;
     }

@@ -52,7 +52,7 @@ export async function answerCall(
   params: Given,
   signal: Abort,
 ): Promise<object> {
-  if (method === 'network' || NEED_REGISTRY.has(method)) context.registry.hurry?.();
+  if (method === 'network' || NEED_REGISTRY.has(method)) context.registry.hurry();
   if (method === 'network') return networkCall(context, params);
   if (!Object.hasOwn(HANDLERS, method)) throw new PilotError('invalid_argument', `Unknown method: ${method}`);
   return HANDLERS[method as DaemonMethod](context, params, signal);
