@@ -10,7 +10,7 @@ import { Degrees } from './degrees.ts';
 const SLICE = 200;
 /** Between two slices the census rests this many times as long as the slice took; the first one is in more of a hurry. */
 const REST = 12;
-const FIRST_REST = 3;
+const FIRST_REST = 5;
 const SHORTEST_REST: Millis = 2;
 /** Between the end of one census and the next. */
 const PAUSE: Millis = 10_000;

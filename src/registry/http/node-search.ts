@@ -9,7 +9,7 @@ const MAX_TEXT = 128;
 const MAX_PAGE = 100;
 /** Nodes looked at together, and for one answer: a page may be short, or empty, and not the last. */
 const BATCH = 100;
-const MAX_SCANNED = 600;
+const MAX_SCANNED = 400;
 /** A term that fewer nodes have is rare; of so many terms. */
 const FEW = 20;
 const MAX_TRIED = 6;

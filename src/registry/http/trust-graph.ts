@@ -7,7 +7,7 @@ const MAX_LINKS = 800;
 /** Peers shown of one node. */
 const PEERS = 48;
 /** Nodes whose peers are asked for. */
-const MAX_ASKED = 40;
+const MAX_ASKED = 32;
 
 /** The surroundings of some nodes: their peers, and as many of those peers' own as there is room. */
 export async function trustGraph(
