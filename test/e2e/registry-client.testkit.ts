@@ -24,6 +24,8 @@ export class RawClient {
   #next = 1;
   #closed = false;
   node = 0;
+  /** What the registry tells without being asked. */
+  onPush: (message: JsonObject) => void = () => undefined;
 
   private constructor(pipe: Pipe, key: SigningKey) {
     this.#pipe = pipe;
@@ -73,6 +75,10 @@ export class RawClient {
   #receive(data: Uint8Array): void {
     this.#reader.push(data);
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
+      if (frame.type === 'push') {
+        this.onPush(frame);
+        continue;
+      }
       const waiting = this.#waiting.get(Number(frame.request_id));
       this.#waiting.delete(Number(frame.request_id));
       if (frame.type === 'error') waiting?.reject(new Error(`refused: ${String(frame.error)}`));
