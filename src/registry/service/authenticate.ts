@@ -73,7 +73,7 @@ async function authenticateBy<Node extends NodeIdentity>(
   const { request, shared, connection } = call;
   const node = await find(id);
   if (request.sig !== undefined) {
-    verifyContent(call, { id, publicKey: node?.publicKey ?? shared.nobody });
+    await verifyContent(call, { id, publicKey: node?.publicKey ?? shared.nobody });
     const signer = registered(id, node);
     connection.authenticate(id, signer.publicKey, 'proven');
     return { node: signer, proof: 'content' };
@@ -97,7 +97,7 @@ async function authenticateBy<Node extends NodeIdentity>(
 /** The registered node that signed the whole content. Throws `permission_denied` alike for wrong keys and missing nodes. */
 export async function contentSigner(call: Call, id: NodeId): Promise<NodeRecord> {
   const node = await call.shared.store.node(id);
-  verifyContent(call, { id, publicKey: node?.publicKey ?? call.shared.nobody });
+  await verifyContent(call, { id, publicKey: node?.publicKey ?? call.shared.nobody });
   return registered(id, node);
 }
 
@@ -138,14 +138,18 @@ export function verifyLegacy(
 }
 
 /** Checks `sig`, `ts` and, where named, the server, and that the nonce is new. Throws `permission_denied`. */
-export function verifyContent(
+export async function verifyContent(
   call: Call,
   signer: { readonly id: NodeId; readonly publicKey: Uint8Array },
-): void {
+): Promise<void> {
   const { ts, nonce } = verifySignedContent(call, signer.publicKey);
   if (!call.shared.replays.admit(signer.id, nonce, ts, call.at, call.shared.clock.now())) {
     throw refusal('permission_denied', 'signature was used before');
   }
+  // What names our certificate came over TLS from whoever signed it, so nobody else can have it.
+  if (call.request.server !== undefined || call.shared.store.claimNonce === undefined) return;
+  if (!(await call.shared.store.claimNonce(signer.id, nonce, ts)))
+    throw refusal('permission_denied', 'signature was used before');
 }
 
 /** As `verifyContent`, for requests whose freshness something else proves. */

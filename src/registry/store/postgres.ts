@@ -6,6 +6,7 @@ import { databaseError } from './postgres/errors.ts';
 import { Lanes } from './postgres/lanes.ts';
 import { UnwrittenSeen } from './postgres/last-seen.ts';
 import { DatabaseLink, type Pools } from './postgres/link.ts';
+import { SharedNonces } from './postgres/nonces.ts';
 import { readPlace } from './postgres/place.ts';
 import { migrate } from './postgres/schema.ts';
 import type { Sql } from './postgres/sql.ts';
@@ -86,8 +87,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const link = new DatabaseLink({
     clock,
     pools,
-    async prepare({ probe, listen }) {
-      await migrate(probe, place);
+    async prepare({ probe, writes, listen }) {
+      await migrate({ probe, writes }, place);
       await bus.listen(listen);
     },
     onUp({ reads }) {
@@ -103,6 +104,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   });
   const engine = postgresEngine({ link, clock, random, schema, name });
   const seen = new UnwrittenSeen(engine, clock, log);
+  const nonces = new SharedNonces(engine, clock);
   const tables = createTables({ seen, identities: { drop: () => undefined } });
   try {
     await link.open();
@@ -123,6 +125,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     name,
     setting: (key) => engine.read(() => setting(key)),
     offerSetting: (key, value) => engine.write(() => offerSetting(key, value)),
+    claimNonce: (node, nonce, at) => nonces.claim(node, nonce, at),
     bus,
     availability: {
       get isUp() {

@@ -3,6 +3,8 @@
  * settles after the change is durable (or rejects and nothing of it happened). All stores pass
  * `contract.testkit.ts`. Errors of every method: `disk_full`, `state_corrupt`, `io_error`, `unavailable` (closed).
  */
+
+import type { NodeId, UnixMillis } from '../../base/units.ts';
 import type { AuditStore } from './ports/audit.ts';
 import type { Availability, Bus } from './ports/bus.ts';
 import type { InboxStore } from './ports/inbox.ts';
@@ -44,6 +46,8 @@ export interface Store
     WebhookStore {
   /** Of stores that several processes share. */
   readonly bus?: Bus;
+  /** False when any of the processes has seen this nonce in the last minutes. Of stores that several processes share. */
+  claimNonce?(node: NodeId, nonce: string, at: UnixMillis): Promise<boolean>;
   /** Of stores that are elsewhere. */
   readonly availability?: Availability;
   /** Everything acknowledged and all soft state reaches the disk. */

@@ -1,12 +1,13 @@
-import type { TransactionSql } from 'postgres';
 import { PilotError } from '../../../api/errors.ts';
+import type { Lanes } from './lanes.ts';
 import { FIRST } from './migrations/001-first.ts';
 import { AUDIT } from './migrations/002-audit.ts';
 import { SETTINGS } from './migrations/003-settings.ts';
-import type { Sql } from './sql.ts';
+import { NONCES } from './migrations/004-nonces.ts';
+import type { Asks } from './sql.ts';
 
 /** Each entry takes the schema from its index to the next. Entries are never changed, only added, and only add. */
-export const MIGRATIONS: readonly string[] = [FIRST, AUDIT, SETTINGS];
+export const MIGRATIONS: readonly string[] = [FIRST, AUDIT, SETTINGS, NONCES];
 
 /** Of PostgreSQL itself. */
 const OLDEST_SERVER = 150_000;
@@ -16,12 +17,12 @@ const OLDEST_SERVER = 150_000;
  * (the server is too old, or a newer version of ours was here), `state_corrupt` (not ours).
  */
 export async function migrate(
-  sql: Sql,
+  { probe, writes }: { readonly probe: Asks; readonly writes: Pick<Lanes, 'transaction'> },
   { schema, name }: { readonly schema: string; readonly name: string },
   migrations: readonly string[] = MIGRATIONS,
 ): Promise<void> {
-  await checkServer(sql, name);
-  await sql.begin(async (step) => {
+  await checkServer(probe, name);
+  await writes.transaction('BEGIN', async (step) => {
     await step.unsafe('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`pilot schema ${schema}`]);
     await step.unsafe(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
     const version = await versionOf(step, schema, name);
@@ -37,7 +38,7 @@ export async function migrate(
   });
 }
 
-async function checkServer(sql: Sql, name: string): Promise<void> {
+async function checkServer(sql: Asks, name: string): Promise<void> {
   const [row] = await sql.unsafe(
     "SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, current_setting('synchronous_commit') AS commits",
   );
@@ -55,7 +56,7 @@ async function checkServer(sql: Sql, name: string): Promise<void> {
   }
 }
 
-async function versionOf(step: TransactionSql, schema: string, name: string): Promise<number> {
+async function versionOf(step: Asks, schema: string, name: string): Promise<number> {
   const tables = await step.unsafe(
     'SELECT table_name FROM information_schema.tables WHERE table_schema = $1',
     [schema],
