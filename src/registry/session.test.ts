@@ -171,6 +171,22 @@ describe('a session', () => {
     }
   });
 
+  it('reads no more from a client that broke the framing, whatever it goes on to send', async () => {
+    const tooLong = Uint8Array.of(0, 0x40, 0, 0);
+    for (const answered of [true, false]) {
+      const pipe = world().connect();
+      let ended = 0;
+      pipe.end = () => ended++;
+      if (answered) pipe.send({ type: 'lookup', node_id: 9 });
+      await settle();
+      pipe.send(tooLong);
+      // Its answer is on the way, and must not be cut off.
+      assert.deepEqual([ended, pipe.closed], answered ? [1, false] : [0, true]);
+      pipe.send(new Uint8Array(64 * 1024));
+      assert.deepEqual([ended, pipe.closed], [answered ? 1 : 0, true]);
+    }
+  });
+
   it('cuts a client that says nothing for five minutes', async () => {
     const { connect, clock } = world();
     const [silent, talking] = [connect(), connect()];

@@ -46,6 +46,8 @@ export class Session {
   #lastFrameAt: Instant;
   #partialSince: Instant | undefined;
   #buffered = 0;
+  /** Nothing more is read: the client broke the framing. */
+  #ended = false;
   #closed = false;
 
   constructor(pipe: Pipe, host: SessionHost) {
@@ -87,6 +89,11 @@ export class Session {
 
   #receive(data: Uint8Array): void {
     if (this.#closed) return;
+    if (this.#ended) {
+      // Whoever goes on would have us read megabytes for nothing.
+      this.pipe.destroy();
+      return;
+    }
     if (this.#protocol === undefined) {
       const guessed = this.#guess!.push(data);
       if (guessed === undefined) return;
@@ -197,7 +204,9 @@ export class Session {
     const waiting = this.#held !== undefined || this.#inFlight > 0 || this.#queued;
     // A client that broke the framing gets the answers it is owed, and nothing about the rest.
     if (this.#protocol.broken() && !waiting) {
-      pipe.end();
+      if (this.#requests === 0) pipe.destroy();
+      else if (!this.#ended) pipe.end();
+      this.#ended = true;
       return;
     }
     const pause =
