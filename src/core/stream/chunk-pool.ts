@@ -1,7 +1,7 @@
 /** Chosen: holds a full train, and the pieces in which local programs hand bytes over. */
 export const CHUNK_BYTES = 64 * 1024;
-/** Chunks kept for the next user; more are left to the garbage collector. */
-const MOST_FREE = 64;
+/** Chunks kept for the next user; more are left to the garbage collector. Chosen: the largest window of one stream. */
+const MOST_FREE = 256;
 
 /**
  * Memory for bytes on their way, used again and again: arrays of this size live outside the JavaScript heap, and to
