@@ -113,3 +113,14 @@ test('every key has a variable, and a default that it accepts itself', () => {
     if (fallback !== undefined) assert(KEYS[key].schema.safeParse(fallback).success, key);
   }
 });
+
+test('other instances of a registry are read with their ports, and go with the registry they belong to', () => {
+  const file = { registry: 'a.example', registry_fallbacks: 'b.example, c.example:9100' };
+  assert.deepEqual(resolve(file).settings.registry_fallbacks, [
+    { host: 'b.example', port: 9000 },
+    { host: 'c.example', port: 9100 },
+  ]);
+  const other = resolve(file, {}, { registry: 'elsewhere.example' });
+  assert.equal(other.settings.registry_fallbacks, undefined);
+  assert.equal(refusal(() => resolve({ registry_fallbacks: 'b.example,,c' })).code, 'invalid_argument');
+});
