@@ -126,3 +126,12 @@ test("what is read into a buffer gives its memory back; what is handed out is th
     { numRuns: 60 },
   );
 });
+
+test('what was given back is used again only when no packet waits', () => {
+  const pool = new ChunkPool();
+  const chunk = pool.take();
+  pool.give(chunk);
+  assert.notEqual(pool.take(), chunk);
+  pool.settle();
+  assert.equal(pool.take(), chunk);
+});

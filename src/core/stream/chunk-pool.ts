@@ -9,14 +9,25 @@ const MOST_FREE = 256;
  */
 export class ChunkPool {
   readonly #free: Uint8Array[] = [];
+  /** Given back; packets that show them may still be waiting. */
+  readonly #given: Uint8Array[] = [];
 
   /** `CHUNK_BYTES` of any content. */
   take(): Uint8Array {
     return this.#free.pop() ?? new Uint8Array(CHUNK_BYTES);
   }
 
-  /** From now on the chunk is somebody else's: no view of it is read or handed out any more. */
+  /** It is somebody else's after the next `settle`: no view of it is handed out any more. */
   give(chunk: Uint8Array): void {
-    if (this.#free.length < MOST_FREE) this.#free.push(chunk);
+    this.#given.push(chunk);
+  }
+
+  /**
+   * No packet that was made is waiting any more. Only now what was given back is used again: else a repetition that
+   * was overtaken by its acknowledgment could carry bytes of another stream to a peer they are not for.
+   */
+  settle(): void {
+    for (let chunk = this.#given.pop(); chunk !== undefined; chunk = this.#given.pop())
+      if (this.#free.length < MOST_FREE) this.#free.push(chunk);
   }
 }

@@ -26,8 +26,8 @@ interface Chunk {
 
 /**
  * Bytes written but not yet cut into segments. Each byte is copied once at most, on the way in; segments are views of the
- * chunks and stay valid until they are acknowledged: only then is the memory of a chunk used again. A repetition that is
- * still on its way by then may carry other bytes, which its receiver has no use for.
+ * chunks and stay valid until they are acknowledged: only then, and once no packet
+ * waits, is the memory of a chunk used again.
  */
 export class SendBuffer {
   readonly #pool: ChunkPool;

@@ -343,7 +343,9 @@ export class Streams implements Machine<StreamOutput> {
   }
 
   poll(): StreamOutput | undefined {
-    return this.#urgent.shift() ?? this.#outputs.shift();
+    const output = this.#urgent.shift() ?? this.#outputs.shift();
+    if (output === undefined) this.#host.chunks.settle();
+    return output;
   }
 
   // ---- streams
