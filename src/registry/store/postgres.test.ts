@@ -108,3 +108,43 @@ test('many processes may open an empty database at once', async () => {
   assert.deepEqual(made.map((outcome) => outcome.kind === 'created' && outcome.node.id).sort(), [1, 2, 3, 4]);
   await Promise.all(stores.map((store) => store.close()));
 });
+
+test('connections that the server ends in the middle of changes lose nothing that was acknowledged', async () => {
+  const { default: postgres } = await import('postgres');
+  const sql = postgres(server.url().replace(/\?.*/, ''), { max: 1, onnotice: () => undefined });
+  const store = await open('ended');
+  const made = new Map<number, number>();
+  let unknown = 0;
+  let stop = false;
+  const load = Array.from({ length: 8 }, async (_, worker) => {
+    for (let n = 0; !stop; n++) {
+      const publicKey = new Uint8Array(32).fill(worker);
+      new DataView(publicKey.buffer).setUint32(0, n);
+      try {
+        const outcome = await store.register({ ...registration(1), publicKey });
+        assert.ok(outcome.kind === 'created' || outcome.kind === 'known');
+        made.set(outcome.node.id, worker * 1e6 + n);
+      } catch (error) {
+        assert.equal((error as { code: string }).code, 'unavailable');
+        unknown++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  });
+  for (let round = 0; round < 15; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'pilot-registry' AND state <> 'idle' AND random() < 0.7`;
+  }
+  stop = true;
+  await Promise.all(load);
+  while (!store.availability!.isUp) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const [id, key] of made) {
+    const node = (await store.node(id))!;
+    const view = new DataView(node.publicKey.buffer, node.publicKey.byteOffset);
+    assert.equal(node.publicKey[31]! * 1e6 + view.getUint32(0), key);
+  }
+  assert.ok(made.size > 0, `${made.size} made, ${unknown} unknown`);
+  await store.close();
+  await sql.end();
+});
