@@ -3,7 +3,7 @@ import type { Clock, Log } from '../../runtime/ports.ts';
 import { NotifyBus } from './postgres/bus.ts';
 import { postgresEngine } from './postgres/engine.ts';
 import { databaseError } from './postgres/errors.ts';
-import { Lanes } from './postgres/lanes.ts';
+import { Lanes, Readers } from './postgres/lanes.ts';
 import { UnwrittenSeen } from './postgres/last-seen.ts';
 import { DatabaseLink, type Pools } from './postgres/link.ts';
 import { SharedNonces } from './postgres/nonces.ts';
@@ -76,7 +76,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       },
     });
   const pools = (): Pools => ({
-    reads: client(READ_CONNECTIONS),
+    reads: new Readers(READ_CONNECTIONS, (onClose) => client(1, onClose)),
     views: new Lanes(VIEW_CONNECTIONS, (onClose) => client(1, onClose)),
     writes: new Lanes(WRITE_CONNECTIONS, (onClose) => client(1, onClose)),
     probe: client(1),

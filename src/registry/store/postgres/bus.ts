@@ -1,5 +1,5 @@
 import type { Bus, BusMessage } from '../store.ts';
-import type { Sql } from './sql.ts';
+import type { Asks, Sql } from './sql.ts';
 
 /** PostgreSQL carries a little less than 8,000 bytes. */
 const MAX_PAYLOAD = 7800;
@@ -16,7 +16,7 @@ interface Envelope {
 export class NotifyBus implements Bus {
   readonly #channel: string;
   #self = '';
-  #client: Sql | undefined;
+  #client: Asks | undefined;
   #sending = false;
   #waiting: BusMessage[] = [];
   #lost = false;
@@ -54,7 +54,7 @@ export class NotifyBus implements Bus {
     );
   }
   /** From now on messages go out over `client`; without one they wait. */
-  connect(client: Sql | undefined): void {
+  connect(client: Asks | undefined): void {
     this.#client = client;
     void this.#send();
   }

@@ -5,10 +5,47 @@ class LaneClosed extends Error {
   readonly code = 'CONNECTION_CLOSED';
 }
 
-interface Lane {
-  readonly client: Sql;
+/** A client of one connection. When that closed, another takes its place: one that connects again may never answer. */
+class Lane {
+  readonly #make: (onClose: () => void) => Sql;
+  #client: Sql;
   /** How often its connection closed. */
-  closed: number;
+  closed = 0;
+
+  constructor(make: (onClose: () => void) => Sql) {
+    this.#make = make;
+    this.#client = this.#next();
+  }
+  get client(): Sql {
+    return this.#client;
+  }
+  #next(): Sql {
+    const client = this.#make(() => {
+      if (this.#client !== client) return;
+      this.closed++;
+      this.#client = this.#next();
+      void client.end({ timeout: 0 }).catch(() => undefined);
+    });
+    return client;
+  }
+}
+
+/** Connections for single statements, taken in turn; statements on one go out one behind the other. */
+export class Readers implements Pick<Sql, 'unsafe'> {
+  readonly #lanes: readonly Lane[];
+  #turn = 0;
+
+  constructor(count: number, client: (onClose: () => void) => Sql) {
+    this.#lanes = Array.from({ length: count }, () => new Lane(client));
+  }
+  get unsafe(): Sql['unsafe'] {
+    this.#turn = (this.#turn + 1) % this.#lanes.length;
+    const { client } = this.#lanes[this.#turn]!;
+    return client.unsafe.bind(client) as Sql['unsafe'];
+  }
+  async end(options: { readonly timeout: number }): Promise<void> {
+    await Promise.all(this.#lanes.map(({ client }) => client.end(options)));
+  }
 }
 
 /**
@@ -23,12 +60,7 @@ export class Lanes {
   /** `client` makes one of a single connection. */
   constructor(count: number, client: (onClose: () => void) => Sql) {
     for (let n = 0; n < count; n++) {
-      const lane: Lane = {
-        closed: 0,
-        client: client(() => {
-          lane.closed++;
-        }),
-      };
+      const lane = new Lane(client);
       this.#lanes.push(lane);
       this.#free.push(lane);
     }
@@ -58,7 +90,7 @@ export class Lanes {
       await asks.unsafe('COMMIT');
       return value;
     } catch (thrown) {
-      await lane.client.unsafe('ROLLBACK').catch(() => undefined);
+      if (lane.closed === before) await lane.client.unsafe('ROLLBACK').catch(() => undefined);
       throw thrown;
     } finally {
       const next = this.#waiting.shift();

@@ -1,7 +1,7 @@
 import type { Millis } from '../../../base/units.ts';
 import type { Clock, Timer } from '../../../runtime/ports.ts';
 import { isLost } from './errors.ts';
-import type { Lanes } from './lanes.ts';
+import type { Lanes, Readers } from './lanes.ts';
 import type { Sql } from './sql.ts';
 
 /** How often the database is asked whether it is there, and how long it may take to say so. */
@@ -14,7 +14,7 @@ const OWN_LATENESS: Millis = 100;
 
 /** Connections of one purpose each, so that one kind of work never waits for another. */
 export interface Pools {
-  readonly reads: Sql;
+  readonly reads: Readers;
   readonly views: Lanes;
   readonly writes: Lanes;
   readonly probe: Sql;
@@ -74,7 +74,7 @@ export class DatabaseLink {
     const pools = this.#pools;
     this.#pools = undefined;
     if (pools !== undefined) {
-      await Promise.all(Object.values(pools).map((pool: Sql | Lanes) => pool.end({ timeout: 2 })));
+      await Promise.all(Object.values(pools).map((pool: Sql | Lanes | Readers) => pool.end({ timeout: 2 })));
     }
   }
 
@@ -141,6 +141,6 @@ export class DatabaseLink {
 
 /** What is under way fails. */
 function end(pools: Pools): void {
-  for (const pool of Object.values(pools) as (Sql | Lanes)[])
+  for (const pool of Object.values(pools) as (Sql | Lanes | Readers)[])
     void pool.end({ timeout: 0 }).catch(() => undefined);
 }
