@@ -15,6 +15,10 @@ const GIVES_UP_AFTER: Millis = 120_000;
 const RESET_DELAY: Millis = 40;
 /** As the Node adapter: how long an ended pipe waits for the other side. */
 const LINGER: Millis = 10_000;
+/** As the Node adapter asks of the kernel: silence after which the other side is probed, and how often until it counts as gone. */
+const KEEP_ALIVE_AFTER: Millis = 15_000;
+const PROBE_INTERVAL: Millis = 1_000;
+const PROBES = 10;
 
 type Item = Uint8Array | 'fin';
 
@@ -24,6 +28,8 @@ export type Passing = { readonly delay: Millis } | 'lost' | 'reset';
 /** The way between two ends. */
 export interface Wire {
   pass(from: PipeEnd, bytes: number): Passing;
+  /** Both ends are on one host. */
+  readonly local: boolean;
   /** Called for every item that reaches the other end's host. */
   arrived(from: PipeEnd, data: Uint8Array): void;
 }
@@ -49,6 +55,7 @@ export class PipeEnd implements Pipe {
   #retry = FIRST_RETRY;
   #stalledSince: number | undefined;
   #lastArrival = 0;
+  #heardAt: number;
   #ended = false;
   #finSent = false;
   #remoteEnded = false;
@@ -70,6 +77,8 @@ export class PipeEnd implements Pipe {
     this.#wire = options.wire;
     this.#random = options.random;
     this.process.pipes.add(this);
+    this.#heardAt = this.#now;
+    if (!this.#wire.local) this.#watch();
   }
 
   /** What is written is copied at once. */
@@ -132,8 +141,33 @@ export class PipeEnd implements Pipe {
     if (death === 'killed') this.#sayGoodbye();
   }
 
+  /** What kernels do on a silent connection: one that a host or a NAT has forgotten ends within seconds. */
+  #watch(): void {
+    this.process.schedule(this.#heardAt + KEEP_ALIVE_AFTER, () => {
+      if (this.#closed) return;
+      // What waits to be acknowledged is repeated instead.
+      if (this.#outbox.length > 0) this.#heardAt = this.#now;
+      if (this.#now - this.#heardAt < KEEP_ALIVE_AFTER) this.#watch();
+      else this.#probe(PROBES);
+    });
+  }
+
+  #probe(left: number): void {
+    if (this.#closed) return;
+    const passing = this.#wire.pass(this, 0);
+    if (passing === 'lost' && left > 0) {
+      this.process.schedule(this.#now + PROBE_INTERVAL, () => this.#probe(left - 1));
+    } else if (passing === 'lost') this.#breakAfter(0, 'ETIMEDOUT');
+    else if (passing === 'reset' || this.peer.#closed) this.#breakAfter(RESET_DELAY, 'ECONNRESET');
+    else {
+      this.#heardAt = this.#now;
+      this.#watch();
+    }
+  }
+
   /** An item reaches this end. */
   #arrive(item: Item): void {
+    this.#heardAt = this.#now;
     if (this.#closed) {
       if (item !== 'fin') this.peer.#breakAfter(RESET_DELAY, 'ECONNRESET');
       return;

@@ -27,6 +27,7 @@ const LOCAL_DELAY: Millis = 0.05;
 
 /** A connection through NATs: it dies when one of them forgets, or when an end moves to another address. */
 class InternetWire implements Wire {
+  readonly local: boolean;
   readonly #client: Host;
   readonly #clientAddress: string;
   readonly #server: Host;
@@ -34,6 +35,7 @@ class InternetWire implements Wire {
   readonly #nats: readonly { readonly nat: Nat; readonly epoch: number }[];
 
   constructor(client: Host, server: Host, serverAddress: string) {
+    this.local = client === server;
     this.#client = client;
     this.#clientAddress = client.address;
     this.#server = server;
@@ -74,6 +76,7 @@ class InternetWire implements Wire {
 }
 
 const localWire: Wire = {
+  local: true,
   pass: () => ({ delay: LOCAL_DELAY }),
   arrived() {},
 };

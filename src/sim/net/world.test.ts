@@ -155,7 +155,7 @@ test('a writer waits for a reader that pauses', async () => {
   assert.equal(got, (writes + 1) * 10_000);
 });
 
-test('a killed process hangs up; a power cut says nothing until someone writes', async () => {
+test('a killed process hangs up; a power cut says nothing until someone writes, or a probe is not answered', async () => {
   const killed = await call(12);
   let closed = false;
   killed.accepted.onData(() => {});
@@ -172,11 +172,22 @@ test('a killed process hangs up; a power cut says nothing until someone writes',
     closed = true;
   });
   cut.client.stop('power');
-  await cut.world.runFor(60_000);
+  await cut.world.runFor(10_000);
   assert.equal(closed, false);
   cut.client.start();
   cut.accepted.write(utf8('still there?'));
   await cut.world.runFor(1_000);
+  assert.equal(closed, true);
+
+  const silent = await call(17);
+  closed = false;
+  silent.accepted.onClose(() => {
+    closed = true;
+  });
+  silent.client.stop('power');
+  await silent.world.runFor(24_000);
+  assert.equal(closed, false);
+  await silent.world.runFor(3_000);
   assert.equal(closed, true);
 });
 
@@ -196,7 +207,7 @@ test('a NAT that forgets breaks connections: the client learns when it writes, t
   assert.deepEqual(closed, ['client', 'server']);
 });
 
-test('connections survive a partition shorter than the time TCP gives up after', async () => {
+test('connections survive a partition shorter than the probes of TCP', async () => {
   const { world, server, pipe, accepted } = await call(15);
   let got = '';
   accepted.onData((data) => {
@@ -204,7 +215,7 @@ test('connections survive a partition shorter than the time TCP gives up after',
   });
   world.router.setPartition(world.nats[0]!, server, true);
   pipe.write(utf8('late'));
-  await world.runFor(60_000);
+  await world.runFor(20_000);
   assert.equal(got, '');
   world.router.healPartitions();
   await world.runFor(10_000);
