@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { PilotError } from '../../api/errors.ts';
 import type { Bytes, Millis, NodeId } from '../../base/units.ts';
 import type { Clock, Log } from '../../runtime/ports.ts';
-import { copyAside, hasLog, LogSync, prepareFile, removeAside, sizeOf } from './embedded/files.ts';
+import { copyAside, FileSync, hasLog, prepareFile, removeAside, sizeOf } from './embedded/files.ts';
+import { Folder } from './embedded/folder.ts';
 import { GroupCommit } from './embedded/group-commit.ts';
 import { IdentityIndex } from './embedded/identity-index.ts';
 import { checkOurs, migrate } from './embedded/schema.ts';
@@ -19,9 +20,6 @@ import type { NodeIdentity, Store, Transferable } from './store.ts';
 
 /** Files up to this size are checked in depth when opened; larger ones for structure only. */
 const DEEP_CHECK_LIMIT: Bytes = 64 * 1024 * 1024;
-
-/** Pages of the log that are folded into the file at once. */
-const CHECKPOINT = 1000;
 
 export interface EmbeddedStoreOptions {
   /** The database file; its directory is made when missing. A second file with the suffix `-wal` lies beside it. */
@@ -177,11 +175,17 @@ function embeddedStore(
   const beforeFirst = (): void => {
     sql.one('PRAGMA journal_mode = WAL');
     // The log is synced after every group, but not by the database, which would hold up the event loop.
-    sql.exec('PRAGMA synchronous = NORMAL');
+    // Nor does it fold the log into the file by itself, for the same reason.
+    sql.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0');
   };
-  const logFile = new LogSync(`${path}-wal`);
-  const sync = (): Promise<void> => logFile.sync();
-  const commit = new GroupCommit({ sql, path, defer: nextTurn, sync, beforeFirst });
+  const logFile = new FileSync(`${path}-wal`);
+  const folder = new Folder(sql, path);
+  const commit = new GroupCommit({
+    ...{ sql, path, beforeFirst },
+    defer: nextTurn,
+    sync: () => logFile.sync(),
+    synced: (changes) => folder.committed(changes),
+  });
   const pages = new SeenPages();
   const behind = new WriteBehind({ sql, pages, commit, clock, log, path, delay: softDelay });
   const seen = armed(pages, behind);
@@ -198,7 +202,6 @@ function embeddedStore(
   }
 
   let holders = 0;
-  let closed = false;
 
   return {
     ...storeOver({ read, view: read, write }, tables),
@@ -212,20 +215,20 @@ function embeddedStore(
     async holdFile() {
       // A first change would turn the file into one with a log.
       await commit.write(() => {});
-      if (holders++ === 0) sql.exec('PRAGMA wal_autocheckpoint = 0');
+      if (holders++ === 0) folder.held = true;
       let held = true;
       return () => {
-        if (held && --holders === 0 && !closed) sql.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT}`);
+        if (held && --holders === 0) folder.held = false;
         held = false;
       };
     },
     async close() {
-      closed = true;
       await commit.drain();
       await behind.finish();
       await commit.close();
       logFile.close();
       release(sql);
+      folder.close();
     },
   };
 }

@@ -25,8 +25,11 @@ export function prepareFile(path: string): void {
   }
 }
 
-/** Brings the log of a database to the disk without holding up the event loop. */
-export class LogSync {
+/**
+ * Brings a file of a database to the disk without holding up the event loop. Closing it lets go of the locks that this
+ * process has on the file.
+ */
+export class FileSync {
   readonly #path: string;
   #file: number | undefined;
 
@@ -34,12 +37,12 @@ export class LogSync {
     this.#path = path;
   }
 
-  /** What was written to the log before is on the disk when it resolves. */
+  /** What was written to the file before is on the disk when it resolves. */
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#file === undefined) {
         this.#file = openSync(this.#path, 'r+');
-        // The log is a new file.
+        // It may be a new file.
         syncDirectory(dirname(this.#path));
       }
       fdatasync(this.#file, (error) => {

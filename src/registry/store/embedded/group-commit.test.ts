@@ -165,3 +165,35 @@ test('many changes are made in pieces, in order', async () => {
   assert.equal(deferred.length, 0);
   assert.equal(rows().length, many);
 });
+
+test('what follows a sync holds up changes and no reads, and when it fails nothing more is taken', async () => {
+  const sql = new Sql(new Database(':memory:'));
+  sql.exec('CREATE TABLE t (n INTEGER) STRICT');
+  const folds: { done: () => void; failed: (error: Error) => void; changes: number }[] = [];
+  const commit = new GroupCommit({
+    sql,
+    path: 'x.db',
+    defer: (run) => setImmediate(run),
+    sync: () => Promise.resolve(),
+    synced: (changes) => new Promise((done, failed) => folds.push({ done, failed, changes })),
+  });
+  const add = (n: number) => watch(commit.write(() => sql.run('INSERT INTO t (n) VALUES (?)', n)));
+  const [first, again] = [add(1), add(2)];
+  await settle();
+  await settle();
+  assert.deepEqual([first.state, again.state, folds.length, folds[0]?.changes], ['done', 'done', 1, 2]);
+  const waiting = add(3);
+  await settle();
+  await settle();
+  assert.equal(waiting.state, 'waiting');
+  assert.equal(await commit.read(() => sql.one('SELECT count(*) AS count FROM t')!.count), 2);
+  folds[0]!.done();
+  await settle();
+  await settle();
+  assert.deepEqual([waiting.state, folds.length], ['done', 2]);
+  folds[1]!.failed(new PilotError('io_error', 'the disk is gone'));
+  await settle();
+  const late = add(4);
+  await settle();
+  assert.equal(late.state, 'io_error');
+});

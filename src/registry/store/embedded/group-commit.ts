@@ -12,6 +12,8 @@ export interface GroupCommitOptions {
   readonly defer: (run: () => void) => void;
   /** Resolves when what was committed can't be lost any more. */
   readonly sync: () => Promise<void>;
+  /** Called after a sync of so many changes; nothing is committed before it resolves. */
+  readonly synced?: (changes: number) => Promise<void> | undefined;
   /** Runs once, before the first change; if it throws, that change fails and the next one tries again. */
   readonly beforeFirst?: () => void;
 }
@@ -40,6 +42,9 @@ export class GroupCommit {
   /** Reads that wait for the sync. */
   #reads: (() => void)[] = [];
   #scheduled = false;
+  /** Something is committed that a power cut may take back. */
+  #unsynced = false;
+  /** Nothing may be committed until then. */
   #syncing: Promise<void> | undefined;
   #closed = false;
   #broken: PilotError | undefined;
@@ -68,8 +73,8 @@ export class GroupCommit {
           reject(storeError(thrown, this.#options.path));
         }
       };
-      if (this.#syncing === undefined) run();
-      else this.#reads.push(run);
+      if (this.#unsynced) this.#reads.push(run);
+      else run();
     });
   }
 
@@ -123,18 +128,23 @@ export class GroupCommit {
     else if (this.#queue.length > 0) this.#schedule();
   }
 
-  async #synced(made: readonly Made[]): Promise<void> {
+  async #synced(made: Made[]): Promise<void> {
+    const count = made.length;
+    this.#unsynced = true;
     try {
       await this.#options.sync();
-      for (const { change, value } of made) change.resolve(value as never);
+      for (const { change, value } of made.splice(0)) change.resolve(value as never);
+      this.#letRead();
+      const folding = this.#options.synced?.(count);
+      if (folding !== undefined) await folding;
     } catch (thrown) {
       // What the disk has now nobody knows; the next process reads it anew.
       this.#broken = storeError(thrown, this.#options.path);
       for (const { change } of made) change.reject(this.#broken);
       for (const change of this.#queue.splice(0)) change.reject(this.#broken);
     }
+    this.#letRead();
     this.#syncing = undefined;
-    for (const run of this.#reads.splice(0)) run();
     if (this.#queue.length > 0) this.#schedule();
   }
 
@@ -143,6 +153,11 @@ export class GroupCommit {
     this.#beforeFirst?.();
     this.#beforeFirst = undefined;
     this.#options.sql.exec('BEGIN IMMEDIATE');
+  }
+
+  #letRead(): void {
+    this.#unsynced = false;
+    for (const run of this.#reads.splice(0)) run();
   }
 
   /** A change that fails takes nothing else of its group with it, unless the database gave up the whole group. */
