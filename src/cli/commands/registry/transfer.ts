@@ -59,7 +59,9 @@ export const registryImport = defineCommand({
     if (flags.from === undefined) throw missing('--from FILE');
     const file = host.absolute(flags.from);
     if ((await host.files.info(file)) === undefined)
-      throw new PilotError('not_found', `There is no file ${file}`);
+      throw new PilotError('not_found', `There is no file ${file}`, {
+        hint: 'write one with: pilotctl registry export --to FILE',
+      });
     const facts = await withStore(context, flags.store, (place) => host.stores.importFrom(place, file));
     return {
       data: { file, ...facts },

@@ -145,7 +145,11 @@ function hostOf(url: string): string {
 function urlOf(call: Call, value: unknown): string {
   const url = text(value);
   const problem = webhookUrlProblem(url, call.shared.config.webhookReach);
-  if (problem !== undefined) throw refusal('invalid_argument', `invalid url: ${problem}`);
+  if (problem !== undefined) {
+    const hint =
+      'give an https:// address of the Internet, or: pilotctl rendezvous start --webhooks anywhere';
+    throw refusal('invalid_argument', `invalid url: ${problem}`, hint);
+  }
   return url;
 }
 
