@@ -1,9 +1,9 @@
 import { FileSync } from './files.ts';
 import type { Sql } from './sql.ts';
 
-/** Changes, and groups of them, after which the log is folded into the file. Chosen: some ten milliseconds of copying. */
-const CHANGES = 500;
-const GROUPS = 64;
+/** Changes, and groups of them, after which the log is folded into the file. Chosen: a fold is rare, and some ten milliseconds of copying. */
+const CHANGES = 2000;
+const GROUPS = 256;
 
 /**
  * Folds the log of a database into its file. The database would do so within a commit, with two syncs that hold up the
